@@ -1,0 +1,145 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .treatAllWarnings(as: .error),
+]
+
+/// A module of Weft. `imports` is the whole list of what it may import.
+func module(_ name: String, imports: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: imports, swiftSettings: settings)
+}
+
+/// The tests of one module, in the same folders as the module itself.
+func tests(_ name: String, of module: Target.Dependency, and others: [Target.Dependency] = []) -> Target {
+    .testTarget(
+        name: name,
+        dependencies: [module, "TestSupport"] + others,
+        exclude: exclusions[name] ?? [],
+        swiftSettings: settings
+    )
+}
+
+/// Files that tests read from disk and that are no part of any target.
+let exclusions: [String: [String]] = [
+    "ConformanceTests": ["Vectors"]
+]
+
+// Libraries.
+let protobuf: Target.Dependency = .product(name: "SwiftProtobuf", package: "swift-protobuf")
+let grpc: Target.Dependency = .product(name: "GRPCCore", package: "grpc-swift-2")
+let grpcProtobuf: Target.Dependency = .product(name: "GRPCProtobuf", package: "grpc-swift-protobuf")
+let grpcInProcess: Target.Dependency = .product(name: "GRPCInProcessTransport", package: "grpc-swift-2")
+let grpcNIO: Target.Dependency = .product(name: "GRPCNIOTransportHTTP2", package: "grpc-swift-nio-transport")
+let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+let asn1: Target.Dependency = .product(name: "SwiftASN1", package: "swift-asn1")
+let deque: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
+let histogram: Target.Dependency = .product(name: "Histogram", package: "hdrhistogram-swift")
+let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let subprocess: Target.Dependency = .product(name: "Subprocess", package: "swift-subprocess")
+let yaml: Target.Dependency = .product(name: "Yams", package: "Yams")
+
+/// The rules of a channel and the two modules whose types they are written in.
+let channel: [Target.Dependency] = ["Channel", "Cryptography", "FabricProtos"]
+
+let package = Package(
+    name: "weft",
+    products: [
+        .executable(name: "weft", targets: ["weft"]),
+        .library(name: "WeftClient", targets: ["WeftClient"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift.git", from: "0.2.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-asn1.git", from: "1.7.4"),
+        .package(url: "https://github.com/apple/swift-collections.git", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-log.git", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-protobuf.git", from: "1.39.0"),
+        .package(url: "https://github.com/grpc/grpc-swift-2.git", from: "2.4.3"),
+        .package(url: "https://github.com/grpc/grpc-swift-nio-transport.git", from: "2.9.2"),
+        .package(url: "https://github.com/grpc/grpc-swift-protobuf.git", from: "2.4.1"),
+        .package(url: "https://github.com/jpsim/Yams.git", from: "6.2.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess.git", from: "1.0.2"),
+    ],
+    targets: [
+        // System libraries: a module map and a shim header each.
+        .systemLibrary(name: "CGRPC"),
+        .systemLibrary(name: "CLevelDB"),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "openssl"),
+
+        // Foundations: each knows one outside thing and nothing of the others.
+        module("FabricProtos", imports: [protobuf, grpc, grpcProtobuf]),
+        module("Cryptography", imports: ["COpenSSL"]),
+        module("KeyValueStore", imports: ["CLevelDB"]),
+        module("RPC", imports: ["CGRPC", grpc, deque]),
+
+        // Rules: pure. No files, sockets, clocks, tasks or logging.
+        module("Consensus"),
+        module("Channel", imports: ["FabricProtos", "Cryptography", protobuf, asn1]),
+
+        // Subsystems: rules plus storage.
+        module("Ledger", imports: channel + ["KeyValueStore", protobuf, log]),
+
+        // Roles: one module for each thing a process can be.
+        module("CertificateAuthority", imports: channel + [protobuf]),
+        module("Orderer", imports: channel + ["Consensus", "KeyValueStore", "Ledger", "RPC", grpc, protobuf, log, lifecycle]),
+        module("Peer", imports: channel + ["KeyValueStore", "Ledger", "RPC", grpc, grpcProtobuf, protobuf, log, lifecycle, deque]),
+
+        // For applications: the only modules with `public` declarations.
+        module("WeftClient", imports: channel + ["RPC", grpc, grpcProtobuf, protobuf]),
+
+        // The command line, configuration files and wiring.
+        .executableTarget(
+            name: "weft",
+            dependencies: channel + [
+                "CertificateAuthority", "KeyValueStore", "Ledger", "Orderer", "Peer", "RPC", "WeftClient",
+                arguments, grpc, protobuf, histogram, lifecycle, log, subprocess, yaml,
+            ],
+            swiftSettings: settings
+        ),
+
+        // Tests.
+        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: settings),
+        tests("CryptographyTests", of: "Cryptography"),
+        tests("KeyValueStoreTests", of: "KeyValueStore"),
+        tests("RPCTests", of: "RPC", and: ["Cryptography", grpc, grpcNIO]),
+        tests("ConsensusTests", of: "Consensus"),
+        tests("ChannelTests", of: "Channel", and: ["Cryptography", "FabricProtos", protobuf]),
+        tests("LedgerTests", of: "Ledger", and: channel + ["KeyValueStore", protobuf]),
+        tests("CertificateAuthorityTests", of: "CertificateAuthority", and: channel),
+        tests("OrdererTests", of: "Orderer", and: channel + ["Consensus", "KeyValueStore", "Ledger", grpc, grpcInProcess, protobuf, log]),
+        tests("PeerTests", of: "Peer", and: channel + ["KeyValueStore", "Ledger", grpc, grpcInProcess, protobuf, log]),
+        tests("ConformanceTests", of: "Channel", and: channel + ["Ledger", "Peer", protobuf]),
+        tests("EndToEndTests", of: "WeftClient", and: channel + [subprocess]),
+        .executableTarget(
+            name: "Benchmarks",
+            dependencies: ["RPC", "CGRPC", "Cryptography", grpc, grpcNIO],
+            path: "Tests/Benchmarks",
+            swiftSettings: settings
+        ),
+    ]
+)
+
+// `WEFT_ONLY=RPCTests,ChannelTests swift build --build-tests` builds those targets and what they stand on,
+// and nothing else: the way to a quick edit-and-test loop, and to sanitizer builds of one module's tests.
+if let names = Context.environment["WEFT_ONLY"]?.split(separator: ",").map(String.init) {
+    var wanted = Set(names)
+    var pending = names
+    while let name = pending.popLast() {
+        guard let target = package.targets.first(where: { $0.name == name }) else { continue }
+        for case .byNameItem(let dependency, _) in target.dependencies where wanted.insert(dependency).inserted {
+            pending.append(dependency)
+        }
+    }
+    package.targets.removeAll { !wanted.contains($0.name) }
+    package.products.removeAll { product in
+        guard let library = product as? Product.Library else { return !wanted.contains(product.name) }
+        return !wanted.isSuperset(of: library.targets)
+    }
+}
