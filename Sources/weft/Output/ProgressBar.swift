@@ -1,0 +1,39 @@
+import Foundation
+import Synchronization
+
+/// A line on standard error that shows how far a long piece of work has come.
+///
+/// Nothing is drawn when standard error is no terminal, so that logs and pipes stay clean.
+final class ProgressBar: Sendable {
+    private let title: String
+    private let total: Int
+    private let isVisible: Bool
+    private let state = Mutex((done: 0, drawnPercent: -1))
+
+    init(_ title: String, total: Int, isVisible: Bool = isatty(STDERR_FILENO) == 1) {
+        self.title = title
+        self.total = max(total, 1)
+        self.isVisible = isVisible
+    }
+
+    /// Counts `amount` more units as done.
+    func advance(by amount: Int = 1) {
+        guard self.isVisible else { return }
+        self.state.withLock { state in
+            state.done = min(state.done + amount, self.total)
+            let percent = state.done * 100 / self.total
+            guard percent != state.drawnPercent else { return }
+            state.drawnPercent = percent
+            let filled = percent * 30 / 100
+            let bar = String(repeating: "#", count: filled) + String(repeating: ".", count: 30 - filled)
+            let line = "\r\(self.title) [\(bar)] \(percent)% (\(state.done) of \(self.total))"
+            FileHandle.standardError.write(Data(line.utf8))
+        }
+    }
+
+    /// Ends the line.
+    func finish() {
+        guard self.isVisible else { return }
+        FileHandle.standardError.write(Data("\r\u{1B}[2K".utf8))
+    }
+}
