@@ -75,7 +75,7 @@ let package = Package(
 
         // Foundations: each knows one outside thing and nothing of the others.
         module("FabricProtos", imports: [protobuf, grpc, grpcProtobuf]),
-        module("Cryptography", imports: ["COpenSSL"]),
+        module("Cryptography", imports: ["COpenSSL", asn1]),
         module("KeyValueStore", imports: ["CLevelDB"]),
         module("RPC", imports: ["CGRPC", grpc, deque]),
 
