@@ -1,4 +1,4 @@
-import Foundation
+package import Foundation
 
 /// Where conformance tests find their vectors and note how each one went.
 ///
