@@ -1,4 +1,4 @@
-package import Cryptography
+internal import Cryptography
 package import FabricProtos
 package import Foundation
 
@@ -23,7 +23,7 @@ extension Common_BlockHeader {
     /// The shortest two's complement form of an unsigned number: a zero byte leads when the top bit is set.
     private static func integerContent(_ number: UInt64) -> Data {
         let significant = max(1, 8 - number.leadingZeroBitCount / 8)
-        let bytes = withUnsafeBytes(of: number.bigEndian) { Data($0.suffix(significant)) }
+        let bytes = Swift.withUnsafeBytes(of: number.bigEndian) { Data($0.suffix(significant)) }
         return bytes[bytes.startIndex] & 0x80 == 0 ? bytes : Data([0]) + bytes
     }
 }
@@ -35,7 +35,7 @@ extension Data {
         if content.count < 0x80 {
             self.append(UInt8(content.count))
         } else {
-            let length = withUnsafeBytes(of: UInt64(content.count).bigEndian) { Data($0.drop { $0 == 0 }) }
+            let length = Swift.withUnsafeBytes(of: UInt64(content.count).bigEndian) { Data($0.drop { $0 == 0 }) }
             self.append(0x80 | UInt8(length.count))
             self.append(length)
         }

@@ -1,4 +1,4 @@
-package import Cryptography
+internal import Cryptography
 package import FabricProtos
 package import Foundation
 internal import SwiftProtobuf
@@ -23,11 +23,7 @@ extension Common_Block {
     /// The boundaries between envelopes are not hashed, so ``checkStructure(after:expected:)`` insists that
     /// each envelope is in its canonical form.
     package static func dataHash(_ envelopes: [Data]) -> Data {
-        var digest = Digest(.sha256)
-        for envelope in envelopes {
-            digest.update(envelope)
-        }
-        return digest.finalize()
+        Digest.hash(envelopes, with: .sha256)
     }
 
     /// Makes the block that follows `previous`, or block 0, with five empty metadata slots.

@@ -1,4 +1,4 @@
-package import Cryptography
+internal import Cryptography
 package import Foundation
 
 /// The identifier of a transaction: SHA-256 of nonce and creator, in lower-case hexadecimal.

@@ -1,4 +1,4 @@
-package import Cryptography
+internal import Cryptography
 package import FabricProtos
 package import Foundation
 internal import SwiftProtobuf

@@ -71,19 +71,19 @@ extension Orderer_SeekPosition {
         return position
     }
 
-    package static var oldest: Orderer_SeekPosition {
+    package static var oldestBlock: Orderer_SeekPosition {
         var position = Orderer_SeekPosition()
         position.oldest = Orderer_SeekOldest()
         return position
     }
 
-    package static var newest: Orderer_SeekPosition {
+    package static var newestBlock: Orderer_SeekPosition {
         var position = Orderer_SeekPosition()
         position.newest = Orderer_SeekNewest()
         return position
     }
 
-    package static var nextCommit: Orderer_SeekPosition {
+    package static var nextCommitted: Orderer_SeekPosition {
         var position = Orderer_SeekPosition()
         position.nextCommit = Orderer_SeekNextCommit()
         return position
