@@ -49,7 +49,7 @@ import Testing
             let holds = block.header.hash.hexadecimal == expected.headerHash
             #expect(holds, "block \(expected.number)")
             VectorReport.record(folder: "blocks", name: "\(name) \(expected.number) hash", holds: holds)
-            for transaction in expected.transactions {
+            for transaction in expected.transactions where transaction.txId?.isEmpty == false {
                 let bytes = block.data.data[transaction.index]
                 #expect(DecodedTransaction.indexedIdentifier(of: bytes) == transaction.txId)
             }
@@ -104,18 +104,20 @@ import Testing
         #expect(header.der.hexadecimal.hasPrefix("302f0209008000000000000000"))
     }
 
-    @Test(arguments: [(0, "number"), (1, "previous hash"), (2, "metadata"), (3, "canonical"), (4, "data hash")])
+    @Test(arguments: [
+        (0, "number"), (1, "previous hash"), (2, "metadata"), (3, "canonical"), (4, "data hash"),
+    ])
     func damagedBlockIsRefusedWithTheReason(damage: Int, reason: String) throws {
         let folder = VectorReport.folder("blocks")
-        var blocks = try BlockFile(contentsOf: folder.appendingPathComponent("main.peer.blocks"))
-        let all = try (0..<12).map { _ in try Common_Block(serializedBytes: #require(blocks.next())) }
+        let all = try BlockFile(contentsOf: folder.appendingPathComponent("main.peer.blocks")).prefix(12)
+            .map { try Common_Block(serializedBytes: $0) }
         let index = try #require(all.lastIndex { !$0.isConfigBlock })
         var block = all[index]
         switch damage {
         case 0: block.header.number += 1
         case 1: block.header.previousHash[block.header.previousHash.startIndex] ^= 1
         case 2: block.metadata.metadata.removeLast()
-        case 3: block.data.data[0] = block.data.data[0] + Data([0x12, 0x00])
+        case 3: block.data.data[0] = Data([0x0a, 0x00]) + block.data.data[0]
         default: block.data.data.append(block.data.data[0])
         }
         #expect {

@@ -35,7 +35,9 @@ extension Data {
         if content.count < 0x80 {
             self.append(UInt8(content.count))
         } else {
-            let length = Swift.withUnsafeBytes(of: UInt64(content.count).bigEndian) { Data($0.drop { $0 == 0 }) }
+            let length = Swift.withUnsafeBytes(of: UInt64(content.count).bigEndian) {
+                Data($0.drop { $0 == 0 })
+            }
             self.append(0x80 | UInt8(length.count))
             self.append(length)
         }

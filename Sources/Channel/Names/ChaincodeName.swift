@@ -12,7 +12,9 @@ package enum ChaincodeName {
     package static let legacyLifecycle = "lscc"
 
     /// Contracts that are part of every peer and answer with version ``systemVersion``.
-    package static let system: Set<String> = [lifecycle, ledgerQueries, channelConfiguration, legacyLifecycle]
+    package static let system: Set<String> = [
+        lifecycle, ledgerQueries, channelConfiguration, legacyLifecycle,
+    ]
     /// The version that a system contract's responses carry.
     package static let systemVersion = "syscc"
 

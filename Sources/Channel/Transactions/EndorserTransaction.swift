@@ -66,8 +66,12 @@ package struct EndorserTransaction: Sendable {
 
         // Names are compared by their bytes: Swift takes canonically equivalent texts for equal.
         var seen = Set<[UInt8]>()
-        for namespace in self.readWriteSet.namespaces where !seen.insert(Array(namespace.name.utf8)).inserted {
-            throw Self.late(.illegalWriteset, "namespace \(namespace.name) appears twice in the read-write set")
+        for namespace in self.readWriteSet.namespaces where !seen.insert(Array(namespace.name.utf8)).inserted
+        {
+            throw Self.late(
+                .illegalWriteset,
+                "namespace \(namespace.name) appears twice in the read-write set"
+            )
         }
     }
 

@@ -47,7 +47,11 @@ package struct EnvelopeHeaders: Sendable {
 
     /// The payload as its creator signed it.
     package var signedData: SignedData {
-        SignedData(data: self.payloadBytes, identity: self.signature.creator, signature: self.envelopeSignature)
+        SignedData(
+            data: self.payloadBytes,
+            identity: self.signature.creator,
+            signature: self.envelopeSignature
+        )
     }
 }
 

@@ -94,6 +94,8 @@ extension TransactionReadWriteSet.Namespace {
     /// Whether anything at all is written, in public or in a collection.
     package var writes: Bool {
         self.writesPublicly
-            || self.collections.contains { !$0.hashed.hashedWrites.isEmpty || !$0.hashed.metadataWrites.isEmpty }
+            || self.collections.contains {
+                !$0.hashed.hashedWrites.isEmpty || !$0.hashed.metadataWrites.isEmpty
+            }
     }
 }

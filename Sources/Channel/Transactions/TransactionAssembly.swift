@@ -1,0 +1,92 @@
+package import FabricProtos
+package import Foundation
+internal import SwiftProtobuf
+
+/// Why endorsers' responses don't make a transaction.
+package enum AssemblyError: Error, Equatable, Sendable, CustomStringConvertible {
+    case noResponses
+    /// An endorser refused: its status and message.
+    case refused(status: Int32, message: String)
+    /// An endorser answered success without signing it.
+    case notEndorsed
+    /// Two endorsers came to different results.
+    case payloadsDiffer
+    case malformedProposal(String)
+
+    package var description: String {
+        switch self {
+        case .noResponses: "a transaction needs at least one endorsement"
+        case .refused(let status, let message): "an endorser refused with status \(status): \(message)"
+        case .notEndorsed: "an endorser's response carries no endorsement"
+        case .payloadsDiffer:
+            "ProposalResponsePayloads do not match: the endorsers came to different results, for example "
+                + "because one of them is behind or the contract is not deterministic"
+        case .malformedProposal(let reason): "the proposal can't be decoded: \(reason)"
+        }
+    }
+}
+
+extension Proposal {
+    /// Puts a proposal and the endorsers' responses together.
+    ///
+    /// All responses must carry the very same payload and a status from 200 to 399. An endorser that appears
+    /// twice counts once.
+    ///
+    /// - Returns: The bytes of `common.Payload`, which the proposal's creator has yet to sign.
+    /// - Throws: ``AssemblyError``.
+    /// - Source: Fabric v3, package `protoutil`, signed transactions.
+    package static func assemble(
+        _ proposal: Protos_Proposal,
+        responses: [Protos_ProposalResponse]
+    ) throws(AssemblyError) -> Data {
+        guard let first = responses.first else { throw .noResponses }
+        var endorsements: [Protos_Endorsement] = []
+        var endorsers = Set<Data>()
+        for response in responses {
+            guard (200..<400).contains(response.response.status) else {
+                throw .refused(status: response.response.status, message: response.response.message)
+            }
+            guard response.hasEndorsement, !response.payload.isEmpty else { throw .notEndorsed }
+            guard response.payload == first.payload else { throw .payloadsDiffer }
+            if endorsers.insert(response.endorsement.endorser).inserted {
+                endorsements.append(response.endorsement)
+            }
+        }
+        do {
+            return try Self.payload(proposal, responsePayload: first.payload, endorsements: endorsements)
+        } catch {
+            throw .malformedProposal("\(error)")
+        }
+    }
+
+    private static func payload(
+        _ proposal: Protos_Proposal,
+        responsePayload: Data,
+        endorsements: [Protos_Endorsement]
+    ) throws -> Data {
+        let header = try Common_Header(serializedBytes: proposal.header)
+        var endorsed = Protos_ChaincodeEndorsedAction()
+        endorsed.proposalResponsePayload = responsePayload
+        endorsed.endorsements = endorsements
+        var actionPayload = Protos_ChaincodeActionPayload()
+        actionPayload.chaincodeProposalPayload = try Self.visiblePayload(proposal.payload)
+        actionPayload.action = endorsed
+        var action = Protos_TransactionAction()
+        action.header = header.signatureHeader
+        action.payload = try actionPayload.serializedBytes()
+        var transaction = Protos_Transaction()
+        transaction.actions = [action]
+        var payload = Common_Payload()
+        payload.header = header
+        payload.data = try transaction.serializedBytes()
+        return try payload.serializedBytes()
+    }
+
+    /// The part of a proposal's payload that enters the transaction and the proposal's hash: the invocation,
+    /// without the transient map.
+    package static func visiblePayload(_ payload: Data) throws -> Data {
+        var visible = Protos_ChaincodeProposalPayload()
+        visible.input = try Protos_ChaincodeProposalPayload(serializedBytes: payload).input
+        return try visible.serializedBytes()
+    }
+}
