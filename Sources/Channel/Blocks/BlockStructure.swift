@@ -3,7 +3,9 @@ package import FabricProtos
 package import Foundation
 internal import SwiftProtobuf
 
-/// The places in a block's metadata. Every block has all five; unused ones are empty.
+/// The places in a block's metadata.
+///
+/// Every block has all five; unused ones are empty.
 package enum BlockMetadataSlot: Int, CaseIterable, Sendable {
     /// `common.Metadata` with the orderers' signatures over `common.OrdererBlockMetadata`.
     case signatures
@@ -142,8 +144,9 @@ extension Common_Block {
         }
     }
 
-    /// Each transaction must be an envelope with payload and signature that encodes to the very same bytes;
-    /// only then does the data hash fix where one ends and the next begins. A config block is exempt.
+    /// Checks that each transaction is an envelope with payload and signature in its one canonical encoding.
+    ///
+    /// Only then does the data hash fix where one ends and the next begins. A config block is exempt.
     private func checkTransactionsAreCanonical() throws(MalformedBlock) {
         guard !self.data.data.isEmpty else {
             throw self.malformed("it has no transactions")

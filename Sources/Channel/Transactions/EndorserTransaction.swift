@@ -119,6 +119,7 @@ package struct EndorserTransaction: Sendable {
         return payload
     }
 
+    /// Checks the contract's names byte by byte: Swift takes canonically equivalent texts for equal.
     private static func checkNames(
         called: Protos_ChaincodeHeaderExtension,
         answered: Protos_ChaincodeAction
@@ -132,7 +133,7 @@ package struct EndorserTransaction: Sendable {
         guard !called.chaincodeID.name.isEmpty else {
             throw Self.late(.invalidChaincode, "the chaincode's name is empty")
         }
-        guard called.chaincodeID.name == answered.chaincodeID.name else {
+        guard called.chaincodeID.name.utf8.elementsEqual(answered.chaincodeID.name.utf8) else {
             throw Self.late(
                 .invalidChaincode,
                 "the proposal is for chaincode \(called.chaincodeID.name), "
@@ -152,7 +153,7 @@ package struct EndorserTransaction: Sendable {
         let event = try Self.decode(.invalidOtherReason, "chaincode event") {
             try Protos_ChaincodeEvent(serializedBytes: result.events)
         }
-        guard event.chaincodeID == chaincode else {
+        guard event.chaincodeID.utf8.elementsEqual(chaincode.utf8) else {
             throw Self.late(
                 .invalidOtherReason,
                 "the event says it is of chaincode \(event.chaincodeID), but \(chaincode) was invoked"

@@ -23,6 +23,7 @@ package struct Proposal: Sendable {
     ///   - nonce: 24 random bytes, never used before.
     ///   - timestamp: The creator's time; endorsers refuse one more than 15 minutes off.
     ///   - type: ENDORSER_TRANSACTION, or CONFIG for the call that joins a channel.
+    /// - Throws: `CryptographyError` if the key can't sign.
     package init(
         channel: String,
         chaincode: String,

@@ -14,6 +14,8 @@ extension Common_Envelope {
     ///   - timestamp: The creator's time.
     ///   - tlsCertificateHash: SHA-256 of the DER of the TLS client certificate, which servers that require one
     ///     compare for Deliver; empty without mutual TLS.
+    /// - Returns: The envelope, ready to be sent.
+    /// - Throws: `CryptographyError` if the key can't sign.
     package static func signed(
         _ type: Common_HeaderType,
         channel: String,
