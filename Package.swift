@@ -77,7 +77,7 @@ let package = Package(
         module("FabricProtos", imports: [protobuf, grpc, grpcProtobuf]),
         module("Cryptography", imports: ["COpenSSL", asn1]),
         module("KeyValueStore", imports: ["CLevelDB"]),
-        module("RPC", imports: ["CGRPC", grpc, deque]),
+        module("RPC", imports: ["CGRPC", grpc]),
 
         // Rules: pure. No files, sockets, clocks, tasks or logging.
         module("Consensus"),
@@ -108,7 +108,15 @@ let package = Package(
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: settings),
         tests("CryptographyTests", of: "Cryptography"),
         tests("KeyValueStoreTests", of: "KeyValueStore"),
-        tests("RPCTests", of: "RPC", and: ["Cryptography", grpc, grpcNIO]),
+        .target(
+            name: "RPCTestService",
+            dependencies: ["RPC", "TestSupport", grpc],
+            path: "Tests/RPCTestService",
+            swiftSettings: settings
+        ),
+        tests("RPCTests", of: "RPC", and: ["RPCTestService", grpc]),
+        // Apart from RPCTests, since SwiftNIO is much to build and sanitizers have nothing to find in it.
+        tests("RPCInteropTests", of: "RPC", and: ["RPCTestService", grpc, grpcNIO, subprocess]),
         tests("ConsensusTests", of: "Consensus"),
         tests("ChannelTests", of: "Channel", and: ["Cryptography", "FabricProtos", protobuf]),
         tests("LedgerTests", of: "Ledger", and: channel + ["KeyValueStore", protobuf]),
@@ -119,7 +127,7 @@ let package = Package(
         tests("EndToEndTests", of: "WeftClient", and: channel + [subprocess]),
         .executableTarget(
             name: "Benchmarks",
-            dependencies: ["RPC", "CGRPC", "Cryptography", grpc, grpcNIO],
+            dependencies: ["RPC", "CGRPC", "RPCTestService", "TestSupport", grpc, grpcNIO],
             path: "Tests/Benchmarks",
             swiftSettings: settings
         ),

@@ -1,0 +1,105 @@
+internal import CGRPC
+internal import GRPCCore
+
+/// The bytes of one message, as the transports pass them on.
+///
+/// A value with copy on write. Sending hands the memory to C core without copying it; receiving copies once,
+/// so that a small message never keeps a whole read buffer of the connection alive.
+package struct MessageBytes: GRPCContiguousBytes, @unchecked Sendable {
+    // Why `@unchecked`: the storage is written only while uniquely referenced (`withUnsafeMutableBytes`).
+    fileprivate var storage: MessageStorage
+
+    package init(repeating byte: UInt8, count: Int) {
+        self.storage = .make(count: count)
+        self.storage.withUnsafeMutablePointerToElements { $0.initialize(repeating: byte, count: count) }
+    }
+
+    package init<Bytes: Sequence>(_ sequence: Bytes) where Bytes.Element == UInt8 {
+        let copy = sequence.withContiguousStorageIfAvailable {
+            MessageStorage.copying(UnsafeRawBufferPointer($0))
+        }
+        self.storage = copy ?? Array(sequence).withUnsafeBytes { MessageStorage.copying($0) }
+    }
+
+    package var count: Int { self.storage.header }
+
+    package func withUnsafeBytes<Value>(
+        _ body: (_ buffer: UnsafeRawBufferPointer) throws -> Value
+    ) rethrows -> Value {
+        try self.storage.withUnsafeMutablePointers { count, bytes in
+            try body(UnsafeRawBufferPointer(start: bytes, count: count.pointee))
+        }
+    }
+
+    package mutating func withUnsafeMutableBytes<Value>(
+        _ body: (_ buffer: UnsafeMutableRawBufferPointer) throws -> Value
+    ) rethrows -> Value {
+        if !isKnownUniquelyReferenced(&self.storage) {
+            self.storage = self.withUnsafeBytes { MessageStorage.copying($0) }
+        }
+        return try self.storage.withUnsafeMutablePointers { count, bytes in
+            try body(UnsafeMutableRawBufferPointer(start: bytes, count: count.pointee))
+        }
+    }
+}
+
+/// Memory of one message: its count in the header, its bytes behind it.
+private final class MessageStorage: ManagedBuffer<Int, UInt8> {
+    static func make(count: Int) -> MessageStorage {
+        let buffer = self.create(minimumCapacity: count) { _ in count }
+        return unsafeDowncast(buffer, to: MessageStorage.self)
+    }
+
+    static func copying(_ bytes: UnsafeRawBufferPointer) -> MessageStorage {
+        let storage = self.make(count: bytes.count)
+        storage.withUnsafeMutablePointerToElements { start in
+            UnsafeMutableRawBufferPointer(start: start, count: bytes.count).copyMemory(from: bytes)
+        }
+        return storage
+    }
+}
+
+// MARK: - Byte buffers of C core
+
+extension MessageBytes {
+    /// Copies a received message out of core's slices.
+    ///
+    /// The buffer stays with the caller.
+    init(copying buffer: UnsafeMutablePointer<grpc_byte_buffer>) {
+        self.storage = .make(count: grpc_byte_buffer_length(buffer))
+        var reader = grpc_byte_buffer_reader()
+        guard grpc_byte_buffer_reader_init(&reader, buffer) != 0 else {
+            self.storage = .make(count: 0)
+            return
+        }
+        defer { grpc_byte_buffer_reader_destroy(&reader) }
+        self.storage.withUnsafeMutablePointers { count, bytes in
+            var filled = 0
+            var slice: UnsafeMutablePointer<grpc_slice>?
+            while grpc_byte_buffer_reader_peek(&reader, &slice) != 0, let current = slice {
+                let length = min(weft_slice_length(current), count.pointee - filled)
+                guard length > 0 else { continue }
+                (bytes + filled).initialize(from: weft_slice_start(current), count: length)
+                filled += length
+            }
+        }
+    }
+
+    /// Makes a byte buffer over this memory, which stays alive until core has sent it.
+    ///
+    /// The caller destroys the
+    /// buffer.
+    func makeByteBuffer() -> UnsafeMutablePointer<grpc_byte_buffer>? {
+        guard self.count > 0 else { return grpc_raw_byte_buffer_create(nil, 0) }
+        let start = self.storage.withUnsafeMutablePointerToElements { UnsafeMutableRawPointer($0) }
+        let retained = Unmanaged.passRetained(self.storage).toOpaque()
+        var slice = grpc_slice_new_with_user_data(
+            start,
+            self.count,
+            { Unmanaged<MessageStorage>.fromOpaque($0!).release() },
+            retained
+        )
+        defer { grpc_slice_unref(slice) }
+        return grpc_raw_byte_buffer_create(&slice, 1)
+    }
+}

@@ -1,0 +1,157 @@
+internal import CGRPC
+
+/// A certificate with its private key, as a TLS endpoint presents it.
+package struct TLSIdentity: Sendable {
+    /// The leaf certificate and, after it, intermediates up to but without the root.
+    package var certificateChainPEM: String
+    package var privateKeyPEM: String
+
+    package init(certificateChainPEM: String, privateKeyPEM: String) {
+        self.certificateChainPEM = certificateChainPEM
+        self.privateKeyPEM = privateKeyPEM
+    }
+}
+
+/// What a server asks of clients during the TLS handshake.
+package enum ClientCertificatePolicy: Sendable {
+    /// No certificate is asked for.
+    case none
+    /// A certificate is asked for; one that is presented must be valid, and none is accepted too.
+    case requested
+    /// Only clients with a valid certificate get in.
+    case required
+}
+
+/// TLS of a server.
+package struct ServerTLS: Sendable {
+    package var identity: TLSIdentity
+    /// The certificates that clients' certificates must lead to; may be empty only with
+    /// ``ClientCertificatePolicy/none``.
+    package var clientRootsPEM: String
+    package var clientCertificates: ClientCertificatePolicy
+
+    package init(identity: TLSIdentity, clientRootsPEM: String, clientCertificates: ClientCertificatePolicy) {
+        self.identity = identity
+        self.clientRootsPEM = clientRootsPEM
+        self.clientCertificates = clientCertificates
+    }
+}
+
+/// TLS of a client.
+package struct ClientTLS: Sendable {
+    /// The certificates that the server's certificate must lead to.
+    package var rootsPEM: String
+    /// What the client presents when the server asks for it.
+    package var identity: TLSIdentity?
+    /// The name to look for in the server's certificate, instead of the host that is connected to.
+    package var serverNameOverride: String?
+
+    package init(rootsPEM: String, identity: TLSIdentity? = nil, serverNameOverride: String? = nil) {
+        self.rootsPEM = rootsPEM
+        self.identity = identity
+        self.serverNameOverride = serverNameOverride
+    }
+}
+
+// MARK: - Credentials of C core
+
+extension Optional<ServerTLS> {
+    /// Calls `body` with server credentials, which are released when it returns (a server keeps its own
+    /// reference).
+    ///
+    /// No TLS gives plaintext.
+    func withCredentials<Value>(
+        _ body: (OpaquePointer) throws(TransportError) -> Value
+    ) throws(TransportError) -> Value {
+        let credentials: OpaquePointer?
+        switch self {
+        case .none:
+            credentials = grpc_insecure_server_credentials_create()
+        case .some(let tls):
+            try tls.identity.check("the server")
+            if tls.clientCertificates != .none {
+                try checkCertificates(tls.clientRootsPEM, "the roots for client certificates")
+            }
+            credentials = withKeyCertificatePair(tls.identity) { pair in
+                let request: grpc_ssl_client_certificate_request_type =
+                    switch tls.clientCertificates {
+                    case .none: GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE
+                    case .requested: GRPC_SSL_REQUEST_CLIENT_CERTIFICATE_AND_VERIFY
+                    case .required: GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY
+                    }
+                let roots = tls.clientCertificates == .none ? nil : tls.clientRootsPEM
+                return withOptionalCString(roots) {
+                    grpc_ssl_server_credentials_create_ex($0, pair, 1, request, nil)
+                }
+            }
+        }
+        guard let credentials else { throw TransportError(.tls, "C core refused the server's TLS identity") }
+        defer { grpc_server_credentials_release(credentials) }
+        return try body(credentials)
+    }
+}
+
+extension Optional<ClientTLS> {
+    /// Calls `body` with channel credentials, which are released when it returns (a channel keeps its own
+    /// reference).
+    ///
+    /// No TLS gives plaintext.
+    func withCredentials<Value>(
+        _ body: (OpaquePointer) throws(TransportError) -> Value
+    ) throws(TransportError) -> Value {
+        let credentials: OpaquePointer?
+        switch self {
+        case .none:
+            credentials = grpc_insecure_credentials_create()
+        case .some(let tls):
+            // Without roots core would trust those of the operating system.
+            try checkCertificates(tls.rootsPEM, "the roots for the server's certificate")
+            if let identity = tls.identity {
+                try identity.check("the client")
+                credentials = withKeyCertificatePair(identity) { pair in
+                    grpc_ssl_credentials_create_ex(tls.rootsPEM, pair, nil, nil)
+                }
+            } else {
+                credentials = grpc_ssl_credentials_create_ex(tls.rootsPEM, nil, nil, nil)
+            }
+        }
+        guard let credentials else { throw TransportError(.tls, "C core refused the client's TLS identity") }
+        defer { grpc_channel_credentials_release(credentials) }
+        return try body(credentials)
+    }
+}
+
+extension TLSIdentity {
+    fileprivate func check(_ owner: String) throws(TransportError) {
+        try checkCertificates(self.certificateChainPEM, "the certificate chain of \(owner)")
+        guard self.privateKeyPEM.contains("PRIVATE KEY-----") else {
+            throw TransportError(
+                .tls,
+                "the private key of \(owner) isn't PEM: give a file that has a PRIVATE KEY block"
+            )
+        }
+    }
+}
+
+private func checkCertificates(_ pem: String, _ what: String) throws(TransportError) {
+    guard pem.contains("-----BEGIN CERTIFICATE-----") else {
+        throw TransportError(.tls, "\(what) isn't PEM: give a file that has CERTIFICATE blocks")
+    }
+}
+
+private func withKeyCertificatePair<Value>(
+    _ identity: TLSIdentity,
+    _ body: (UnsafeMutablePointer<grpc_ssl_pem_key_cert_pair>) -> Value
+) -> Value {
+    identity.privateKeyPEM.withCString { key in
+        identity.certificateChainPEM.withCString { chain in
+            var pair = grpc_ssl_pem_key_cert_pair(private_key: key, cert_chain: chain)
+            return body(&pair)
+        }
+    }
+}
+
+private func withOptionalCString<Value>(_ text: String?, _ body: (UnsafePointer<CChar>?) -> Value) -> Value {
+    guard let text else { return body(nil) }
+    return text.withCString { body($0) }
+}

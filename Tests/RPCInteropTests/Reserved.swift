@@ -1,0 +1,1 @@
+// Calls between our transports and those of others.
