@@ -138,7 +138,7 @@ private struct ChainSearch {
         guard self.signatureChecks <= CertificateAuthorities.maximumSignatureChecks else {
             throw .tooManySignatures
         }
-        guard Self.maySign(candidate) else {
+        guard candidate.mayIssue else {
             self.fault = .notAnAuthority(candidate)
             return false
         }
@@ -156,13 +156,6 @@ private struct ChainSearch {
     private static func isSameEntity(_ one: Certificate, _ other: Certificate) -> Bool {
         one.subject == other.subject && one.publicKey == other.publicKey
             && one.subjectAlternativeNames == other.subjectAlternativeNames
-    }
-
-    private static func maySign(_ issuer: Certificate) -> Bool {
-        if issuer.version == 3, !issuer.hasBasicConstraints { return false }
-        if issuer.hasBasicConstraints, !issuer.isCA { return false }
-        guard let usage = issuer.keyUsage, !usage.isEmpty else { return true }
-        return usage.contains(.certificateSigning)
     }
 
     /// Checks what does not need the issuer: extensions, validity, name constraints, path length.
@@ -186,6 +179,16 @@ private struct ChainSearch {
         if let limit = certificate.maximumPathLength, chain.count - 1 > limit {
             throw .pathTooLong(certificate)
         }
+    }
+}
+
+extension Certificate {
+    /// Whether the basic constraints and the key usage allow this certificate to sign others.
+    package var mayIssue: Bool {
+        if self.version == 3, !self.hasBasicConstraints { return false }
+        if self.hasBasicConstraints, !self.isCA { return false }
+        guard let usage = self.keyUsage, !usage.isEmpty else { return true }
+        return usage.contains(.certificateSigning)
     }
 }
 

@@ -1,1 +1,334 @@
-// The first file of this module tells what it is for.
+package import Channel
+package import FabricProtos
+package import Foundation
+internal import KeyValueStore
+internal import SwiftProtobuf
+internal import Synchronization
+
+/// The ledger of one channel on a peer: the block log, and the state and indexes derived from it.
+///
+/// A block is written in the order private data, log, derived state. The first two are durable before the block
+/// counts; the last is computed again at the next start if a crash took it. Reading never waits for writing.
+///
+/// - Invariant: what ``snapshot()`` shows is the effect of exactly the blocks below its height.
+package final class Ledger: Sendable {
+    package let channelID: ChannelID
+    /// The blocks themselves.
+    package let log: BlockLog
+    /// Private data of committed transactions.
+    package let privateStore: PrivateStore
+    /// Private data of transactions that are not committed yet.
+    package let transient: TransientStore
+
+    private let derived: any KeyValueStore
+    private let writer: Mutex<Writer>
+    private let published: Mutex<Published>
+
+    /// What only the committing thread touches.
+    private struct Writer {
+        var lifetimes = CollectionLifetimes()
+        /// Why no block is accepted any more.
+        var stopped: String?
+    }
+
+    /// What readers see.
+    private struct Published {
+        var snapshot: StateSnapshot
+        var metadataNamespaces: Set<Bytes>
+        var lastHeader: Common_BlockHeader?
+        var lastCommitHash: Data
+    }
+
+    /// How far a recovery is: blocks replayed, and blocks to replay.
+    package typealias Progress = (_ done: BlockNumber, _ total: BlockNumber) -> Void
+
+    /// Opens the ledger in `stores` and brings its state up to the end of the log.
+    package init(channelID: ChannelID, stores: LedgerStores, progress: Progress = { _, _ in }) throws {
+        self.channelID = channelID
+        self.log = try BlockLog(store: stores.log)
+        self.privateStore = try PrivateStore(store: stores.private)
+        self.transient = TransientStore(store: stores.private)
+        try StoreFormat.check(stores.derived, name: "derived")
+        self.derived = stores.derived
+
+        var writer = Writer()
+        let reader = StateReader(store: stores.derived)
+        var namespaces = try reader.namespacesWithMetadata()
+        let start = try reader.height()
+        let end = self.log.height
+        guard start <= end else {
+            throw LedgerError.damagedState(
+                "the state of channel \(channelID) is that of block \(start - 1), but the log ends at block "
+                    + (end > 0 ? "\(end - 1)" : "none")
+            )
+        }
+        for number in start..<end {
+            progress(number - start, end - start)
+            try Self.replay(
+                number,
+                self.log,
+                self.privateStore,
+                stores.derived,
+                &namespaces,
+                &writer.lifetimes
+            )
+        }
+        if start < end { progress(end - start, end - start) }
+
+        let lastHeader = self.log.lastHeader
+        let lastCommitHash = try end > 0 ? self.log.summary(end - 1)?.commitHash : nil
+        self.writer = Mutex(writer)
+        self.published = Mutex(
+            Published(
+                snapshot: StateSnapshot(
+                    height: end,
+                    reader: StateReader(store: stores.derived.snapshot()),
+                    log: self.log,
+                    metadataNamespaces: namespaces
+                ),
+                metadataNamespaces: namespaces,
+                lastHeader: lastHeader,
+                lastCommitHash: lastCommitHash ?? Data()
+            )
+        )
+    }
+
+    // MARK: Reading
+
+    /// The number of the next block.
+    package var height: BlockNumber { self.published.withLock { $0.snapshot.height } }
+
+    /// The header of the last block; `nil` before the genesis block.
+    package var lastHeader: Common_BlockHeader? { self.published.withLock { $0.lastHeader } }
+
+    /// The commit hash of the last block; empty for the genesis block.
+    package var lastCommitHash: Data { self.published.withLock { $0.lastCommitHash } }
+
+    /// The ledger as it is after the last committed block.
+    package func snapshot() -> StateSnapshot { self.published.withLock { $0.snapshot } }
+
+    /// Block `number`; `nil` beyond the end.
+    package func block(_ number: BlockNumber) throws -> Common_Block? {
+        guard number < self.height else { return nil }
+        return try self.log.block(number)
+    }
+
+    /// The block whose header has this hash.
+    package func block(hash: Data) throws -> Common_Block? {
+        try self.snapshot().reader.number(ofBlockHash: hash).flatMap { try self.log.block($0) }
+    }
+
+    /// The block that holds the first transaction of this identifier.
+    package func block(transaction identifier: String) throws -> Common_Block? {
+        try self.transaction(identifier).flatMap { try self.log.block($0.block) }
+    }
+
+    /// Place and verdict of the first transaction of this identifier, valid or not.
+    package func transaction(_ identifier: String) throws -> TransactionRecord? {
+        try self.snapshot().transaction(identifier)
+    }
+
+    /// Whether a transaction of this identifier was committed, valid or not.
+    package func containsTransaction(_ identifier: String) throws -> Bool {
+        try self.snapshot().containsTransaction(identifier)
+    }
+
+    /// One transaction exactly as it was received.
+    package func envelope(block number: BlockNumber, index: Int) throws -> Data? {
+        try self.log.envelope(block: number, index: index)
+    }
+
+    // MARK: Committing
+
+    /// Adds a block whose structure, signatures and endorsements were checked.
+    ///
+    /// Transactions that are VALID so far may become DUPLICATE_TXID, MVCC_READ_CONFLICT or PHANTOM_READ_CONFLICT. The
+    /// verdicts and the commit hash are written to the block's metadata; both, and every effect of the block, are
+    /// visible together once this returns. Calls wait for each other.
+    ///
+    /// If it throws, the ledger is as it was before. After a failure of the disk it accepts no more blocks until it is
+    /// opened again.
+    package func commit(_ input: BlockToCommit) throws -> CommittedBlock {
+        try self.writer.withLock { writer in
+            if let reason = writer.stopped {
+                throw LedgerError(
+                    code: .stopped,
+                    message:
+                        "channel \(self.channelID) accepts no blocks since writing one failed (\(reason)); "
+                        + "remove the cause and start the node again"
+                )
+            }
+            return try self.commit(input, &writer)
+        }
+    }
+
+    private func commit(_ input: BlockToCommit, _ writer: inout Writer) throws -> CommittedBlock {
+        let published = self.published.withLock { $0 }
+        let header = input.block.header
+        try self.checkOrder(input, after: published)
+
+        var application = BlockApplication(
+            header: header,
+            reader: StateReader(store: self.derived),
+            metadataNamespaces: published.metadataNamespaces
+        )
+        try application.judge(input.transactions)
+        let ordered = application.orderedUpdates()
+        let flags = application.flags
+        let commitHash =
+            header.number == 0
+            ? Data() : CommitHash.next(flags: flags, updates: ordered, after: published.lastCommitHash)
+        var block = input.block
+        block.setMetadata(.transactionsFilter, flags)
+        block.setMetadata(.commitHash, Self.commitHashSlot(commitHash))
+
+        let addition = try application.applyPrivateData(
+            input.privateWriteSets,
+            missing: input.missingPrivateData,
+            transactions: input.transactions,
+            lifetimes: &writer.lifetimes
+        )
+        try application.removePurged(addition.purges, self.privateStore)
+        var changes = try application.derivedChanges(
+            ordered,
+            lifetimes: &writer.lifetimes,
+            privateStore: self.privateStore
+        )
+        let namespaces = Self.addMetadataNamespaces(application, published.metadataNamespaces, to: &changes)
+
+        do {
+            try self.privateStore.add(addition, block: header.number)
+            try self.log.append(block)
+            try self.derived.write(changes, durably: false)
+        } catch {
+            writer.stopped = "\(error)"
+            throw error
+        }
+        writer.lifetimes.invalidate(after: application.transition.updates)
+        self.publish(header, commitHash, namespaces)
+        try self.forget(input.transactions, header.number, &writer)
+        return CommittedBlock(block: block, codes: application.codes, commitHash: commitHash)
+    }
+
+    private func checkOrder(_ input: BlockToCommit, after published: Published) throws {
+        let header = input.block.header
+        guard header.number == published.snapshot.height else {
+            throw LedgerError.outOfOrder(expected: published.snapshot.height, received: header.number)
+        }
+        guard published.lastHeader == nil || header.previousHash == published.lastHeader?.hash else {
+            throw LedgerError(
+                code: .outOfOrder,
+                message:
+                    "block \(header.number) of channel \(self.channelID) does not carry the hash of block "
+                    + "\(header.number - 1); it belongs to another chain: fetch it from another node"
+            )
+        }
+        guard input.transactions.count == input.block.data.data.count else {
+            throw LedgerError(
+                code: .malformed,
+                message: "block \(header.number) has \(input.block.data.data.count) transactions, "
+                    + "but verdicts came for \(input.transactions.count)"
+            )
+        }
+    }
+
+    private func publish(_ header: Common_BlockHeader, _ commitHash: Data, _ namespaces: Set<Bytes>) {
+        let snapshot = StateSnapshot(
+            height: header.number + 1,
+            reader: StateReader(store: self.derived.snapshot()),
+            log: self.log,
+            metadataNamespaces: namespaces
+        )
+        self.published.withLock {
+            $0.snapshot = snapshot
+            $0.metadataNamespaces = namespaces
+            $0.lastHeader = header
+            $0.lastCommitHash = commitHash
+        }
+    }
+
+    /// Blocks between two removals of expired private data.
+    private static let expiryInterval: BlockNumber = 100
+
+    /// Removes private data that is of no use any more; the block is committed whether or not this succeeds.
+    private func forget(
+        _ transactions: [TransactionToCommit],
+        _ number: BlockNumber,
+        _ writer: inout Writer
+    ) throws {
+        do {
+            try self.transient.remove(transactions: transactions.filter(\.hasCollections).compactMap(\.id))
+            if number.isMultiple(of: Self.expiryInterval) {
+                try self.privateStore.removeExpired(through: number)
+            }
+        } catch {
+            writer.stopped = "\(error)"
+        }
+    }
+
+    private static func addMetadataNamespaces(
+        _ application: BlockApplication,
+        _ known: Set<Bytes>,
+        to changes: inout WriteBatch
+    ) -> Set<Bytes> {
+        let new = application.newMetadataNamespaces(besides: known)
+        for namespace in new { changes.set(Data(), forKey: DerivedKey.metadataNamespace(namespace)) }
+        return known.union(new)
+    }
+
+    /// The metadata slot: a `common.Metadata` around the hash; empty without one.
+    private static func commitHashSlot(_ hash: Data) -> Data {
+        var slot = ProtobufBytes()
+        slot.field(1, hash)
+        return Data(slot.bytes)
+    }
+
+    // MARK: Recovery
+
+    /// Computes again the effects of a block whose verdicts are in the log.
+    static func replay(
+        _ number: BlockNumber,
+        _ log: BlockLog,
+        _ privateStore: PrivateStore,
+        _ derived: any KeyValueStore,
+        _ namespaces: inout Set<Bytes>,
+        _ lifetimes: inout CollectionLifetimes
+    ) throws {
+        guard let block = try log.block(number) else { return }
+        let codes = BlockSummary(block).codes
+        guard codes.count == block.data.data.count else {
+            throw LedgerError.damaged(block: number, "it has no verdict for each transaction")
+        }
+        let transactions = zip(codes, block.data.data).map { TransactionToCommit(code: $0, envelope: $1) }
+        var application = BlockApplication(
+            header: block.header,
+            reader: StateReader(store: derived),
+            metadataNamespaces: namespaces
+        )
+        try application.replay(transactions)
+        let addition = try application.applyPrivateData(
+            privateStore.writeSets(block: number),
+            missing: [],
+            transactions: transactions,
+            lifetimes: &lifetimes
+        )
+        try application.removePurged(addition.purges, privateStore)
+        var changes = try application.derivedChanges(
+            application.orderedUpdates(),
+            lifetimes: &lifetimes,
+            privateStore: privateStore
+        )
+        namespaces = Self.addMetadataNamespaces(application, namespaces, to: &changes)
+        try derived.write(changes, durably: false)
+        lifetimes.invalidate(after: application.transition.updates)
+    }
+}
+
+extension BlockSummary {
+    /// The commit hash in the block's metadata, if it has one.
+    package var commitHash: Data? {
+        let slot = self.metadata(.commitHash)
+        guard !slot.isEmpty, let metadata = try? Common_Metadata(serializedBytes: slot) else { return nil }
+        return metadata.value
+    }
+}

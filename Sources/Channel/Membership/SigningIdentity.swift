@@ -1,47 +1,55 @@
 package import Cryptography
 internal import FabricProtos
-package import Foundation
+package import FoundationEssentials
 internal import SwiftProtobuf
 
-/// An identity together with its private key: what a node or a client signs with.
-package struct SigningIdentity: Sendable {
+/// An identity whose private key this process holds.
+package struct SigningIdentity: Sendable, CustomStringConvertible {
     package let mspID: MSPID
-    package let certificate: Certificate
-    /// `msp.SerializedIdentity` with the certificate in PEM: the creator in every header that this identity makes.
+    /// The `SerializedIdentity` with the certificate in canonical PEM.
     package let serialized: Data
+    package let certificate: Certificate
     private let key: PrivateKey
+    private let hash: HashFunction
 
-    /// Joins a certificate and its key.
+    /// Joins a certificate and its private key.
     ///
-    /// - Throws: `CryptographyError` if `key` is not the certificate's.
-    package init(mspID: MSPID, certificate: Certificate, key: PrivateKey) throws {
+    /// - Parameters:
+    ///   - mspID: the organization's MSP.
+    ///   - certificate: the member's certificate.
+    ///   - key: the private key to it.
+    ///   - hash: what the organization's MSP signs with; SHA-256 in nearly every network.
+    /// - Throws: ``IdentityError`` if the key is another's, or the certificate cannot be serialized.
+    package init(
+        mspID: MSPID,
+        certificate: Certificate,
+        key: PrivateKey,
+        hash: HashFunction = .sha256
+    ) throws(IdentityError) {
         guard certificate.publicKey == key.publicKey else {
-            throw MismatchedKey(mspID: mspID, certificate: certificate.description)
+            throw IdentityError(
+                .malformed,
+                "the private key does not belong to the certificate \(certificate); check keystore and signcerts"
+            )
+        }
+        var serialized = Msp_SerializedIdentity()
+        serialized.mspid = mspID.description
+        serialized.idBytes = certificate.pem
+        do {
+            self.serialized = try serialized.serializedData()
+        } catch {
+            throw IdentityError(.malformed, "cannot serialize \(certificate): \(error)")
         }
         self.mspID = mspID
         self.certificate = certificate
         self.key = key
-        var identity = Msp_SerializedIdentity()
-        identity.mspid = mspID.description
-        identity.idBytes = certificate.pem
-        self.serialized = try identity.serializedBytes()
+        self.hash = hash
     }
 
-    /// Signs `message`: ECDSA over its SHA-256 with low S, or Ed25519 over the message itself.
-    ///
-    /// - Source: Fabric v3, package `msp`, signing identities.
-    package func sign(_ message: Data) throws -> Data {
-        try self.key.sign(message)
-    }
-}
+    package var description: String { "\(self.mspID) \(self.certificate.subject)" }
 
-/// A private key that does not belong to the certificate beside it.
-package struct MismatchedKey: Error, Sendable, CustomStringConvertible {
-    package var mspID: MSPID
-    package var certificate: String
-
-    package var description: String {
-        "the private key of \(self.mspID) is not the one of certificate \(self.certificate): "
-            + "put the key that belongs to it into the keystore"
+    /// Signs `message`: low-S DER for ECDSA, 64 bytes for Ed25519.
+    package func sign(_ message: Data) throws(CryptographyError) -> Data {
+        try self.key.sign(message, hash: self.hash)
     }
 }

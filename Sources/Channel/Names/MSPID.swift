@@ -14,7 +14,16 @@ package struct MSPID: Hashable, Comparable, Sendable, CustomStringConvertible {
         self.description = text
     }
 
+    // Bytes decide, as in Fabric: `==` of `String` also equates texts that only look alike.
+    package static func == (left: MSPID, right: MSPID) -> Bool {
+        left.description.utf8.elementsEqual(right.description.utf8)
+    }
+
+    package func hash(into hasher: inout Hasher) {
+        for byte in self.description.utf8 { hasher.combine(byte) }
+    }
+
     package static func < (left: MSPID, right: MSPID) -> Bool {
-        left.description < right.description
+        left.description.utf8.lexicographicallyPrecedes(right.description.utf8)
     }
 }
