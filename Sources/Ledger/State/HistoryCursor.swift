@@ -3,22 +3,27 @@ package import FabricProtos
 internal import Foundation
 internal import KeyValueStore
 internal import SwiftProtobuf
+internal import Synchronization
 
 internal import struct Channel.Version
 
 /// The writes of one key, newest first, each read from its transaction in the log.
 ///
-/// Belongs to one task at a time.
-package final class HistoryCursor {
-    private let cursor: any KeyValueCursor
+/// May be used from any thread.
+package final class HistoryCursor: Sendable {
+    private let position: Mutex<Position>
     private let log: BlockLog
     private let namespace: String
     private let key: Bytes
     private let prefix: Data
-    private var hasStarted = false
+
+    private struct Position {
+        let cursor: any KeyValueCursor
+        var hasStarted = false
+    }
 
     init(_ reader: StateReader, _ log: BlockLog, namespace: String, key: String) {
-        self.cursor = reader.store.makeCursor()
+        self.position = Mutex(Position(cursor: reader.store.makeCursor()))
         self.log = log
         self.namespace = namespace
         self.key = Bytes(key.utf8)
@@ -27,15 +32,16 @@ package final class HistoryCursor {
 
     /// Returns the next older write, or `nil` after the first one ever.
     package func next() throws -> Queryresult_KeyModification? {
-        if self.hasStarted {
-            try self.cursor.previous()
-        } else {
-            self.hasStarted = true
-            try self.seekToNewest()
+        let found: Data? = try self.position.withLock { position in
+            if position.hasStarted {
+                try position.cursor.previous()
+            } else {
+                position.hasStarted = true
+                try self.seekToNewest(position.cursor)
+            }
+            return position.cursor.isValid ? position.cursor.key : nil
         }
-        guard self.cursor.isValid else { return nil }
-        let found = self.cursor.key
-        guard found.starts(with: self.prefix) else { return nil }
+        guard let found, found.starts(with: self.prefix) else { return nil }
         var reader = RecordReader(found.dropFirst(self.prefix.count))
         guard let block = reader.orderPreserving(), let index = reader.orderPreserving(), reader.isAtEnd,
             index <= UInt64(UInt32.max)
@@ -43,13 +49,13 @@ package final class HistoryCursor {
         return try self.modification(Version(block: block, transaction: index))
     }
 
-    private func seekToNewest() throws {
+    private func seekToNewest(_ cursor: any KeyValueCursor) throws {
         guard let end = self.prefix.prefixEnd else { return }
-        try self.cursor.seek(to: end)
-        if self.cursor.isValid {
-            try self.cursor.previous()
+        try cursor.seek(to: end)
+        if cursor.isValid {
+            try cursor.previous()
         } else {
-            try self.cursor.seekToLast()
+            try cursor.seekToLast()
         }
     }
 
