@@ -1,0 +1,168 @@
+import Channel
+import Cryptography
+import FabricProtos
+import Foundation
+import SwiftProtobuf
+import Testing
+
+@Suite struct MembershipTests {
+    /// An organization with one authority, made in memory.
+    struct Organization {
+        let root: Certificate
+        let key: PrivateKey
+        let start = CivilTime(year: 2026, month: 1, day: 1).date
+        let end = CivilTime(year: 2027, month: 1, day: 1).date
+
+        init() throws {
+            self.key = try PrivateKey.generate(.p256)
+            var template = CertificateTemplate(
+                subject: try DistinguishedName([.commonName("ca")]),
+                serialNumber: try CertificateTemplate.randomSerialNumber(),
+                notBefore: self.start,
+                notAfter: self.end,
+                keyUsage: .certificateSigning
+            )
+            template.isCA = true
+            self.root = try template.selfSigned(with: self.key)
+        }
+
+        func member(_ unit: String, of msp: String = "Org1MSP") throws -> SigningIdentity {
+            let key = try PrivateKey.generate(.p256)
+            let certificate = try CertificateTemplate(
+                subject: try DistinguishedName([.organizationalUnit(unit), .commonName("someone")]),
+                serialNumber: try CertificateTemplate.randomSerialNumber(),
+                notBefore: self.start,
+                notAfter: self.end,
+                keyUsage: .digitalSignature
+            ).issued(for: key.publicKey, by: self.root, with: self.key)
+            return try SigningIdentity(mspID: MSPID(msp), certificate: certificate, key: key)
+        }
+
+        func msp(
+            _ name: String = "Org1MSP",
+            _ change: (inout Msp_FabricMSPConfig) -> Void = { _ in }
+        ) throws -> MSP {
+            var config = Msp_FabricMSPConfig()
+            config.name = name
+            config.rootCerts = [self.root.pem]
+            config.fabricNodeOus.enable = true
+            config.fabricNodeOus.adminOuIdentifier.organizationalUnitIdentifier = "admin"
+            config.fabricNodeOus.peerOuIdentifier.organizationalUnitIdentifier = "peer"
+            change(&config)
+            var message = Msp_MSPConfig()
+            message.config = try config.serializedData()
+            return try MSP(message, version: .v3_0)
+        }
+    }
+
+    @Test func acceptsTheSignatureOfAMember() throws {
+        let organization = try Organization()
+        let directory = try MembershipDirectory([organization.msp()])
+        let signer = try organization.member("peer")
+        let message = Data("block 7".utf8)
+        let identity = try directory.identity(from: signer.serialized)
+        try directory.validate(identity)
+        try identity.verify(signer.sign(message), of: message)
+        #expect(throws: IdentityError.self) { try identity.verify(signer.sign(message), of: Data()) }
+        #expect(!identity.isExpired(at: organization.start) && identity.isExpired(at: .distantFuture))
+    }
+
+    @Test func recallsIdentitiesByTheirBytes() throws {
+        let organization = try Organization()
+        let directory = try MembershipDirectory([organization.msp()], cacheCapacity: 4)
+        let signers = try (0..<9).map { _ in try organization.member("peer") }
+        let first = try directory.identity(from: signers[0].serialized)
+        #expect(try directory.identity(from: signers[0].serialized) === first)
+        for signer in signers { _ = try directory.identity(from: signer.serialized) }
+        let again = try directory.identity(from: signers[0].serialized)
+        #expect(again == first && again !== first)
+    }
+
+    @Test func tellsAnotherOrganizationsMembersApart() throws {
+        let organization = try Organization()
+        let other = try Organization()
+        let directory = try MembershipDirectory([organization.msp(), other.msp("Org2MSP")])
+        let impostor = try other.member("peer", of: "Org1MSP")
+        let stranger = try other.member("peer", of: "Org3MSP")
+        let refusal = #expect(throws: IdentityError.self) {
+            try directory.identity(from: impostor.serialized)
+        }
+        #expect(refusal?.code == .untrusted)
+        let unknown = #expect(throws: IdentityError.self) {
+            try directory.identity(from: stranger.serialized)
+        }
+        #expect(unknown?.code == .unknownMSP)
+        #expect(unknown?.reason.contains("Org1MSP, Org2MSP") == true)
+    }
+
+    /// A member under one configuration need not be one under the next.
+    @Test func judgesByItsOwnConfiguration() throws {
+        let organization = try Organization()
+        let signer = try organization.member("peer")
+        let before = try organization.msp()
+        let identity = try before.identity(from: signer.serialized)
+        let list = try RevocationListTemplate(
+            entries: [.init(serialNumber: signer.certificate.serialNumber, revokedAt: organization.start)],
+            number: 1,
+            thisUpdate: organization.start,
+            nextUpdate: organization.end
+        ).signed(by: organization.root, with: organization.key)
+        let after = try organization.msp { $0.revocationList = [list.pem] }
+        try before.validate(identity)
+        let refusal = #expect(throws: IdentityError.self) { try after.validate(identity) }
+        #expect(refusal?.code == .revoked)
+    }
+
+    @Test func refusesAConfigurationWithAReason() throws {
+        let organization = try Organization()
+        let noAdmin = #expect(throws: MSPError.self) {
+            try organization.msp { $0.fabricNodeOus.clearAdminOuIdentifier() }
+        }
+        #expect(noAdmin?.description.contains("there is no administrator") == true)
+        #expect(throws: MSPError.self) { try organization.msp { $0.rootCerts = [] } }
+        #expect(throws: MSPError.self) { try organization.msp("") }
+        #expect(throws: MSPError.self) {
+            try organization.msp { $0.cryptoConfig.identityIdentifierHashFunction = "MD5" }
+        }
+        #expect(throws: MSPError.self) { try MembershipDirectory([organization.msp(), organization.msp()]) }
+        var idemix = Msp_MSPConfig()
+        idemix.type = 1
+        #expect(throws: MSPError.self) { try MSP(idemix, version: .v3_0) }
+    }
+
+    @Test func refusesAKeyThatIsNotTheCertificates() throws {
+        let organization = try Organization()
+        let certificate = try organization.member("peer").certificate
+        #expect(throws: IdentityError.self) {
+            try SigningIdentity(mspID: MSPID("Org1MSP"), certificate: certificate, key: .generate(.p256))
+        }
+    }
+
+    @Test func survivesDeeplyNestedPrincipals() throws {
+        let organization = try Organization()
+        let msp = try organization.msp()
+        let identity = try msp.identity(from: organization.member("peer").serialized)
+        var principal = Common_MSPPrincipal()
+        principal.principalClassification = .anonymity
+        for depth in 1...200 {
+            var combined = Common_CombinedPrincipal()
+            combined.principals = [principal]
+            principal = Common_MSPPrincipal()
+            principal.principalClassification = .combined
+            principal.principal = try combined.serializedData()
+            let isShallow = depth <= Principal.maximumNesting
+            #expect(((try? msp.satisfies(identity, principal)) != nil) == isShallow)
+        }
+    }
+
+    @Test func survivesDamagedIdentities() throws {
+        let organization = try Organization()
+        let directory = try MembershipDirectory([organization.msp()])
+        let serialized = try organization.member("peer").serialized
+        for index in serialized.indices {
+            var damaged = serialized
+            damaged[index] ^= 0x55
+            _ = try? directory.identity(from: damaged)
+        }
+    }
+}
