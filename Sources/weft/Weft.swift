@@ -15,7 +15,7 @@ struct Weft: AsyncParsableCommand {
             64 wrong use of the command; 78 wrong configuration file.
             """,
         version: version,
-        subcommands: []
+        subcommands: [BenchCommand.self, BlockCommand.self, TransactionCommand.self]
     )
 
     /// The version of Weft, as in `CHANGELOG.md`.

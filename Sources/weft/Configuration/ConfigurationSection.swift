@@ -57,6 +57,11 @@ struct ConfigurationSection {
         self.node = node
     }
 
+    /// The same with YAML's merge keys (`<<: *Defaults`) carried out.
+    func merged() throws(ConfigurationError) -> Self {
+        Self(file: self.file, path: self.path, node: try MergedYAML.resolve(self.node, file: self.file))
+    }
+
     /// Rejects keys that nothing would read: a misspelt key must not become a silent default.
     func allow(keys allowed: Set<String>) throws(ConfigurationError) {
         for key in self.keys where !allowed.contains(key) {

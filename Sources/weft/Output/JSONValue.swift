@@ -11,6 +11,8 @@ enum JSONValue: Sendable, ExpressibleByStringLiteral, ExpressibleByIntegerLitera
     case null
     case array([JSONValue])
     case members([(String, JSONValue)])
+    /// JSON text that something else has made.
+    case verbatim(String)
 
     init(stringLiteral value: String) { self = .string(value) }
     init(integerLiteral value: Int64) { self = .integer(value) }
@@ -30,6 +32,7 @@ enum JSONValue: Sendable, ExpressibleByStringLiteral, ExpressibleByIntegerLitera
         case .number(let number): number.isFinite ? "\(number)" : "null"
         case .boolean(let flag): flag ? "true" : "false"
         case .null: "null"
+        case .verbatim(let text): text
         case .array(let values): "[" + values.map(\.text).joined(separator: ", ") + "]"
         case .members(let members):
             "{" + members.map { Self.quoted($0.0) + ": " + $0.1.text }.joined(separator: ", ") + "}"
@@ -66,5 +69,13 @@ enum JSONValue: Sendable, ExpressibleByStringLiteral, ExpressibleByIntegerLitera
             }
         }
         return result + "\""
+    }
+}
+
+extension JSONValue {
+    /// Bytes: as text where they are UTF-8, else as `{"base64": …}`.
+    static func bytes(_ bytes: Data) -> Self {
+        if let text = String(data: bytes, encoding: .utf8) { return .string(text) }
+        return .object(["base64": .string(bytes.base64EncodedString())])
     }
 }

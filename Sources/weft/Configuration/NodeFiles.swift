@@ -1,0 +1,97 @@
+import Channel
+import Cryptography
+import Foundation
+import RPC
+
+/// Which files hold the identity that a node signs with.
+///
+/// ```yaml
+/// identity:
+///   mspID: UtilityMSP
+///   folder: organizations/utility/peers/utility/msp
+/// ```
+struct IdentityFiles: Equatable {
+    var mspID: String
+    /// An MSP folder in Fabric's layout, with `signcerts` and `keystore`.
+    var folder: String
+
+    init(_ section: ConfigurationSection) throws(ConfigurationError) {
+        try section.allow(keys: ["mspID", "folder"])
+        self.mspID = try section.value("mspID", expected: "an MSP identifier, such as Org1MSP") {
+            $0.isEmpty ? nil : $0
+        }
+        self.folder = try section.value("folder", expected: "an MSP folder") {
+            $0.isEmpty ? nil : configuredPath($0, from: section.file)
+        }
+    }
+}
+
+/// Which files hold the TLS identity of a node, and whom it lets in.
+///
+/// ```yaml
+/// tls:
+///   certificate: tls/server.crt
+///   key: tls/server.key
+///   roots: [tls/ca.crt]          # what other nodes' certificates must lead to
+///   clients: required            # or requested, or none
+/// ```
+struct TLSFiles: Equatable {
+    var certificate: String
+    var key: String
+    var roots: [String]
+    var clients: ClientCertificatePolicy
+
+    init(_ section: ConfigurationSection) throws(ConfigurationError) {
+        try section.allow(keys: ["certificate", "key", "roots", "clients"])
+        self.certificate = try section.value("certificate", expected: "a PEM file") {
+            $0.isEmpty ? nil : configuredPath($0, from: section.file)
+        }
+        self.key = try section.value("key", expected: "a PEM file") {
+            $0.isEmpty ? nil : configuredPath($0, from: section.file)
+        }
+        self.roots = try section.texts("roots").map { configuredPath($0, from: section.file) }
+        self.clients =
+            try section.optionalValue("clients", expected: "required, requested or none") {
+                ["required": .required, "requested": .requested, "none": ClientCertificatePolicy.none][$0]
+            } ?? .required
+        guard self.clients == .none || !self.roots.isEmpty else {
+            throw section.error(
+                "roots",
+                "missing; clients must present a certificate, so name the files of the roots that they lead to"
+            )
+        }
+    }
+
+    /// Reads the files.
+    func load() throws -> (identity: TLSIdentity, rootsPEM: String) {
+        let identity = TLSIdentity(
+            certificateChainPEM: try readText(self.certificate, as: "the TLS certificate"),
+            privateKeyPEM: try readText(self.key, as: "the TLS private key")
+        )
+        let roots = try self.roots.map { try readText($0, as: "a TLS root certificate") }
+        return (identity, roots.joined(separator: "\n"))
+    }
+}
+
+/// Checks that a text is `host:port`.
+func configuredAddress(_ text: String) -> String? {
+    guard let colon = text.lastIndex(of: ":"), colon != text.startIndex else { return nil }
+    guard let port = Int(text[text.index(after: colon)...]), (0...65535).contains(port) else { return nil }
+    return text
+}
+
+/// Reads a file whose absence must be explained.
+func readBytes(_ path: String, as what: String) throws(Failure) -> Data {
+    do {
+        return try Data(contentsOf: URL(fileURLWithPath: path))
+    } catch {
+        let reason =
+            FileManager.default.fileExists(atPath: path)
+            ? "it can't be read; check its permissions" : "there is no such file"
+        throw Failure("\(what) should be in \(path), but \(reason)", code: .configuration)
+    }
+}
+
+func readText(_ path: String, as what: String) throws(Failure) -> String {
+    String(decoding: try readBytes(path, as: what), as: UTF8.self)
+}

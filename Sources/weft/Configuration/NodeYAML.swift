@@ -1,0 +1,65 @@
+import RPC
+
+extension PeerConfiguration {
+    /// The configuration as a file that reads back to the same value, with absolute paths.
+    var yaml: String {
+        var lines = nodeLines(self.listen, self.data, self.identity, self.tls, self.channels)
+        if self.advertise != self.listen { lines.insert("advertise: \(quoted(self.advertise))", at: 1) }
+        if !self.orderers.isEmpty {
+            lines.append("orderers:")
+            lines += self.orderers.sorted { $0.key < $1.key }.map {
+                "  \(quoted($0.key)): \(quoted($0.value))"
+            }
+        }
+        return lines.joined(separator: "\n") + "\n"
+    }
+}
+
+extension OrdererConfiguration {
+    /// The configuration as a file that reads back to the same value, with absolute paths.
+    var yaml: String {
+        nodeLines(self.listen, self.data, self.identity, self.tls, self.channels).joined(separator: "\n")
+            + "\n"
+    }
+}
+
+private func nodeLines(
+    _ listen: String,
+    _ data: String,
+    _ identity: IdentityFiles,
+    _ tls: TLSFiles?,
+    _ channels: [String]
+) -> [String] {
+    var lines = [
+        "listen: \(quoted(listen))",
+        "data: \(quoted(data))",
+        "identity:",
+        "  mspID: \(quoted(identity.mspID))",
+        "  folder: \(quoted(identity.folder))",
+    ]
+    if let tls {
+        lines += [
+            "tls:", "  certificate: \(quoted(tls.certificate))", "  key: \(quoted(tls.key))", "  roots:",
+        ]
+        lines += tls.roots.map { "    - \(quoted($0))" }
+        lines.append("  clients: \(tls.clients.name)")
+    }
+    if !channels.isEmpty {
+        lines.append("channels:")
+        lines += channels.map { "  - \(quoted($0))" }
+    }
+    return lines
+}
+
+/// A YAML text in double quotes, whose rules are JSON's.
+private func quoted(_ text: String) -> String { JSONValue.string(text).text }
+
+extension ClientCertificatePolicy {
+    fileprivate var name: String {
+        switch self {
+        case .none: "none"
+        case .requested: "requested"
+        case .required: "required"
+        }
+    }
+}

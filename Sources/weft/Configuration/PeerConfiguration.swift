@@ -1,0 +1,56 @@
+import Foundation
+
+/// How one peer process runs.
+///
+/// ```yaml
+/// listen: 127.0.0.1:7051
+/// advertise: peer.utility.example:7051    # how others reach it; the listen address when left out
+/// data: data
+/// identity: { mspID: UtilityMSP, folder: msp }
+/// tls: { certificate: tls/server.crt, key: tls/server.key, roots: [tls/ca.crt], clients: required }
+/// channels: [emissions.block]
+/// orderers:                               # addresses to use in place of those of the channel configuration
+///   orderer.example:7050: 127.0.0.1:7050
+/// ```
+///
+/// Paths are meant from the file's own folder. Read once at start; a plain value from then on.
+struct PeerConfiguration: Equatable {
+    /// Where to listen, as `host:port`.
+    var listen: String
+    /// How other nodes reach this peer.
+    var advertise: String
+    /// The folder that holds the ledgers; made when missing.
+    var data: String
+    var identity: IdentityFiles
+    /// Plaintext when left out.
+    var tls: TLSFiles?
+    /// Files with the genesis blocks of the channels to join.
+    var channels: [String]
+    /// Addresses of orderers to use in place of those that the channel configuration names.
+    var orderers: [String: String]
+
+    init(file: String) throws {
+        try self.init(ConfigurationSection(file: file))
+    }
+
+    init(_ root: ConfigurationSection) throws(ConfigurationError) {
+        try root.allow(keys: ["listen", "advertise", "data", "identity", "tls", "channels", "orderers"])
+        self.listen = try root.value("listen", expected: "host:port", configuredAddress)
+        self.advertise =
+            try root.optionalValue("advertise", expected: "host:port", configuredAddress) ?? self.listen
+        self.data = try root.value("data", expected: "a folder") {
+            $0.isEmpty ? nil : configuredPath($0, from: root.file)
+        }
+        self.identity = try IdentityFiles(root.section("identity"))
+        self.tls = try root.optionalSection("tls").map { section throws(ConfigurationError) in
+            try TLSFiles(section)
+        }
+        self.channels = try root.texts("channels").map { configuredPath($0, from: root.file) }
+        self.orderers = [:]
+        if let section = try root.optionalSection("orderers") {
+            for address in section.keys {
+                self.orderers[address] = try section.value(address, expected: "host:port", configuredAddress)
+            }
+        }
+    }
+}

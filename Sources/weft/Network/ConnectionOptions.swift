@@ -1,0 +1,119 @@
+import ArgumentParser
+import Foundation
+import WeftClient
+
+/// The flags that say which peer to talk to, and as whom.
+///
+/// Beside a network made by `weft network up` none is needed. For any other Fabric network give `--peer`, `--tls-root`,
+/// `--identity`, `--msp-id` and, where clients need a certificate, `--tls-certificate` and `--tls-key`.
+struct ConnectionOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("The folder of a network made by `weft network up`.", valueName: "folder"))
+    var network = NetworkDescription.defaultFolder
+
+    @Option(
+        name: .customLong("as"),
+        help: ArgumentHelp("An identity of that network, such as utility/user.", valueName: "identity")
+    )
+    var identityName: String?
+
+    @Option(help: ArgumentHelp("The peer: a name in that network, or host:port.", valueName: "peer"))
+    var peer: String?
+
+    @Option(help: ArgumentHelp("The channel.", valueName: "name"))
+    var channel: String?
+
+    @Option(help: ArgumentHelp("Root certificates of the peer's TLS (PEM).", valueName: "file"))
+    var tlsRoot: String?
+
+    @Option(help: ArgumentHelp("The client's TLS certificate (PEM).", valueName: "file"))
+    var tlsCertificate: String?
+
+    @Option(help: ArgumentHelp("The private key of that certificate (PEM).", valueName: "file"))
+    var tlsKey: String?
+
+    @Option(help: ArgumentHelp("The name in the peer's TLS certificate, if not its host.", valueName: "name"))
+    var tlsName: String?
+
+    @Option(help: ArgumentHelp("The MSP folder of the identity that signs.", valueName: "folder"))
+    var identity: String?
+
+    @Option(help: ArgumentHelp("The MSP identifier of that identity's organization.", valueName: "id"))
+    var mspID: String?
+
+    /// What the flags and the network's description amount to.
+    struct Target {
+        var endpoint: Endpoint
+        var security: ConnectionSecurity
+        var signer: ClientIdentity
+        var channel: String
+    }
+
+    func resolve() throws -> Target {
+        if let identity = self.identity { return try self.explicitTarget(identity) }
+        let description = try NetworkDescription(folder: self.network)
+        let node: NetworkDescription.Node
+        if let peer = self.peer, let listed = description.nodes.first(where: { $0.endpoint == peer }) {
+            node = listed
+        } else if let peer = self.peer {
+            node = try description.node(peer)
+        } else if let organization = self.identityName?.split(separator: "/").first,
+            let own = description.peers.first(where: { $0.name == organization })
+        {
+            node = own
+        } else if let first = description.peers.first {
+            node = first
+        } else {
+            throw Failure("the network in \(description.folder) has no peer", code: .configuration)
+        }
+        let identity = try description.identity(self.identityName ?? "\(node.name)/user")
+        return Target(
+            endpoint: try Endpoint(node.endpoint),
+            security: try description.security(of: node, as: identity),
+            signer: try description.signer(identity),
+            channel: self.channel ?? description.channel
+        )
+    }
+
+    private func explicitTarget(_ identity: String) throws -> Target {
+        guard let peer = self.peer, let mspID = self.mspID, let channel = self.channel else {
+            throw Failure("--identity needs --peer host:port, --msp-id and --channel beside it", code: .usage)
+        }
+        let security: ConnectionSecurity
+        if let tlsRoot {
+            security = try ConnectionSecurity(
+                roots: readBytes(tlsRoot, as: "the peer's TLS roots"),
+                clientCertificate: self.tlsCertificate.map { try readBytes($0, as: "the TLS certificate") },
+                clientKey: self.tlsKey.map { try readBytes($0, as: "the TLS private key") },
+                serverName: self.tlsName
+            )
+        } else {
+            security = .plaintext
+        }
+        return Target(
+            endpoint: try Endpoint(peer),
+            security: security,
+            signer: try ClientIdentity(mspFolder: identity, mspID: mspID),
+            channel: channel
+        )
+    }
+
+    /// Connects as the flags say.
+    func withTarget<Value: Sendable>(
+        _ body: (Connection, Target) async throws -> Value
+    ) async throws -> Value {
+        let target = try self.resolve()
+        return try await withConnection(to: target.endpoint, security: target.security) { connection in
+            try await body(connection, target)
+        }
+    }
+}
+
+extension ClientError: FailureCoded {
+    var failureCode: Failure.Code {
+        switch self.code {
+        case .unavailable: .unavailable
+        case .invalidArgument: .usage
+        default: .failed
+        }
+    }
+}

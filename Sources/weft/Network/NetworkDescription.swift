@@ -1,0 +1,211 @@
+import Foundation
+import WeftClient
+
+/// The network that was made in a folder.
+///
+/// Its file `network.json` says who listens where, and where the identities are, so that commands need no flags. Paths
+/// are meant from the network's folder.
+struct NetworkDescription {
+    /// One process.
+    struct Node {
+        enum Role: String { case orderer, peer }
+
+        var name: String
+        var role: Role
+        var mspID: String
+        var endpoint: String
+        /// Where the configuration file, the log and the data are.
+        var folder: String
+        /// The root certificates that the node's TLS certificate leads to.
+        var tlsRoots: String
+    }
+
+    /// One person or program that may sign.
+    struct Identity {
+        /// `organization/name`, such as `utility/user`.
+        var name: String
+        var mspID: String
+        var msp: String
+        var tlsCertificate: String
+        var tlsKey: String
+    }
+
+    static let fileName = "network.json"
+    static let defaultFolder = "weft-network"
+
+    /// The network's folder, absolute.
+    var folder: String
+    var channel: String
+    var contracts: [String]
+    var nodes: [Node]
+    var identities: [Identity]
+
+    var peers: [Node] { self.nodes.filter { $0.role == .peer } }
+
+    func node(_ name: String) throws(Failure) -> Node {
+        guard let node = self.nodes.first(where: { $0.name == name }) else {
+            let known = self.nodes.map(\.name).joined(separator: ", ")
+            throw Failure("there is no node \"\(name)\" in \(self.folder); there are: \(known)", code: .usage)
+        }
+        return node
+    }
+
+    func identity(_ name: String) throws(Failure) -> Identity {
+        let names = [name, name + "/user"]
+        guard let identity = self.identities.first(where: { names.contains($0.name) }) else {
+            let known = self.identities.map(\.name).joined(separator: ", ")
+            throw Failure(
+                "there is no identity \"\(name)\" in \(self.folder); there are: \(known)",
+                code: .usage
+            )
+        }
+        return identity
+    }
+
+    func process(of node: Node) -> NodeProcess {
+        NodeProcess(name: node.name, folder: self.path(node.folder))
+    }
+
+    func path(_ relative: String) -> String {
+        relative.hasPrefix("/") ? relative : self.folder + "/" + relative
+    }
+}
+
+// MARK: - Its file
+
+extension NetworkDescription {
+    /// Reads the description in a network's folder.
+    init(folder: String) throws {
+        self.folder = URL(fileURLWithPath: folder).standardizedFileURL.path
+        let file = self.folder + "/" + Self.fileName
+        guard FileManager.default.fileExists(atPath: file) else {
+            throw Failure(
+                "there is no network in \(self.folder); make one with: weft network up --folder \(folder)"
+            )
+        }
+        let root = try ConfigurationSection(file: file)
+        self.channel = try root.value("channel", expected: "a channel's name") { $0 }
+        self.contracts = try root.texts("contracts")
+        self.nodes = try root.sections("nodes").map { section throws(ConfigurationError) in
+            Node(
+                name: try section.value("name", expected: "a name") { $0 },
+                role: try section.value("role", expected: "orderer or peer", Node.Role.init(rawValue:)),
+                mspID: try section.value("mspID", expected: "an MSP identifier") { $0 },
+                endpoint: try section.value("endpoint", expected: "host:port", configuredAddress),
+                folder: try section.value("folder", expected: "a folder") { $0 },
+                tlsRoots: try section.value("tlsRoots", expected: "a PEM file") { $0 }
+            )
+        }
+        self.identities = try root.sections("identities").map { section throws(ConfigurationError) in
+            Identity(
+                name: try section.value("name", expected: "a name") { $0 },
+                mspID: try section.value("mspID", expected: "an MSP identifier") { $0 },
+                msp: try section.value("msp", expected: "an MSP folder") { $0 },
+                tlsCertificate: try section.value("tlsCertificate", expected: "a PEM file") { $0 },
+                tlsKey: try section.value("tlsKey", expected: "a PEM file") { $0 }
+            )
+        }
+    }
+
+    var json: JSONValue {
+        .object([
+            "channel": .string(self.channel),
+            "contracts": .array(self.contracts.map { .string($0) }),
+            "nodes": .array(
+                self.nodes.map { node in
+                    .object([
+                        "name": .string(node.name),
+                        "role": .string(node.role.rawValue),
+                        "mspID": .string(node.mspID),
+                        "endpoint": .string(node.endpoint),
+                        "folder": .string(node.folder),
+                        "tlsRoots": .string(node.tlsRoots),
+                    ])
+                }
+            ),
+            "identities": .array(
+                self.identities.map { identity in
+                    .object([
+                        "name": .string(identity.name),
+                        "mspID": .string(identity.mspID),
+                        "msp": .string(identity.msp),
+                        "tlsCertificate": .string(identity.tlsCertificate),
+                        "tlsKey": .string(identity.tlsKey),
+                    ])
+                }
+            ),
+        ])
+    }
+
+    func write() throws {
+        let file = URL(fileURLWithPath: self.folder + "/" + Self.fileName)
+        try Data((self.json.indented() + "\n").utf8).write(to: file)
+    }
+}
+
+// MARK: - Connecting to it
+
+extension NetworkDescription {
+    /// The identity's signing half.
+    func signer(_ identity: Identity) throws -> ClientIdentity {
+        try ClientIdentity(mspFolder: self.path(identity.msp), mspID: identity.mspID)
+    }
+
+    /// How `identity` connects to `node`.
+    func security(of node: Node, as identity: Identity) throws -> ConnectionSecurity {
+        try ConnectionSecurity(
+            roots: readBytes(self.path(node.tlsRoots), as: "the TLS roots of \(node.name)"),
+            clientCertificate: readBytes(self.path(identity.tlsCertificate), as: "the TLS certificate"),
+            clientKey: readBytes(self.path(identity.tlsKey), as: "the TLS private key")
+        )
+    }
+
+    /// Calls `body` with a connection to a node.
+    func withNode<Value: Sendable>(
+        _ node: Node,
+        as identity: Identity,
+        _ body: (Connection) async throws -> Value
+    ) async throws -> Value {
+        let security = try self.security(of: node, as: identity)
+        return try await withConnection(to: Endpoint(node.endpoint), security: security, body)
+    }
+}
+
+extension ClientIdentity {
+    /// Reads certificate and key from an MSP folder in Fabric's layout.
+    ///
+    /// A keystore may hold several keys; the one that belongs to the certificate is taken.
+    init(mspFolder: String, mspID: String) throws(Failure) {
+        func files(_ subfolder: String) throws(Failure) -> [String] {
+            let folder = mspFolder + "/" + subfolder
+            let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+            guard !names.isEmpty else {
+                throw Failure(
+                    "\(mspFolder) is not an MSP folder with an identity: \(subfolder) is missing or empty",
+                    code: .configuration
+                )
+            }
+            return names.sorted().map { folder + "/" + $0 }
+        }
+        let certificateFile = try files("signcerts")[0]
+        let certificate = try readBytes(certificateFile, as: "the certificate")
+        var reason = ""
+        for file in try files("keystore") {
+            do throws(ClientError) {
+                let key: Data
+                do { key = try readBytes(file, as: "the private key") } catch {
+                    reason = "\(error)"
+                    continue
+                }
+                self = try ClientIdentity(mspID: mspID, certificate: certificate, privateKey: key)
+                return
+            } catch {
+                reason = "\(error)"
+            }
+        }
+        throw Failure(
+            "no key in \(mspFolder)/keystore belongs to \(certificateFile): \(reason)",
+            code: .configuration
+        )
+    }
+}

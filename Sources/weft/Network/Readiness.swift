@@ -1,0 +1,94 @@
+import Channel
+import FabricProtos
+import Foundation
+import SwiftProtobuf
+import WeftClient
+
+/// How far a node's ledger has come.
+struct NodeStatus: Sendable {
+    /// The number of blocks.
+    var height: UInt64
+    /// The hash of the newest block's header.
+    var blockHash: Data
+    /// The commit hash of the newest block; empty at an orderer, which keeps none.
+    var commitHash: Data
+}
+
+extension NetworkDescription {
+    /// Asks a node for the state of its ledger.
+    func status(of node: Node, as identity: Identity) async throws -> NodeStatus {
+        let signer = try self.signer(identity)
+        return try await self.withNode(node, as: identity) { connection in
+            let newest = NewestBlock()
+            switch node.role {
+            case .peer:
+                try await connection.peer(channel: self.channel, as: signer)
+                    .blocks(from: nil, through: nil) { await newest.take($0) }
+            case .orderer:
+                try await connection.orderer(channel: self.channel, as: signer)
+                    .blocks(from: nil, through: nil) { await newest.take($0) }
+            }
+            guard let block = await newest.block else { throw Failure("\(node.name) delivered no block") }
+            return NodeStatus(
+                height: block.header.number &+ 1,
+                blockHash: block.header.hash,
+                commitHash: BlockPicture(block).commitHash
+            )
+        }
+    }
+
+    /// Waits until a node answers.
+    ///
+    /// - Throws: ``Failure`` with the end of the node's log when its process ends, or when it doesn't answer in time.
+    func waitUntilReady(_ node: Node, as identity: Identity, timeout: Duration = .seconds(30)) async throws {
+        let process = self.process(of: node)
+        let clock = ContinuousClock()
+        let deadline = clock.now.advanced(by: timeout)
+        var reason = ""
+        while clock.now < deadline {
+            guard process.runningProcess != nil else {
+                throw Failure(
+                    "\(node.name) ended right after its start; its log \(process.logFile) says:\n\(process.logTail())"
+                )
+            }
+            do {
+                _ = try await withTimeout(.seconds(5)) { try await self.status(of: node, as: identity) }
+                return
+            } catch {
+                reason = "\(error)"
+            }
+            try await clock.sleep(for: .milliseconds(100))
+        }
+        throw Failure(
+            "\(node.name) did not answer at \(node.endpoint) in time (\(reason)); its log \(process.logFile) says:\n\(process.logTail())",
+            code: .unavailable
+        )
+    }
+}
+
+private actor NewestBlock {
+    var block: Common_Block?
+    func take(_ block: Common_Block) -> Bool {
+        self.block = block
+        return false
+    }
+}
+
+/// Calls `body`, and cancels it when it takes longer than `timeout`.
+///
+/// - Throws: What `body` throws; ``Failure`` when time ran out.
+func withTimeout<Value: Sendable>(
+    _ timeout: Duration,
+    _ body: @Sendable @escaping () async throws -> Value
+) async throws -> Value {
+    try await withThrowingTaskGroup { group in
+        group.addTask { try await body() }
+        group.addTask {
+            try await Task.sleep(for: timeout)
+            throw Failure("no answer within \(timeout)", code: .unavailable)
+        }
+        defer { group.cancelAll() }
+        guard let value = try await group.next() else { throw CancellationError() }
+        return value
+    }
+}
