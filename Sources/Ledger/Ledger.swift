@@ -266,7 +266,7 @@ package final class Ledger: Sendable {
         }
     }
 
-    private static func addMetadataNamespaces(
+    static func addMetadataNamespaces(
         _ application: BlockApplication,
         _ known: Set<Bytes>,
         to changes: inout WriteBatch
@@ -310,7 +310,8 @@ package final class Ledger: Sendable {
             privateStore.writeSets(block: number),
             missing: [],
             transactions: transactions,
-            lifetimes: &lifetimes
+            lifetimes: &lifetimes,
+            checksHashes: false
         )
         try application.removePurged(addition.purges, privateStore)
         var changes = try application.derivedChanges(

@@ -72,8 +72,12 @@ package final class PrivateStore: Sendable {
         try self.store.write(batch, durably: true)
     }
 
-    /// The private write sets of block `number`, in the order of its transactions, without what was purged since.
-    package func writeSets(block number: BlockNumber) throws -> [PrivateWriteSet] {
+    /// The private write sets of block `number`, in the order of its transactions.
+    ///
+    /// What was purged since is left out, unless the caller asks for the very bytes that were stored.
+    package func writeSets(block number: BlockNumber, includingPurged: Bool = false) throws
+        -> [PrivateWriteSet]
+    {
         var sets: [PrivateWriteSet] = []
         try self.store.forEach(prefix: PrivateKey.dataPrefix(number)) { key, value in
             guard let place = PrivateKey.place(key) else {
@@ -92,6 +96,7 @@ package final class PrivateStore: Sendable {
             )
             return true
         }
+        guard !includingPurged else { return sets }
         return try sets.compactMap { try self.withoutPurged($0, block: number) }
     }
 

@@ -70,6 +70,9 @@ enum DerivedKey {
         return Data([self.transaction, 1] + Bytes(identifier.utf8))
     }
 
+    /// Whether `key` was made by ``transaction(_:)``.
+    static func isTransaction(_ key: Data) -> Bool { key.first == self.transaction }
+
     static func blockHash(_ hash: Data) -> Data { Data([self.blockHash]) + hash }
 
     static func metadataNamespace(_ namespace: Bytes) -> Data { Data([self.metadataNamespace] + namespace) }

@@ -10,7 +10,7 @@ import Testing
 @testable import Ledger
 
 /// Replays the chains of a real network and compares verdicts, commit hashes and state with those of its peers.
-@Suite struct RecordedChainTests {
+@Suite struct RecordedChainConformanceTests {
     private func makeLedger(_ stores: LedgerStores = .inMemory()) throws -> Ledger {
         try Ledger(channelID: ChannelID("vecmain"), stores: stores)
     }
