@@ -33,7 +33,7 @@ extension TransactionSimulator {
         return values.map { $0?.value }
     }
 
-    /// Returns SHA-256 of a private value, or `nil` if the key does not exist. Every peer can.
+    /// Returns SHA-256 of a private value, which every peer has, or `nil` if the key does not exist.
     package func privateHash(namespace: String, collection: String, key: String) throws -> Data? {
         let hash = try self.hash(namespace, collection, key)
         try self.recordRead(namespace, collection, [(key, hash?.version)], ofValues: false)
@@ -51,7 +51,9 @@ extension TransactionSimulator {
         return try hash?.metadata ?? []
     }
 
-    /// Begins a query of the private keys that this peer holds. Nothing is recorded, so the transaction can't write.
+    /// Begins a query of the private keys that this peer holds.
+    ///
+    /// Nothing is recorded, so the transaction can't write.
     package func privateRange(
         namespace: String,
         collection: String,

@@ -3,7 +3,7 @@ package import FabricProtos
 package import Foundation
 internal import Synchronization
 
-/// Runs one transaction on a snapshot of the ledger and records what it reads and writes. Nothing is changed.
+/// Runs one transaction on a snapshot of the ledger and records what it reads and writes; nothing is changed.
 ///
 /// A transaction sees the committed state only, not its own writes. Calls may come from any thread, one at a time or
 /// together. After ``results()`` every call fails.
@@ -106,7 +106,7 @@ package final class TransactionSimulator: Sendable {
         return page
     }
 
-    /// Every write of `key` by a valid transaction, newest first. Nothing is recorded.
+    /// Every write of `key` by a valid transaction, newest first; nothing is recorded.
     package func history(namespace: String, key: String) throws -> HistoryCursor {
         try self.recording.withLock { try Self.checkNotFinished($0) }
         return self.snapshot.history(namespace: namespace, key: key)
