@@ -1,0 +1,43 @@
+package import FabricProtos
+import SwiftProtobuf
+
+/// How many consenters of a BFT channel have to sign a block, and the policy that says so.
+///
+/// - Source: Fabric v3.1, BFT ordering; quorum as in Castro and Liskov, "Practical Byzantine Fault
+///   Tolerance", 1999, rounded so that any two quorums of any number of nodes meet in a correct one.
+package enum BFTBlockValidation {
+    /// How many of `consenterCount` consenters may fail: f = ⌊(n − 1) / 3⌋.
+    package static func tolerableFailures(of consenterCount: Int) -> Int { max(0, (consenterCount - 1) / 3) }
+
+    /// How many of `consenterCount` consenters have to agree: q = ⌈(n + f + 1) / 2⌉.
+    package static func quorum(of consenterCount: Int) -> Int {
+        (consenterCount + self.tolerableFailures(of: consenterCount) + 2) / 2
+    }
+
+    /// The signature policy that BlockValidation must be, for consenters in the order of the Orderers value.
+    package static func signaturePolicy(
+        consenters: [Common_Consenter]
+    ) throws -> Common_SignaturePolicyEnvelope {
+        let identities = try consenters.map { consenter in
+            try Common_MSPPrincipal.with {
+                $0.principalClassification = .identity
+                $0.principal = try Msp_SerializedIdentity.with {
+                    $0.mspid = consenter.mspID
+                    $0.idBytes = consenter.identity
+                }.serializedBytes()
+            }
+        }
+        return .with {
+            $0.identities = identities
+            $0.rule.nOutOf.n = Int32(clamping: self.quorum(of: consenters.count))
+            $0.rule.nOutOf.rules = consenters.indices.map { index in
+                .with { $0.signedBy = Int32(clamping: index) }
+            }
+        }
+    }
+
+    /// ``signaturePolicy(consenters:)`` as a policy of a configuration.
+    package static func policy(consenters: [Common_Consenter]) throws -> Common_Policy {
+        try self.signaturePolicy(consenters: consenters).policy()
+    }
+}

@@ -1,0 +1,84 @@
+extension CompiledPolicy {
+    /// The failure of the policy, with what each signature was good for.
+    func failure(_ identities: [Identity], rejected: [RejectedSignature]) -> PolicyFailure {
+        var ledger = SignatureLedger(identities: identities)
+        let reason = self.explain(identities, into: &ledger)
+        return PolicyFailure(
+            policy: self.name,
+            reason: reason,
+            signatures: ledger.outcomes
+                + rejected.map {
+                    SignatureOutcome(signer: $0.signer, outcome: "is ignored: \($0.reason)")
+                }
+        )
+    }
+
+    /// What is required and missing, as a clause; notes in `ledger` what identities were good for.
+    private func explain(_ identities: [Identity], into ledger: inout SignatureLedger) -> String {
+        switch self.rule {
+        case .signature(let rule, let principals):
+            for (index, identity) in identities.enumerated() {
+                for principal in principals {
+                    ledger.note(index, self.refusal(of: identity, as: principal), as: principal, by: identity)
+                }
+            }
+            return "it requires \(rule.text(principals.map(\.name)))"
+        case .implicitMeta(let meta, let groups):
+            let satisfied = groups.filter { $0.policy.isSatisfied(by: identities) }
+            for group in groups { _ = group.policy.explain(identities, into: &ledger) }
+            let missing = groups.filter { !$0.policy.isSatisfied(by: identities) }.map { group in
+                var own = SignatureLedger(identities: identities)
+                return "\(group.name): \(group.policy.explain(identities, into: &own))"
+            }
+            let threshold = meta.threshold(groupCount: groups.count)
+            return "\(meta) requires \(threshold) of \(groups.count) groups and has \(satisfied.count) ("
+                + missing.joined(separator: "; ") + ")"
+        case .rejectAll(let reason):
+            return reason
+        }
+    }
+}
+
+/// What each identity was good for while a policy was explained.
+private struct SignatureLedger {
+    let identities: [Identity]
+    private var matches: [[String]]
+    private var refusals: [[String]]
+
+    init(identities: [Identity]) {
+        self.identities = identities
+        self.matches = Array(repeating: [], count: identities.count)
+        self.refusals = Array(repeating: [], count: identities.count)
+    }
+
+    mutating func note(
+        _ index: Int,
+        _ refusal: IdentityError?,
+        as principal: NamedPrincipal,
+        by identity: Identity
+    ) {
+        if let refusal {
+            // That an identity is not of another organization needs no words.
+            let organization = principal.mspIdentifier
+            guard organization == nil || organization == identity.mspID.description else { return }
+            let reason = "as \(principal.name): \(refusal)"
+            if !self.refusals[index].contains(reason) { self.refusals[index].append(reason) }
+        } else if !self.matches[index].contains(principal.name) {
+            self.matches[index].append(principal.name)
+        }
+    }
+
+    var outcomes: [SignatureOutcome] {
+        self.identities.enumerated().map { index, identity in
+            let outcome =
+                if !self.matches[index].isEmpty {
+                    "can count, once, as \(self.matches[index].joined(separator: " or "))"
+                } else if !self.refusals[index].isEmpty {
+                    "does not count \(self.refusals[index].joined(separator: ", nor "))"
+                } else {
+                    "does not count: no rule names \(identity.mspID)"
+                }
+            return SignatureOutcome(signer: identity.description, outcome: outcome)
+        }
+    }
+}
