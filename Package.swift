@@ -87,7 +87,7 @@ let package = Package(
         module("Ledger", imports: channel + ["KeyValueStore", protobuf, log]),
 
         // Roles: one module for each thing a process can be.
-        module("CertificateAuthority", imports: channel + [protobuf]),
+        module("CertificateAuthority", imports: channel + [protobuf, yaml]),
         module("Orderer", imports: channel + ["Consensus", "KeyValueStore", "Ledger", "RPC", grpc, protobuf, log, lifecycle]),
         module("Peer", imports: channel + ["KeyValueStore", "Ledger", "RPC", grpc, grpcProtobuf, protobuf, log, lifecycle, deque]),
 
@@ -120,7 +120,7 @@ let package = Package(
         tests("ConsensusTests", of: "Consensus"),
         tests("ChannelTests", of: "Channel", and: ["Cryptography", "FabricProtos", protobuf]),
         tests("LedgerTests", of: "Ledger", and: channel + ["KeyValueStore", protobuf]),
-        tests("CertificateAuthorityTests", of: "CertificateAuthority", and: channel),
+        tests("CertificateAuthorityTests", of: "CertificateAuthority", and: channel + [protobuf]),
         tests("OrdererTests", of: "Orderer", and: channel + ["Consensus", "KeyValueStore", "Ledger", grpc, grpcInProcess, protobuf, log]),
         tests("PeerTests", of: "Peer", and: channel + ["KeyValueStore", "Ledger", grpc, grpcInProcess, protobuf, log]),
         tests("ConformanceTests", of: "Channel", and: channel + ["Ledger", "Peer", protobuf]),
