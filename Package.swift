@@ -122,8 +122,8 @@ let package = Package(
         tests("LedgerTests", of: "Ledger", and: channel + ["KeyValueStore", protobuf]),
         tests("CertificateAuthorityTests", of: "CertificateAuthority", and: channel + [protobuf]),
         tests("OrdererTests", of: "Orderer", and: channel + ["Consensus", "KeyValueStore", "Ledger", grpc, grpcInProcess, protobuf, log]),
-        tests("PeerTests", of: "Peer", and: channel + ["KeyValueStore", "Ledger", grpc, grpcInProcess, protobuf, log]),
-        tests("ConformanceTests", of: "Channel", and: channel + ["Ledger", "Peer", protobuf]),
+        tests("PeerTests", of: "Peer", and: channel + ["KeyValueStore", "Ledger", "RPC", grpc, grpcInProcess, protobuf, lifecycle, log]),
+        tests("ConformanceTests", of: "Channel", and: channel + ["Ledger", "Peer", protobuf, log]),
         tests("EndToEndTests", of: "WeftClient", and: channel + [subprocess]),
         .executableTarget(
             name: "Benchmarks",

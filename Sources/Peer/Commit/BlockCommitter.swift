@@ -1,0 +1,152 @@
+package import Channel
+internal import FabricProtos
+internal import Foundation
+internal import Ledger
+internal import SwiftProtobuf
+
+/// Takes prepared blocks of one channel, in order, through the rest of validation into the ledger.
+///
+/// Not thread safe: the ``CommitPipeline`` owns it, and calls it on a thread where the disk may block.
+struct BlockCommitter {
+    private let channel: PeerChannel
+    private let localIdentity: Data
+    private var rules = NamespaceRulesCache()
+
+    /// - Parameters:
+    ///   - channel: the channel whose ledger grows.
+    ///   - localIdentity: the peer's serialized identity, which decides what private data it keeps.
+    init(channel: PeerChannel, localIdentity: Data) {
+        self.channel = channel
+        self.localIdentity = localIdentity
+    }
+
+    /// Validates and commits one block: the story of a block on a peer, once its signatures are checked.
+    ///
+    /// - Throws: ``UnsignedBlock`` for a block that the orderers have not signed; ``ChannelHalted`` if the
+    ///   channel can't go on. Either way the ledger is as it was before this block.
+    /// - Returns: the block with its validation codes and commit hash.
+    mutating func commit(_ prepared: PreparedBlock) async throws -> CommittedBlock {
+        let transactions = try await prepared.transactions()
+        do {
+            let state = CommittedState(self.channel.ledger.snapshot())
+            let verdicts = try BlockValidator.verdicts(
+                on: transactions,
+                configuration: prepared.configuration,
+                state: state,
+                rules: &self.rules
+            )
+            let configuration = try Self.nextConfiguration(transactions, verdicts, prepared.configuration)
+            let privateData = try self.privateData(transactions, verdicts, prepared.configuration, state)
+            let committed = try self.channel.ledger.commit(
+                Self.blockToCommit(prepared.block, transactions, verdicts, privateData)
+            )
+            if Self.changesDefinitions(transactions, committed.codes) { self.rules.forget() }
+            self.channel.advance(
+                to: committed,
+                configuration: configuration,
+                transactionIDs: transactions.map(\.indexedIdentifier)
+            )
+            return committed
+        } catch {
+            throw ChannelHalted(self.channel.id, block: prepared.block.header.number, error)
+        }
+    }
+
+    /// The configuration that a block brings, `nil` if it brings none.
+    ///
+    /// A configuration that this peer can't follow is no verdict: all others may follow it, so the peer must
+    /// stop rather than disagree.
+    static func nextConfiguration(
+        _ transactions: [PreparedTransaction],
+        _ verdicts: [TransactionVerdict],
+        _ current: ChannelConfiguration
+    ) throws -> ChannelConfiguration? {
+        for (transaction, verdict) in zip(transactions, verdicts) where verdict.isValid {
+            guard case .success(let decoded) = transaction.decoded,
+                case .success(.config(let envelope)) = decoded.body
+            else { continue }
+            guard transactions.count == 1 else {
+                throw ValidationHalted("a configuration transaction shares its block with others")
+            }
+            let next = try current.successor(envelope)
+            try next.checkPeerCanFollow()
+            return next
+        }
+        return nil
+    }
+
+    /// Whether a valid transaction of the block wrote to the public state of `_lifecycle`.
+    static func changesDefinitions(
+        _ transactions: [PreparedTransaction],
+        _ codes: [Protos_TxValidationCode]
+    ) -> Bool {
+        zip(transactions, codes).contains { transaction, code in
+            guard code == .valid, let set = transaction.readWriteSet else { return false }
+            return set.namespaces.contains { $0.name == ChaincodeName.lifecycle && !$0.kv.writes.isEmpty }
+        }
+    }
+
+    /// The private data of the block's transactions, also of those that don't meet their policies.
+    ///
+    /// - Source: Fabric v3, application capability V1_4_2, private data of invalid transactions.
+    private mutating func privateData(
+        _ transactions: [PreparedTransaction],
+        _ verdicts: [TransactionVerdict],
+        _ configuration: ChannelConfiguration,
+        _ state: CommittedState
+    ) throws -> PrivateDataCollector.Collected {
+        let collector = PrivateDataCollector(
+            transient: self.channel.ledger.transient,
+            localIdentity: self.localIdentity,
+            configuration: configuration,
+            state: state
+        )
+        let keepsInvalid = configuration.capabilities.keepsPrivateDataOfInvalidTransactions
+        var collected = PrivateDataCollector.Collected()
+        for (index, (transaction, verdict)) in zip(transactions, verdicts).enumerated() {
+            guard verdict.isValid || (keepsInvalid && verdict.code == .endorsementPolicyFailure),
+                let set = transaction.readWriteSet, let identifier = transaction.indexedIdentifier
+            else { continue }
+            try collector.collect(
+                set,
+                transactionID: identifier,
+                index: index,
+                rules: &self.rules,
+                into: &collected
+            )
+        }
+        return collected
+    }
+
+    private static func blockToCommit(
+        _ block: Common_Block,
+        _ transactions: [PreparedTransaction],
+        _ verdicts: [TransactionVerdict],
+        _ privateData: PrivateDataCollector.Collected
+    ) -> BlockToCommit {
+        BlockToCommit(
+            block: block,
+            transactions: zip(transactions, verdicts).map { TransactionToCommit($0, verdict: $1) },
+            privateWriteSets: privateData.writeSets,
+            missingPrivateData: privateData.missing
+        )
+    }
+}
+
+/// A channel that can't go on: the next block can't be processed, and no other copy of it would help.
+package struct ChannelHalted: Error, Sendable, CustomStringConvertible {
+    package var channel: String
+    package var block: BlockNumber
+    package var cause: any Error
+
+    init(_ channel: ChannelID, block: BlockNumber, _ cause: any Error) {
+        self.channel = channel.description
+        self.block = block
+        self.cause = cause
+    }
+
+    package var description: String {
+        "channel \(self.channel) stopped before block \(self.block): \(self.cause); "
+            + "the ledger holds the blocks before it; correct the cause and start the peer again"
+    }
+}

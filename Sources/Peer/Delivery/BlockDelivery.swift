@@ -1,0 +1,205 @@
+package import Channel
+internal import Cryptography
+internal import FabricProtos
+package import Foundation
+package import GRPCCore
+internal import Ledger
+package import Logging
+internal import ServiceLifecycle
+internal import SwiftProtobuf
+
+/// Pulls a channel's blocks from its orderers and has them committed, for as long as the peer runs.
+///
+/// One orderer at a time. When it fails, has nothing, or sends a block that is refused, the next one is asked,
+/// after a pause that grows as long as no block comes. The endpoints are taken from the configuration in
+/// force each time, so orderers that join or leave are followed.
+///
+/// - Source: Fabric v3, package `internal/pkg/peer/blocksprovider`.
+package struct BlockDelivery<Transport: ClientTransport>: Sendable {
+    /// How to reach orderers, and how long to wait between attempts.
+    package struct Options: Sendable {
+        package var overrides: [OrdererOverride]
+        /// The pause after the first failure; each further one doubles it.
+        package var firstPause: Duration
+        /// The longest pause.
+        package var longestPause: Duration
+
+        package init(
+            overrides: [OrdererOverride] = [],
+            firstPause: Duration = .milliseconds(100),
+            longestPause: Duration = .seconds(10)
+        ) {
+            self.overrides = overrides
+            self.firstPause = firstPause
+            self.longestPause = longestPause
+        }
+    }
+
+    private let channel: PeerChannel
+    private let pipeline: CommitPipeline
+    private let signer: SigningIdentity
+    private let certificateHash: Data
+    private let options: Options
+    private let connect: @Sendable (OrdererEndpoint) throws -> Transport
+    private let logger: Logger
+
+    /// - Parameters:
+    ///   - channel: the channel whose blocks are pulled.
+    ///   - pipeline: commits them.
+    ///   - signer: the peer, in whose name blocks are asked for.
+    ///   - certificateHash: SHA-256 of the DER of the peer's TLS client certificate; empty without mutual TLS.
+    ///   - options: how to reach orderers, and how long to wait.
+    ///   - logger: where failures are noted.
+    ///   - connect: makes a transport to an orderer.
+    package init(
+        channel: PeerChannel,
+        pipeline: CommitPipeline,
+        signer: SigningIdentity,
+        certificateHash: Data,
+        options: Options = Options(),
+        logger: Logger,
+        connect: @escaping @Sendable (OrdererEndpoint) throws -> Transport
+    ) {
+        self.channel = channel
+        self.pipeline = pipeline
+        self.signer = signer
+        self.certificateHash = certificateHash
+        self.options = options
+        self.connect = connect
+        var logger = logger
+        logger[metadataKey: "channel"] = "\(channel.id)"
+        self.logger = logger
+    }
+
+    /// Runs until the task is cancelled, shutdown begins, or the channel can't go on.
+    ///
+    /// A halted channel is no reason for the peer to stop: the others go on, and this one tells its state
+    /// through ``PeerChannel/status``.
+    package func run() async {
+        await cancelWhenGracefulShutdown {
+            do {
+                try await self.pull()
+            } catch is CancellationError {
+                return
+            } catch {
+                self.channel.halt("\(error)")
+                self.logger.critical("the channel has stopped", metadata: ["reason": "\(error)"])
+            }
+        }
+    }
+
+    /// Asks one orderer after the other.
+    ///
+    /// - Throws: `CancellationError`, or ``ChannelHalted``.
+    private func pull() async throws {
+        var failures = 0
+        var turn = Int.random(in: 0..<1_000)
+        while true {
+            try Task.checkCancellation()
+            let height = self.channel.ledger.height
+            let endpoints = self.channel.configuration.ordererEndpoints(overrides: self.options.overrides)
+            do {
+                guard !endpoints.isEmpty else { throw DeliveryError.noEndpoints(self.channel.id) }
+                try await self.pull(from: endpoints[turn % endpoints.count])
+            } catch let halt as ChannelHalted {
+                throw halt
+            } catch {
+                try Task.checkCancellation()
+                failures = self.channel.ledger.height > height ? 0 : failures + 1
+                self.report(
+                    error,
+                    orderer: endpoints.isEmpty ? nil : endpoints[turn % endpoints.count],
+                    failures
+                )
+            }
+            turn += 1
+            try await Task.sleep(for: self.pause(after: failures))
+        }
+    }
+
+    /// Takes blocks from one orderer until it fails or the stream ends, which is a failure too.
+    private func pull(from endpoint: OrdererEndpoint) async throws {
+        let transport = try self.connect(endpoint)
+        try await withGRPCClient(transport: transport) { client in
+            let orderer = Orderer_AtomicBroadcast.Client(wrapping: client)
+            let request = try self.request(from: self.channel.ledger.height)
+            try await orderer.deliver(
+                request: StreamingClientRequest { try await $0.write(request) }
+            ) { response in
+                try await self.pipeline.run(
+                    response.messages.map { message in
+                        switch message.type {
+                        case .block(let block): return block
+                        case .status(let status): throw DeliveryError.refused(endpoint, status)
+                        case nil: throw DeliveryError.refused(endpoint, .unknown)
+                        }
+                    }
+                )
+            }
+            throw DeliveryError.ended(endpoint)
+        }
+    }
+
+    /// Asks for every block from `start` on, and those to come.
+    private func request(from start: BlockNumber) throws -> Common_Envelope {
+        try Common_Envelope.signed(
+            .deliverSeekInfo,
+            channel: self.channel.id.description,
+            data: Orderer_SeekInfo(from: .block(start), to: .block(.max)).serializedData(),
+            signer: self.signer,
+            nonce: secureRandomBytes(24),
+            timestamp: Date(),
+            tlsCertificateHash: self.certificateHash
+        )
+    }
+
+    private func pause(after failures: Int) -> Duration {
+        guard failures > 0 else { return .zero }
+        let doublings = min(failures - 1, 20)
+        let pause = min(self.options.firstPause * (1 << doublings), self.options.longestPause)
+        // Peers that lost the same orderer must not all come back at once.
+        return pause * Double.random(in: 0.75...1.0)
+    }
+
+    private func report(_ error: any Error, orderer: OrdererEndpoint?, _ failures: Int) {
+        let isRefusal = error is RefusedBlock
+        if isRefusal {
+            self.channel.status = .refusing("\(error)")
+        } else if failures > 3 {
+            self.channel.status = .waiting("\(error)")
+        }
+        self.logger.log(
+            level: isRefusal ? .error : .warning,
+            isRefusal ? "refused a block" : "lost the orderer",
+            metadata: ["orderer": "\(orderer?.address ?? "none")", "reason": "\(error)"]
+        )
+    }
+}
+
+/// Why no blocks come from an orderer.
+package struct DeliveryError: Error, Sendable, CustomStringConvertible {
+    package var description: String
+
+    static func noEndpoints(_ channel: ChannelID) -> Self {
+        Self(
+            description: "the configuration of channel \(channel) names no orderer endpoint; "
+                + "add one to an orderer organization, or an override to the peer's configuration"
+        )
+    }
+
+    static func refused(_ endpoint: OrdererEndpoint, _ status: Common_Status) -> Self {
+        let reason =
+            switch status {
+            case .forbidden: "this peer may not read the channel there (is its organization a member?)"
+            case .notFound: "it doesn't have the channel, or not yet that block"
+            case .badRequest: "it refuses the request (clocks, or the TLS certificate of this peer)"
+            case .serviceUnavailable: "it has no leader or can't serve at present"
+            default: "it gives no reason"
+            }
+        return Self(description: "orderer \(endpoint) answered \(status): \(reason)")
+    }
+
+    static func ended(_ endpoint: OrdererEndpoint) -> Self {
+        Self(description: "orderer \(endpoint) ended the stream")
+    }
+}

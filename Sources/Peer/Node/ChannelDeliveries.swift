@@ -1,0 +1,59 @@
+internal import Channel
+internal import Cryptography
+internal import Foundation
+internal import RPC
+internal import ServiceLifecycle
+
+/// Pulls the blocks of every channel that the peer has joined or joins while it runs.
+struct ChannelDeliveries: Service {
+    private let parts: PeerNode.Parts
+    private let threads = VerificationThreads()
+    private let certificateHash: Data
+
+    init(_ parts: PeerNode.Parts) {
+        self.parts = parts
+        let pem = parts.configuration.clientTLSIdentity?.certificateChainPEM ?? ""
+        let certificate = try? Certificate(pem: Data(pem.utf8))
+        self.certificateHash = certificate.map { Digest.sha256($0.der) } ?? Data()
+    }
+
+    func run() async throws {
+        await cancelWhenGracefulShutdown {
+            await withDiscardingTaskGroup { group in
+                for await channel in self.parts.channels.joined() {
+                    group.addTask { await self.deliver(to: channel) }
+                }
+                group.cancelAll()
+            }
+        }
+    }
+
+    private func deliver(to channel: PeerChannel) async {
+        let configuration = self.parts.configuration
+        let pipeline = CommitPipeline(
+            channel: channel,
+            threads: self.threads,
+            limits: configuration.pipelineLimits,
+            localIdentity: configuration.identity.serialized,
+            logger: self.parts.logger
+        )
+        let delivery = BlockDelivery(
+            channel: channel,
+            pipeline: pipeline,
+            signer: configuration.identity,
+            certificateHash: self.certificateHash,
+            options: .init(overrides: configuration.ordererOverrides),
+            logger: self.parts.logger
+        ) { endpoint in
+            try CoreClientTransport(
+                target: endpoint.address,
+                tls: configuration.usesTLSToOthers
+                    ? ClientTLS(rootsPEM: endpoint.tlsRootsPEM, identity: configuration.clientTLSIdentity)
+                    : nil,
+                options: configuration.transport,
+                pollers: self.parts.pollers
+            )
+        }
+        await delivery.run()
+    }
+}

@@ -1,0 +1,59 @@
+package import Channel
+package import FabricProtos
+package import RPC
+
+/// How one peer runs: plain values, read by the command line from flags and files.
+package struct PeerNodeConfiguration: Sendable {
+    /// `host:port`; port 0 takes any that is free.
+    package var listenAddress: String
+    /// The peer's TLS towards clients; `nil` for plaintext.
+    package var tls: ServerTLS?
+    /// The certificate that the peer shows orderers and other peers; `nil` if it has none.
+    package var clientTLSIdentity: TLSIdentity?
+    /// Whether orderers and other peers are reached over TLS.
+    package var usesTLSToOthers: Bool
+    /// Who the peer is: what it endorses and asks for blocks with.
+    package var identity: SigningIdentity
+    /// The peer's own organization, whose administrators may administer it.
+    package var localMSP: Msp_MSPConfig
+    /// The folder that holds the ledgers of all channels.
+    package var dataFolder: String
+    /// Channels to join at start, unless the peer has joined them already.
+    package var genesisBlocks: [Common_Block]
+    /// Other ways to orderers than the channels' configurations say.
+    package var ordererOverrides: [OrdererOverride]
+    /// How far blocks are read ahead of their commit.
+    package var pipelineLimits: CommitPipeline.Limits
+    /// Limits and timings of connections.
+    package var transport: TransportOptions
+    /// Threads that read blocks and state from disk for clients.
+    package var readerThreads: Int
+
+    package init(
+        listenAddress: String,
+        tls: ServerTLS? = nil,
+        clientTLSIdentity: TLSIdentity? = nil,
+        usesTLSToOthers: Bool = true,
+        identity: SigningIdentity,
+        localMSP: Msp_MSPConfig,
+        dataFolder: String,
+        genesisBlocks: [Common_Block] = [],
+        ordererOverrides: [OrdererOverride] = [],
+        pipelineLimits: CommitPipeline.Limits = .init(),
+        transport: TransportOptions = TransportOptions(),
+        readerThreads: Int = 4
+    ) {
+        self.listenAddress = listenAddress
+        self.tls = tls
+        self.clientTLSIdentity = clientTLSIdentity
+        self.usesTLSToOthers = usesTLSToOthers
+        self.identity = identity
+        self.localMSP = localMSP
+        self.dataFolder = dataFolder
+        self.genesisBlocks = genesisBlocks
+        self.ordererOverrides = ordererOverrides
+        self.pipelineLimits = pipelineLimits
+        self.transport = transport
+        self.readerThreads = readerThreads
+    }
+}

@@ -1,0 +1,43 @@
+internal import Cryptography
+internal import Foundation
+internal import GRPCCore
+internal import RPC
+internal import ServiceLifecycle
+
+/// The list of everything that a peer offers on its port.
+struct PeerServices {
+    /// What clients can call.
+    let exposed: [any RegistrableRPCService]
+    /// What these need running beside them.
+    let background: [any Service]
+
+    init(_ parts: PeerNode.Parts) throws {
+        let deliver = DeliverService(
+            channels: parts.channels,
+            access: parts.access,
+            readers: parts.readers,
+            clientCertificateHash: Self.certificateRule(parts.configuration.tls),
+            logger: parts.logger
+        )
+        let health = HealthService {
+            parts.isServing.isSet && parts.channels.list.allSatisfy(\.status.isHealthy)
+        }
+        self.exposed = [deliver, health]
+        self.background = []
+    }
+
+    /// Requests on connections with mutual TLS must repeat the hash of the client's certificate.
+    ///
+    /// - Source: Fabric v3, package `common/deliver`, binding inspector.
+    private static func certificateRule(
+        _ tls: ServerTLS?
+    ) -> @Sendable (ServerContext) -> ClientCertificateHash {
+        guard tls?.clientCertificates == .required else { return { _ in .notRequired } }
+        return { context in
+            guard let certificate = context.transportSpecific as? PeerCertificate else {
+                return .required(Data())
+            }
+            return .required(Digest.sha256(certificate.der))
+        }
+    }
+}

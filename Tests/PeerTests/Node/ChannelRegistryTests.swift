@@ -1,0 +1,52 @@
+import Channel
+import FabricProtos
+import Foundation
+import Ledger
+import Testing
+
+@testable import Peer
+
+@Suite struct ChannelRegistryTests {
+    @Test func joinsAChannelFromItsGenesisBlockOnce() throws {
+        let registry = VectorNetwork.registry()
+        let genesis = try VectorNetwork.chain("side")[0]
+        let channel = try registry.join(genesis)
+        #expect(channel.ledger.height == 1)
+        #expect(registry.list.map(\.id.description) == ["vecside"])
+        #expect(throws: JoinError.self) { try registry.join(genesis) }
+    }
+
+    @Test func refusesBlocksThatNoChannelStartsFrom() throws {
+        let registry = VectorNetwork.registry()
+        let chain = try VectorNetwork.chain("side")
+        #expect(throws: JoinError.self) { try registry.join(chain[1]) }
+        var renamed = chain[0]
+        renamed.data.data = [Data("no envelope".utf8)]
+        #expect(throws: JoinError.self) { try registry.join(renamed) }
+        #expect(throws: JoinError.self) { try registry.join(Common_Block()) }
+        #expect(registry.list.isEmpty)
+    }
+
+    @Test func opensWhatWasJoinedBefore() throws {
+        let stores = LedgerStores.inMemory()
+        let genesis = try VectorNetwork.chain("side")[0]
+        let first = ChannelRegistry { try Ledger(channelID: $0, stores: stores) }
+        let id = try first.join(genesis).id
+        let second = ChannelRegistry { try Ledger(channelID: $0, stores: stores) }
+        #expect(try second.open(id)?.configuration.channelID == id)
+        #expect(second[id] != nil)
+    }
+
+    @Test func anEmptyLedgerIsNoChannel() throws {
+        let registry = VectorNetwork.registry()
+        #expect(try registry.open(ChannelID("nothing")) == nil)
+        #expect(registry.list.isEmpty)
+    }
+
+    @Test func announcesChannelsAsTheyAreJoined() async throws {
+        let registry = VectorNetwork.registry()
+        var joined = registry.joined().makeAsyncIterator()
+        try registry.join(VectorNetwork.chain("side")[0])
+        #expect(await joined.next()?.id.description == "vecside")
+    }
+}
