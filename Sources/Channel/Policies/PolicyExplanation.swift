@@ -24,15 +24,14 @@ extension CompiledPolicy {
             }
             return "it requires \(rule.text(principals.map(\.name)))"
         case .implicitMeta(let meta, let groups):
-            let satisfied = groups.filter { $0.policy.isSatisfied(by: identities) }
-            for group in groups { _ = group.policy.explain(identities, into: &ledger) }
-            let missing = groups.filter { !$0.policy.isSatisfied(by: identities) }.map { group in
-                var own = SignatureLedger(identities: identities)
-                return "\(group.name): \(group.policy.explain(identities, into: &own))"
+            var missing: [String] = []
+            for group in groups {
+                let reason = group.policy.explain(identities, into: &ledger)
+                if !group.policy.isSatisfied(by: identities) { missing.append("\(group.name): \(reason)") }
             }
             let threshold = meta.threshold(groupCount: groups.count)
-            return "\(meta) requires \(threshold) of \(groups.count) groups and has \(satisfied.count) ("
-                + missing.joined(separator: "; ") + ")"
+            return "\(meta) requires \(threshold) of \(groups.count) groups and has "
+                + "\(groups.count - missing.count) (\(missing.joined(separator: "; ")))"
         case .rejectAll(let reason):
             return reason
         }

@@ -130,6 +130,28 @@ import Testing
         return next
     }
 
+    @Test func configBlocksOfFabricAreFollowedByReceivers() throws {
+        for update in try self.updates() {
+            guard let after = update.after else { continue }
+            let file = "updates/\(update.id)/config_block.block"
+            let block = try Common_Block(serializedBytes: self.bytes(file))
+            let current = try ChannelConfiguration(
+                channelID: ChannelID(update.channel),
+                config: Common_Config(serializedBytes: self.bytes(update.before))
+            )
+            let result = Result { try current.successor(block.configEnvelope()) }
+            let expected = try Common_Config(serializedBytes: self.bytes(after))
+            let holds = (try? result.get())?.config == expected
+            VectorReport.record(folder: "config", name: "block \(update.id)", holds: holds, note: "\(result)")
+            #expect(holds, "\(update.id): \(result)")
+
+            var forged = try block.configEnvelope()
+            forged.config.channelGroup.groups["Orderer"]?.modPolicy = "Readers"
+            #expect(throws: ConfigurationError.self) { try current.successor(forged) }
+            #expect(throws: ConfigurationError.self) { try result.get().successor(block.configEnvelope()) }
+        }
+    }
+
     /// The profiles of `Vectors/config/genesis`, without the MSPs, which are taken from the real block.
     static let profiles = [
         "bft4-org2", "bft4-org3", "raft1-acls", "raft1-cap14", "raft1-cap20", "raft1-noanchors", "raft1-org1",
