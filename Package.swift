@@ -88,7 +88,7 @@ let package = Package(
 
         // Roles: one module for each thing a process can be.
         module("CertificateAuthority", imports: channel + [protobuf, yaml]),
-        module("Orderer", imports: channel + ["Consensus", "KeyValueStore", "Ledger", "RPC", grpc, protobuf, log, lifecycle]),
+        module("Orderer", imports: channel + ["Consensus", "KeyValueStore", "Ledger", "RPC", grpc, grpcProtobuf, protobuf, log, lifecycle, deque]),
         module("Peer", imports: channel + ["KeyValueStore", "Ledger", "RPC", grpc, grpcProtobuf, protobuf, log, lifecycle, deque]),
 
         // For applications: the only modules with `public` declarations.
@@ -121,7 +121,7 @@ let package = Package(
         tests("ChannelTests", of: "Channel", and: ["Cryptography", "FabricProtos", protobuf]),
         tests("LedgerTests", of: "Ledger", and: channel + ["KeyValueStore", protobuf]),
         tests("CertificateAuthorityTests", of: "CertificateAuthority", and: channel + [protobuf]),
-        tests("OrdererTests", of: "Orderer", and: channel + ["Consensus", "KeyValueStore", "Ledger", grpc, grpcInProcess, protobuf, log]),
+        tests("OrdererTests", of: "Orderer", and: channel + ["Consensus", "KeyValueStore", "Ledger", "RPC", grpc, grpcInProcess, protobuf, log, lifecycle]),
         tests("PeerTests", of: "Peer", and: channel + ["KeyValueStore", "Ledger", "RPC", grpc, grpcInProcess, protobuf, lifecycle, log]),
         tests("ConformanceTests", of: "Channel", and: channel + ["Ledger", "Peer", protobuf, log]),
         tests("EndToEndTests", of: "WeftClient", and: channel + [subprocess]),

@@ -42,8 +42,9 @@ package struct Raft: ConsensusEngine {
 
     /// Continues from what is on disk.
     ///
-    /// - Parameter delivered: The position of the last decision that the driver has durable elsewhere; decisions
-    ///   through it are not told again.
+    /// `delivered` is the position of the last decision that the driver has elsewhere; decisions through it are not
+    /// told again.
+    ///
     /// - Throws: ``RaftStateError`` if no correct node can have written `state`, or if it is that of a cluster.
     package init(id: NodeID, restoring state: RaftState, delivered: UInt64) throws(RaftStateError) {
         self.id = id

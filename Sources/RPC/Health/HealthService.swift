@@ -41,7 +41,10 @@ package struct HealthService: RegistrableRPCService {
 
     private func check(_ request: HealthRequest) throws(RPCError) -> ServerResponse<HealthStatus> {
         guard request.service.isEmpty else {
-            throw RPCError(code: .notFound, message: "the health of \"\(request.service)\" is not known; ask for \"\"")
+            throw RPCError(
+                code: .notFound,
+                message: "the health of \"\(request.service)\" is not known; ask for \"\""
+            )
         }
         return ServerResponse(message: self.status)
     }
@@ -69,7 +72,8 @@ private struct HealthRequest: Sendable {
             try bytes.withUnsafeBytes { bytes in
                 guard !bytes.isEmpty else { return HealthRequest(service: "") }
                 // A short name in the only field, or nothing that this service knows.
-                guard bytes.count >= 2, bytes[0] == 0x0a, bytes[1] < 0x80, bytes.count == Int(bytes[1]) + 2 else {
+                guard bytes.count >= 2, bytes[0] == 0x0a, bytes[1] < 0x80, bytes.count == Int(bytes[1]) + 2
+                else {
                     throw RPCError(code: .invalidArgument, message: "the request is no short health request")
                 }
                 return HealthRequest(service: String(decoding: bytes.dropFirst(2), as: UTF8.self))

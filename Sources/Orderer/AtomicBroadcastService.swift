@@ -1,0 +1,119 @@
+internal import Channel
+internal import Cryptography
+internal import FabricProtos
+internal import Foundation
+package import GRPCCore
+internal import GRPCProtobuf
+internal import Logging
+internal import RPC
+
+/// The gRPC service `orderer.AtomicBroadcast`.
+package struct AtomicBroadcastService: RegistrableRPCService {
+    let channels: OrderingChannels
+    let limits: OrdererLimits
+    /// Whether clients must present a certificate, so that requests for blocks are bound to it.
+    let requiresClientCertificates: Bool
+    let checksExpiration: Bool
+    /// Where signatures of envelopes are checked.
+    let checkers: WorkerThreads
+    /// Where readers' signatures are checked and old blocks are read.
+    let readers: WorkerThreads
+    let date: @Sendable () -> Date
+    let logger: Logger
+
+    package func registerMethods<Transport: ServerTransport>(with router: inout RPCRouter<Transport>) {
+        router.registerHandler(
+            forMethod: Orderer_AtomicBroadcast.Method.Broadcast.descriptor,
+            deserializer: ProtobufDeserializer<Common_Envelope>(),
+            serializer: ProtobufSerializer<Orderer_BroadcastResponse>()
+        ) { request, _ in self.broadcast(request) }
+        router.registerHandler(
+            forMethod: Orderer_AtomicBroadcast.Method.Deliver.descriptor,
+            deserializer: ProtobufDeserializer<Common_Envelope>(),
+            serializer: DeliverReplySerializer()
+        ) { request, context in self.deliver(request, context) }
+    }
+
+    // MARK: - Broadcast
+
+    /// Reads ahead, has envelopes checked and ordered, and answers in the order of arrival; ends after the first
+    /// answer that is not SUCCESS.
+    private func broadcast(
+        _ request: StreamingServerRequest<Common_Envelope>
+    ) -> StreamingServerResponse<Orderer_BroadcastResponse> {
+        StreamingServerResponse { writer in
+            let exchange = BroadcastExchange(limits: self.limits)
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask {
+                    defer { exchange.close() }
+                    for try await envelope in request.messages {
+                        let size = envelope.payload.count + envelope.signature.count
+                        guard let number = await exchange.take(bytes: size) else { return }
+                        self.checkers.submit { exchange.checked(number, self.verdict(on: envelope)) }
+                    }
+                }
+                defer { group.cancelAll() }
+                while let response = await exchange.nextAnswer() {
+                    try await writer.write(response)
+                    guard response.status == .success else { return }
+                }
+                // Everything is answered; what ended the input early, such as bytes that are no envelope, ends the call.
+                try await group.next()
+            }
+            return [:]
+        }
+    }
+
+    /// Checks one envelope; runs on a thread for it.
+    private func verdict(on envelope: Common_Envelope) -> BroadcastExchange.Verdict {
+        do {
+            let headers: EnvelopeHeaders
+            do {
+                headers = try EnvelopeHeaders(envelope)
+            } catch {
+                throw Refusal.badRequest("\(error)")
+            }
+            guard let channel = self.channels[headers.channel.channelID] else {
+                throw Refusal.badRequest(
+                    "channel \"\(headers.channel.channelID)\" is not ordered by this node: check its name"
+                )
+            }
+            let waiting = try channel.check(envelope, headers)
+            return .accepted { channel.submit(waiting, $0) }
+        } catch let refusal as Refusal {
+            self.logger.debug("envelope refused", metadata: ["reason": "\(refusal)"])
+            return .refused(refusal)
+        } catch {
+            return .refused(Refusal(status: .internalServerError, info: "\(error)"))
+        }
+    }
+
+    // MARK: - Deliver
+
+    private func deliver(
+        _ request: StreamingServerRequest<Common_Envelope>,
+        _ context: ServerContext
+    ) -> StreamingServerResponse<DeliverReply> {
+        let session = DeliverSession(
+            channels: self.channels,
+            binding: self.binding(context),
+            window: self.limits.deliverTimeWindow,
+            checksExpiration: self.checksExpiration,
+            workers: self.readers,
+            date: self.date
+        )
+        return StreamingServerResponse { writer in
+            for try await envelope in request.messages {
+                let goesOn = try await session.answer(envelope) { try await writer.write($0) }
+                guard goesOn else { break }
+            }
+            return [:]
+        }
+    }
+
+    private func binding(_ context: ServerContext) -> TLSBinding {
+        guard self.requiresClientCertificates else { return .none }
+        let certificate = context.transportSpecific as? PeerCertificate
+        return .certificate(hash: certificate.map { Digest.sha256($0.der) })
+    }
+}

@@ -1,0 +1,35 @@
+package import Channel
+package import FabricProtos
+package import RPC
+
+/// How one ordering node runs; a plain value, read once at start.
+package struct OrdererNodeConfiguration: Sendable {
+    /// `host:port`; port 0 takes any that is free.
+    package var listenAddress: String
+    /// `nil` for plaintext, which only tests should want.
+    package var tls: ServerTLS?
+    /// Limits and timings of the gRPC server.
+    package var transport = TransportOptions()
+    /// Signs blocks and configuration transactions.
+    package var identity: SigningIdentity
+    /// Holds a folder per channel, made if missing: `channels/<channel>/log` and `…/consensus`.
+    package var dataFolder: String
+    /// The first blocks of channels to begin with; ignored for those that the data folder has already.
+    package var genesisBlocks: [Common_Block] = []
+    /// When batches are cut; ``CuttingMode/fabric`` restores Fabric's exact cutting.
+    package var cutting: CuttingMode = .adaptive
+    /// Whether SUCCESS means that the envelope is in a durable block; `false` answers when it is queued, as Fabric.
+    package var acknowledgesWhenDurable = true
+    /// `false` accepts expired certificates, as Fabric's key `General.Authentication.NoExpirationChecks`.
+    package var checksExpiration = true
+    /// Threads that check signatures; `nil` takes one per processor.
+    package var checkingThreads: Int?
+    package var limits = OrdererLimits()
+
+    package init(listenAddress: String, tls: ServerTLS?, identity: SigningIdentity, dataFolder: String) {
+        self.listenAddress = listenAddress
+        self.tls = tls
+        self.identity = identity
+        self.dataFolder = dataFolder
+    }
+}

@@ -1,0 +1,266 @@
+internal import Channel
+internal import Cryptography
+internal import DequeModule
+internal import FabricProtos
+internal import Foundation
+internal import Ledger
+internal import Logging
+internal import SwiftProtobuf
+
+/// One channel of an ordering node: what clients reach, and the thread that makes its blocks.
+///
+/// Envelopes are checked on the caller's thread, wait in a bounded queue, and are taken from there in batches by
+/// ``ChannelThread``. Everything that the two sides share is in one monitor.
+final class OrderingChannel: Sendable {
+    /// How far the chain is.
+    enum Health: Equatable, Sendable {
+        /// There is no leader yet.
+        case starting
+        case serving
+        /// The disk failed; the stores are opened again from time to time.
+        case unavailable(String)
+        /// Something that no retry can repair.
+        case halted(String)
+        case stopped
+
+        /// Why nothing is ordered now.
+        func failure(_ channel: ChannelID) -> String? {
+            switch self {
+            case .serving: nil
+            case .starting: "channel \(channel) has no leader yet: try again"
+            case .unavailable(let reason), .halted(let reason): "channel \(channel): \(reason)"
+            case .stopped: "the node is shutting down: send to another orderer"
+            }
+        }
+    }
+
+    /// An envelope that has passed every check and waits for its block.
+    struct Waiting: Sendable {
+        var bytes: Data
+        /// Bytes of payload and signature.
+        var size: Int
+        var isConfig: Bool
+        /// The sequence of the configuration under which it was checked.
+        var sequence: UInt64
+        /// What names it in the window of duplicates; config envelopes are not in it.
+        var fingerprint: EnvelopeFingerprint?
+        /// Called with the answer of a config envelope.
+        var completion: DuplicateWindow.Completion?
+    }
+
+    struct State {
+        var configuration: ChannelConfiguration
+        var health: Health = .starting
+        var waiting: Deque<Waiting> = []
+        var waitingBytes = 0
+        var cutter: BatchCutter
+        var window = DuplicateWindow()
+        var isStopped = false
+        /// Until when the channel's thread sleeps; `nil` while it is busy, `.some(nil)` without an end.
+        var sleepsUntil: Duration??
+    }
+
+    let id: ChannelID
+    let settings: Settings
+    let feed: BlockFeed
+    let monitor: Monitor<State>
+
+    /// What all channels of a node have in common.
+    struct Settings: Sendable {
+        var signer: SigningIdentity
+        var limits: OrdererLimits
+        var cutting: CuttingMode
+        /// `false`: SUCCESS is answered when an envelope is queued, as Fabric does.
+        var acknowledgesWhenDurable: Bool
+        var checksExpiration: Bool
+        var clock: @Sendable () -> Duration
+        var date: @Sendable () -> Date
+        var nonce: @Sendable () -> Data
+        var logger: Logger
+    }
+
+    init(configuration: ChannelConfiguration, settings: Settings) {
+        self.id = configuration.channelID
+        self.settings = settings
+        self.feed = BlockFeed(
+            maxRecentBytes: settings.limits.recentBlockBytes,
+            failure: Health.starting.failure(configuration.channelID) ?? ""
+        )
+        self.monitor = Monitor(
+            State(
+                configuration: configuration,
+                cutter: BatchCutter(bounds: BatchBounds(configuration), mode: settings.cutting)
+            )
+        )
+    }
+
+    /// The configuration in force.
+    var configuration: ChannelConfiguration { self.monitor.withLock { $0.configuration } }
+
+    var health: Health { self.monitor.withLock { $0.health } }
+
+    // MARK: - Checking
+
+    /// Checks an envelope that a client sent; a configuration update is turned into what is ordered.
+    ///
+    /// Takes about as long as checking one signature. Run it where that harms nobody.
+    func check(_ envelope: Common_Envelope, _ headers: EnvelopeHeaders) throws(Refusal) -> Waiting {
+        let kind = try EnvelopeRules.kind(headers)
+        let (configuration, health) = self.monitor.withLock { ($0.configuration, $0.health) }
+        if let failure = health.failure(self.id) { throw .unavailable(failure) }
+        switch kind {
+        case .normal:
+            try self.rules(configuration).checkNormal(headers)
+            let bytes = try Self.serialized(envelope)
+            return Waiting(
+                bytes: bytes,
+                size: envelope.payload.count + envelope.signature.count,
+                isConfig: false,
+                sequence: configuration.sequence,
+                fingerprint: EnvelopeFingerprint(bytes)
+            )
+        case .configUpdate:
+            return try self.waiting(forUpdate: envelope, headers, under: configuration)
+        }
+    }
+
+    private func waiting(
+        forUpdate update: Common_Envelope,
+        _ headers: EnvelopeHeaders,
+        under configuration: ChannelConfiguration
+    ) throws(Refusal) -> Waiting {
+        let processing = ConfigUpdateProcessing(
+            rules: self.rules(configuration),
+            signer: self.settings.signer,
+            nonce: self.settings.nonce
+        )
+        let envelope = try processing.configEnvelope(for: update, headers)
+        return Waiting(
+            bytes: try Self.serialized(envelope),
+            size: envelope.payload.count + envelope.signature.count,
+            isConfig: true,
+            sequence: configuration.sequence
+        )
+    }
+
+    /// Checks an envelope again because the configuration changed while it waited.
+    func recheck(_ waiting: Waiting, under configuration: ChannelConfiguration) throws(Refusal) -> Waiting {
+        do {
+            let envelope = try Common_Envelope(serializedBytes: waiting.bytes)
+            let headers = try EnvelopeHeaders(envelope)
+            guard waiting.isConfig else {
+                try self.rules(configuration).checkNormal(headers)
+                var checked = waiting
+                checked.sequence = configuration.sequence
+                return checked
+            }
+            let config = try Common_ConfigEnvelope(serializedBytes: headers.payload.data)
+            var checked = try self.waiting(
+                forUpdate: config.lastUpdate,
+                EnvelopeHeaders(config.lastUpdate),
+                under: configuration
+            )
+            checked.completion = waiting.completion
+            return checked
+        } catch let refusal as Refusal {
+            throw refusal
+        } catch {
+            throw .badRequest("the envelope can't be read: \(error)")
+        }
+    }
+
+    private func rules(_ configuration: ChannelConfiguration) -> EnvelopeRules {
+        EnvelopeRules(
+            configuration: configuration,
+            now: self.settings.date(),
+            checksExpiration: self.settings.checksExpiration
+        )
+    }
+
+    private static func serialized(_ envelope: Common_Envelope) throws(Refusal) -> Data {
+        do {
+            return try envelope.serializedBytes()
+        } catch {
+            throw .badRequest("the envelope can't be encoded: \(error)")
+        }
+    }
+
+    // MARK: - Queueing
+
+    /// Queues a checked envelope.
+    ///
+    /// - Returns: The answer, if there is one at once. Otherwise `completion` is called with it later, from the
+    ///   channel's thread.
+    func submit(
+        _ envelope: Waiting,
+        _ completion: @escaping DuplicateWindow.Completion
+    ) -> Orderer_BroadcastResponse? {
+        let (answer, wake): (Orderer_BroadcastResponse?, Bool) = self.monitor.withLock { state in
+            if let failure = state.health.failure(self.id) {
+                return (Refusal.notOrdered(failure).response, false)
+            }
+            if let refusal = self.refusalForLackOfSpace(envelope, state) { return (refusal.response, false) }
+            let acknowledged: Orderer_BroadcastResponse? =
+                self.settings.acknowledgesWhenDurable ? nil : .accepted
+            let completion = acknowledged == nil ? completion : nil
+            var envelope = envelope
+            if let fingerprint = envelope.fingerprint {
+                switch state.window.claim(fingerprint, completion) {
+                case .ordered: return (.accepted, false)
+                case .pending: return (acknowledged, false)
+                case .new: break
+                }
+            } else {
+                envelope.completion = completion
+            }
+            return (acknowledged, self.enqueue(envelope, &state))
+        }
+        if wake { self.monitor.signal() }
+        return answer
+    }
+
+    private func refusalForLackOfSpace(_ envelope: Waiting, _ state: State) -> Refusal? {
+        let limits = self.settings.limits
+        guard
+            state.waiting.count >= limits.waitingEnvelopes
+                || (!state.waiting.isEmpty && state.waitingBytes + envelope.bytes.count > limits.waitingBytes)
+        else { return nil }
+        return .notOrdered(
+            "\(state.waiting.count) envelopes with \(state.waitingBytes) bytes wait for blocks of channel \(self.id): "
+                + "try again later"
+        )
+    }
+
+    /// Returns whether the channel's thread must be woken.
+    private func enqueue(_ envelope: Waiting, _ state: inout State) -> Bool {
+        let now = self.settings.clock()
+        state.waiting.append(envelope)
+        state.waitingBytes += envelope.bytes.count
+        state.cutter.arrived(size: envelope.size, isConfig: envelope.isConfig, at: now)
+        guard case .some(let sleepsUntil) = state.sleepsUntil else { return false }
+        switch state.cutter.decision(at: now) {
+        case .cut: return true
+        case .wait(until: let moment?): return sleepsUntil.map { moment < $0 } ?? true
+        case .wait(until: nil): return false
+        }
+    }
+
+    /// Orders nothing more and ends the channel's thread.
+    func stop() {
+        self.monitor.withLock { $0.isStopped = true }
+        self.monitor.broadcast()
+        self.feed.close()
+    }
+}
+
+extension BatchBounds {
+    /// The bounds that a channel's configuration sets.
+    init(_ configuration: ChannelConfiguration) {
+        let orderer = configuration.orderer
+        self.init(
+            maxMessageCount: max(1, orderer?.batch.maxMessageCount ?? 1),
+            preferredMaxBytes: orderer?.batch.preferredMaxBytes ?? 0,
+            timeout: orderer?.batchTimeout ?? .zero
+        )
+    }
+}

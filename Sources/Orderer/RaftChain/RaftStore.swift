@@ -1,0 +1,190 @@
+internal import Consensus
+internal import FabricProtos
+internal import Foundation
+internal import KeyValueStore
+internal import SwiftProtobuf
+
+/// Keeps what ``Raft`` wants durable in the `consensus` store of one channel.
+///
+/// Keys and values (`docs/formats/consensus-store.md`):
+///
+/// | key | value |
+/// |---|---|
+/// | `h` | `raftpb.HardState` |
+/// | `s` | `raftpb.SnapshotMetadata`: where the log begins and who had votes there |
+/// | `e` and the index, 8 bytes big-endian | `raftpb.Entry` |
+///
+/// Source of the messages: etcd's raft package.
+struct RaftStore {
+    private let store: any KeyValueStore
+    /// The entries that are stored.
+    private var indexes: Range<UInt64> = 1..<1
+
+    init(_ store: any KeyValueStore) { self.store = store }
+
+    /// What is stored, or `nil` if nothing ever was.
+    ///
+    /// - Throws: ``RaftStateError`` if it can't be read, ``KeyValueStoreError`` if the disk can't.
+    mutating func load() throws -> RaftState? {
+        guard let hardStateBytes = try self.store.value(forKey: Self.hardStateKey) else { return nil }
+        let hardState = try Self.decode("the hard state") {
+            try Raftpb_HardState(serializedBytes: hardStateBytes)
+        }
+        var start = RaftLogStart()
+        if let bytes = try self.store.value(forKey: Self.startKey) {
+            let metadata = try Self.decode("the start of the log") {
+                try Raftpb_SnapshotMetadata(serializedBytes: bytes)
+            }
+            start = RaftLogStart(
+                position: RaftPosition(index: metadata.index, term: metadata.term),
+                voters: metadata.confState.voters
+            )
+        }
+        var entries: [RaftEntry] = []
+        var stored: [UInt64] = []
+        try self.store.forEach(prefix: Self.entryPrefix) { key, value in
+            let entry = try Self.decode("an entry") { try Raftpb_Entry(serializedBytes: value) }
+            guard Self.entryKey(entry.index) == key else {
+                throw RaftStateError(reason: "entry \(entry.index) is stored under another index")
+            }
+            stored.append(entry.index)
+            entries.append(try RaftEntry(entry))
+            return true
+        }
+        if let first = stored.first, let last = stored.last, last < UInt64.max {
+            self.indexes = first..<(last + 1)
+        } else {
+            self.indexes = (start.position.index + 1)..<(start.position.index + 1)
+        }
+        return RaftState(
+            hardState: RaftHardState(
+                term: hardState.term,
+                vote: hardState.vote == 0 ? nil : hardState.vote,
+                commit: hardState.commit
+            ),
+            start: start,
+            entries: entries
+        )
+    }
+
+    /// Stores the state in which a channel begins.
+    mutating func save(founding state: RaftState) throws {
+        var write = RaftWrite(number: 0)
+        write.hardState = state.hardState
+        write.entries = state.entries
+        try self.carryOut(write)
+    }
+
+    /// Carries out one write; returns once it is durable.
+    ///
+    mutating func carryOut(_ write: RaftWrite) throws {
+        var batch = WriteBatch()
+        var indexes = self.indexes
+        if let hardState = write.hardState { try Self.put(hardState, into: &batch) }
+        if let first = write.entries.first, let last = write.entries.last {
+            for entry in write.entries { try Self.put(entry, into: &batch) }
+            for index in indexes where index > last.position.index {
+                batch.removeValue(forKey: Self.entryKey(index))
+            }
+            indexes = min(indexes.lowerBound, first.position.index)..<(last.position.index + 1)
+        }
+        if let start = write.start {
+            var metadata = Raftpb_SnapshotMetadata()
+            metadata.confState.voters = start.voters
+            metadata.confState.autoLeave = false
+            metadata.index = start.position.index
+            metadata.term = start.position.term
+            batch.set(try metadata.serializedBytes(), forKey: Self.startKey)
+            for index in indexes where index <= start.position.index {
+                batch.removeValue(forKey: Self.entryKey(index))
+            }
+            let next = start.position.index + 1
+            indexes = max(indexes.lowerBound, next)..<max(indexes.upperBound, next)
+        }
+        try self.store.write(batch, durably: true)
+        self.indexes = indexes
+    }
+
+    // MARK: - Encoding
+
+    private static let hardStateKey = Data("h".utf8)
+    private static let startKey = Data("s".utf8)
+    private static let entryPrefix = Data("e".utf8)
+
+    private static func entryKey(_ index: UInt64) -> Data {
+        withUnsafeBytes(of: index.bigEndian) { Self.entryPrefix + $0 }
+    }
+
+    private static func put(_ hardState: RaftHardState, into batch: inout WriteBatch) throws {
+        var message = Raftpb_HardState()
+        message.term = hardState.term
+        message.vote = hardState.vote ?? 0
+        message.commit = hardState.commit
+        batch.set(try message.serializedBytes(), forKey: Self.hardStateKey)
+    }
+
+    private static func put(_ entry: RaftEntry, into batch: inout WriteBatch) throws {
+        batch.set(try Raftpb_Entry(entry).serializedBytes(), forKey: Self.entryKey(entry.position.index))
+    }
+
+    private static func decode<Message>(_ what: String, _ body: () throws -> Message) throws -> Message {
+        do {
+            return try body()
+        } catch {
+            throw RaftStateError(reason: "\(what) can't be decoded: \(error)")
+        }
+    }
+}
+
+extension Raftpb_Entry {
+    /// The message as etcd writes it: every field set, also to zero.
+    fileprivate init(_ entry: RaftEntry) throws {
+        self.init()
+        self.type = .entryNormal
+        self.term = entry.position.term
+        self.index = entry.position.index
+        switch entry.content {
+        case .empty: break
+        case .payload(let bytes): self.data = Data(bytes)
+        case .addVoter(let node):
+            self.type = .entryConfChange
+            self.data = try Self.change(.confChangeAddNode, node)
+        case .removeVoter(let node):
+            self.type = .entryConfChange
+            self.data = try Self.change(.confChangeRemoveNode, node)
+        }
+    }
+
+    private static func change(_ type: Raftpb_ConfChangeType, _ node: NodeID) throws -> Data {
+        var change = Raftpb_ConfChange()
+        change.id = 0
+        change.type = type
+        change.nodeID = node
+        return try change.serializedBytes()
+    }
+}
+
+extension RaftEntry {
+    fileprivate init(_ entry: Raftpb_Entry) throws {
+        let content: Content
+        switch entry.type {
+        case .entryNormal:
+            content = entry.data.isEmpty ? .empty : .payload([UInt8](entry.data))
+        case .entryConfChange:
+            guard let change = try? Raftpb_ConfChange(serializedBytes: entry.data) else {
+                throw RaftStateError(reason: "entry \(entry.index) is no readable change of the consenters")
+            }
+            switch change.type {
+            case .confChangeAddNode: content = .addVoter(change.nodeID)
+            case .confChangeRemoveNode: content = .removeVoter(change.nodeID)
+            case .confChangeUpdateNode, .confChangeAddLearnerNode:
+                throw RaftStateError(reason: "entry \(entry.index) has change type \(change.type)")
+            }
+        case .entryConfChangeV2:
+            throw RaftStateError(
+                reason: "entry \(entry.index) has type \(entry.type), which Fabric never writes"
+            )
+        }
+        self.init(position: RaftPosition(index: entry.index, term: entry.term), content: content)
+    }
+}

@@ -1,0 +1,109 @@
+import TestSupport
+import Testing
+
+@testable import Orderer
+
+/// The adaptive cutting, against clients that wait for each answer before they send again.
+@Suite struct BatchPacerTests {
+    /// What a run of ``simulate(clients:thinking:block:seed:)`` came to, after a time to settle.
+    struct Outcome {
+        var blockSizes: [Int]
+        /// From arrival to answer.
+        var latencies: [Duration]
+
+        var meanBlock: Double { Double(self.blockSizes.reduce(0, +)) / Double(max(1, self.blockSizes.count)) }
+        var meanLatency: Duration { self.latencies.reduce(.zero, +) / max(1, self.latencies.count) }
+    }
+
+    /// Clients in a closed loop: each sends, waits for its block, works for about `thinking`, and sends again.
+    ///
+    /// The work of all clients shares one processor, so that many clients are bound by `perEnvelope` and not by
+    /// `thinking`.
+    private func simulate(
+        clients: Int,
+        thinking: Duration,
+        perEnvelope: Duration,
+        block: Duration,
+        seed: UInt64,
+        for length: Duration = .seconds(9)
+    ) -> Outcome {
+        var random = SplitMix64(seed: seed)
+        let bounds = BatchBounds(maxMessageCount: 500, preferredMaxBytes: 2 << 20, timeout: .seconds(2))
+        var cutter = BatchCutter(bounds: bounds, mode: .adaptive)
+        var arrivals: [Duration] = []  // In order, since the processor takes one at a time.
+        var arrived = 0
+        var processorFree = Duration.zero
+        func send(after moment: Duration) {
+            let ready = moment + thinking * Double.random(in: 0.5...1.5, using: &random)
+            processorFree = max(processorFree, ready) + perEnvelope
+            arrivals.append(processorFree)
+        }
+        for _ in 0..<clients { send(after: .zero) }
+        var queue: [Duration] = []
+        var outcome = Outcome(blockSizes: [], latencies: [])
+        var now = Duration.zero
+        while now < length {
+            while arrived < arrivals.count, arrivals[arrived] <= now {
+                let next = arrivals[arrived]
+                arrived += 1
+                queue.append(next)
+                cutter.arrived(size: 1000, isConfig: false, at: next)
+            }
+            switch cutter.decision(at: now) {
+            case .cut(let count):
+                cutter.took(at: now)
+                now += block
+                let batch = queue.prefix(count)
+                queue.removeFirst(count)
+                for arrival in batch {
+                    if now > .seconds(4) { outcome.latencies.append(now - arrival) }
+                    send(after: now)
+                }
+                if now > .seconds(4) { outcome.blockSizes.append(count) }
+            case .wait(until: let moment):
+                now = min(moment ?? length, arrived < arrivals.count ? arrivals[arrived] : length)
+            }
+        }
+        return outcome
+    }
+
+    @Test("a client that is alone waits milliseconds, not BatchTimeout", arguments: 0..<3)
+    func servesALoneClientAtOnce(seed: UInt64) {
+        print("replay: WEFT_SEED=\(seed)")
+        let outcome = self.simulate(
+            clients: 1,
+            thinking: .milliseconds(5),
+            perEnvelope: .microseconds(300),
+            block: .milliseconds(3),
+            seed: seed
+        )
+        #expect(outcome.meanLatency < .milliseconds(8))
+    }
+
+    @Test("blocks at saturation reach half of MaxMessageCount", arguments: 0..<3)
+    func fillsBlocksAtSaturation(seed: UInt64) {
+        print("replay: WEFT_SEED=\(seed)")
+        let outcome = self.simulate(
+            clients: 512,
+            thinking: .milliseconds(2),
+            perEnvelope: .microseconds(700),
+            block: .milliseconds(8),
+            seed: seed
+        )
+        #expect(outcome.meanBlock >= 250)
+    }
+
+    @Test("clients fewer than the goal are not kept waiting for more", arguments: [10, 60, 150])
+    func doesNotWaitForClientsThatDoNotExist(clients: Int) {
+        let outcome = self.simulate(
+            clients: clients,
+            thinking: .milliseconds(2),
+            perEnvelope: .microseconds(500),
+            block: .milliseconds(5),
+            seed: 7
+        )
+        // Sharing the processor takes this long; cutting may add a small part of BatchTimeout to it.
+        let floor = Duration.microseconds(500) * clients + .milliseconds(7)
+        #expect(outcome.meanLatency < floor * 1.6 + .milliseconds(10))
+    }
+}

@@ -1,0 +1,85 @@
+import FabricProtos
+import Synchronization
+import Testing
+
+@testable import Orderer
+
+@Suite struct BroadcastExchangeTests {
+    private func limits(envelopes: Int, bytes: Int) -> OrdererLimits {
+        var limits = OrdererLimits()
+        limits.readAheadEnvelopes = envelopes
+        limits.readAheadBytes = bytes
+        return limits
+    }
+
+    @Test("envelopes go to their channel in order, however their checks end")
+    func submitsInOrder() async throws {
+        let exchange = BroadcastExchange(limits: self.limits(envelopes: 10, bytes: 1000))
+        let submitted = Mutex<[Int]>([])
+        for _ in 0..<4 { _ = await exchange.take(bytes: 1) }
+        for number in [2, 0, 3, 1] {
+            exchange.checked(
+                number,
+                .accepted { _ in
+                    submitted.withLock { $0.append(number) }
+                    return .accepted
+                }
+            )
+        }
+        exchange.close()
+        #expect(submitted.withLock { $0 } == [0, 1, 2, 3])
+        var answers = 0
+        while await exchange.nextAnswer() != nil { answers += 1 }
+        #expect(answers == 4)
+    }
+
+    @Test("nothing behind a refused envelope is submitted")
+    func stopsAtRefusal() async throws {
+        let exchange = BroadcastExchange(limits: self.limits(envelopes: 10, bytes: 1000))
+        let submitted = Mutex<[Int]>([])
+        for _ in 0..<3 { _ = await exchange.take(bytes: 1) }
+        for number in [0, 2] {
+            exchange.checked(
+                number,
+                .accepted { _ in
+                    submitted.withLock { $0.append(number) }
+                    return .accepted
+                }
+            )
+        }
+        exchange.checked(1, .refused(.badRequest("no")))
+        #expect(submitted.withLock { $0 } == [0])
+        #expect(await exchange.nextAnswer()?.status == .success)
+        #expect(await exchange.nextAnswer()?.status == .badRequest)
+        #expect(await exchange.nextAnswer() == nil)
+        #expect(await exchange.take(bytes: 1) == nil)
+    }
+
+    @Test("reading ahead stops at the bound of envelopes or bytes, and goes on with an answer")
+    func bounds() async throws {
+        for limits in [self.limits(envelopes: 2, bytes: 1000), self.limits(envelopes: 100, bytes: 20)] {
+            let exchange = BroadcastExchange(limits: limits)
+            _ = await exchange.take(bytes: 10)
+            _ = await exchange.take(bytes: 10)
+            let third = Task { await exchange.take(bytes: 10) }
+            exchange.checked(0, .accepted { _ in .accepted })
+            #expect(await exchange.nextAnswer() == .accepted)
+            #expect(await third.value == 2)
+        }
+    }
+
+    @Test("an envelope larger than the bound is read when nothing else is unanswered")
+    func takesOneLarge() async {
+        let exchange = BroadcastExchange(limits: self.limits(envelopes: 2, bytes: 10))
+        #expect(await exchange.take(bytes: 1000) == 0)
+    }
+
+    @Test("cancelling ends the wait for an answer")
+    func cancels() async {
+        let exchange = BroadcastExchange(limits: self.limits(envelopes: 2, bytes: 10))
+        _ = await exchange.take(bytes: 1)
+        let writer = Task { await exchange.nextAnswer() }
+        writer.cancel()
+        #expect(await writer.value == nil)
+    }
+}

@@ -1,0 +1,202 @@
+import Channel
+import FabricProtos
+import Foundation
+import SwiftProtobuf
+import Testing
+
+@testable import Orderer
+
+/// Configuration updates, from the client's envelope to the block.
+@Suite struct ConfigUpdateTests {
+    let network: TestNetwork
+
+    init() throws { self.network = try TestNetwork() }
+
+    @Test("an update becomes a CONFIG transaction, alone in its block, which is in force from then on")
+    func becomesABlock() async throws {
+        let orderer = try TestOrderer(self.network)
+        await orderer.ready()
+        let update = try self.network.batchSizeUpdate(
+            from: orderer.channel.configuration.config,
+            maxMessageCount: 3
+        )
+        let before = try (0..<5).map { try self.network.envelope("before \($0)") }
+        let after = try (0..<5).map { try self.network.envelope("after \($0)") }
+        let answers = try await orderer.broadcast(before + [update] + after)
+        #expect(answers.allSatisfy { $0 == .accepted })
+        #expect(answers.count == 11)
+
+        var blocks: [Common_Block] = []
+        for number in 1..<orderer.channel.feed.height {
+            blocks.append(try #require(try orderer.block(number)))
+        }
+        let configs = blocks.filter(\.isConfigBlock)
+        let config = try #require(configs.first)
+        #expect(configs.count == 1)
+        #expect(try config.lastConfigNumber() == config.header.number)
+        for block in blocks where block.header.number > config.header.number {
+            #expect(try block.lastConfigNumber() == config.header.number)
+            #expect(block.data.data.count <= 3)
+        }
+        let content = try config.configEnvelope()
+        #expect(content.config.sequence == 1)
+        #expect(content.lastUpdate == update)
+        #expect(orderer.channel.configuration.orderer?.batch.maxMessageCount == 3)
+
+        let headers = try EnvelopeHeaders(Common_Envelope(serializedBytes: config.data.data[0]))
+        #expect(headers.channel.version == 0 && headers.channel.txID.isEmpty)
+        #expect(headers.channel.timestamp.nanos == 0)
+        #expect(headers.signature.creator == self.network.orderer.serialized)
+        await orderer.stop()
+
+        let restarted = try TestOrderer(self.network, disk: orderer.disk)
+        await restarted.ready()
+        #expect(restarted.channel.configuration.sequence == 1)
+        await restarted.stop()
+    }
+
+    @Test("an update without the signatures that it needs is BAD_REQUEST, and the element is named")
+    func needsSignatures() async throws {
+        let orderer = try TestOrderer(self.network)
+        await orderer.ready()
+        let update = try self.network.batchSizeUpdate(
+            from: orderer.channel.configuration.config,
+            maxMessageCount: 3,
+            admin: self.network.client
+        )
+        let answer = try await orderer.broadcast(update)
+        #expect(answer.status == .badRequest)
+        #expect(answer.info.contains("/Channel/Orderer/BatchSize"))
+        await orderer.stop()
+    }
+
+    @Test("an update that has been applied is BAD_REQUEST when it is sent again")
+    func refusesReplay() async throws {
+        let orderer = try TestOrderer(self.network)
+        await orderer.ready()
+        let update = try self.network.batchSizeUpdate(
+            from: orderer.channel.configuration.config,
+            maxMessageCount: 3
+        )
+        #expect(try await orderer.broadcast(update) == .accepted)
+        await orderer.reached(2)
+        #expect(try await orderer.broadcast(update).status == .badRequest)
+        await orderer.stop()
+    }
+
+    @Test("of two updates sent together the second is checked again and gets its real status")
+    func rechecksTheSecond() async throws {
+        let orderer = try TestOrderer(self.network)
+        await orderer.ready()
+        let config = orderer.channel.configuration.config
+        let updates = try [3, 4].map { try self.network.batchSizeUpdate(from: config, maxMessageCount: $0) }
+        let answers = try await orderer.broadcast(updates)
+        #expect(answers.map(\.status) == [.success, .badRequest])
+        #expect(orderer.channel.configuration.sequence == 1)
+        await orderer.stop()
+    }
+
+    @Test("an update sent by who is no writer is FORBIDDEN")
+    func needsAWriter() async throws {
+        let orderer = try TestOrderer(self.network)
+        await orderer.ready()
+        let stranger = try self.network.stranger.issue("user1", "client")
+        let update = try self.network.update(from: orderer.channel.configuration.config, sender: stranger) {
+            group in
+            group.groups["Orderer"]?.values["BatchSize"]?.modPolicy = "Writers"
+        }
+        #expect(try await orderer.broadcast(update).status == .forbidden)
+        await orderer.stop()
+    }
+
+    @Test("consensus metadata that nobody could order with is BAD_REQUEST", arguments: Broken.allCases)
+    func refusesBrokenConsensus(broken: Broken) async throws {
+        let orderer = try TestOrderer(self.network)
+        await orderer.ready()
+        let update = try self.network.update(from: orderer.channel.configuration.config) { group in
+            let value = group.groups["Orderer"]?.values["ConsensusType"]?.value ?? Data()
+            var type = try Orderer_ConsensusType(serializedBytes: value)
+            var metadata = try Etcdraft_ConfigMetadata(serializedBytes: type.metadata)
+            broken.apply(&metadata)
+            type.metadata = try metadata.serializedBytes()
+            group.groups["Orderer"]?.values["ConsensusType"]?.value = try type.serializedBytes()
+        }
+        let answer = try await orderer.broadcast(update)
+        #expect(answer.status == .badRequest)
+        #expect(answer.info.contains(broken.reason), "\(answer.info)")
+        await orderer.stop()
+    }
+
+    enum Broken: CaseIterable, Sendable {
+        case noConsenters, twoMore, oneMore, electionBelowHeartbeat, noTick
+
+        func apply(_ metadata: inout Etcdraft_ConfigMetadata) {
+            func add(_ name: String) {
+                var consenter = Etcdraft_Consenter()
+                consenter.host = name
+                consenter.clientTlsCert = Data(name.utf8)
+                consenter.serverTlsCert = Data(name.utf8)
+                metadata.consenters.append(consenter)
+            }
+            switch self {
+            case .noConsenters: metadata.consenters = []
+            case .oneMore: add("second")
+            case .twoMore:
+                add("second")
+                add("third")
+            case .electionBelowHeartbeat:
+                metadata.options.electionTick = 1
+                metadata.options.heartbeatTick = 5
+            case .noTick: metadata.options.tickInterval = "soon"
+            }
+        }
+
+        var reason: String {
+            switch self {
+            case .noConsenters: "empty consenter set"
+            case .twoMore: "add 2 node(s), remove 0 node(s)"
+            case .oneMore: "this node orders channels with one consenter"
+            case .electionBelowHeartbeat: "ElectionTick (1) must be greater than HeartbeatTick (5)"
+            case .noTick: "TickInterval"
+            }
+        }
+    }
+
+    @Test("in maintenance mode normal envelopes are SERVICE_UNAVAILABLE")
+    func entersMaintenance() async throws {
+        let orderer = try TestOrderer(self.network)
+        await orderer.ready()
+        let update = try self.network.update(from: orderer.channel.configuration.config) { group in
+            let value = group.groups["Orderer"]?.values["ConsensusType"]?.value ?? Data()
+            var type = try Orderer_ConsensusType(serializedBytes: value)
+            type.state = .maintenance
+            group.groups["Orderer"]?.values["ConsensusType"]?.value = try type.serializedBytes()
+        }
+        #expect(try await orderer.broadcast(update) == .accepted)
+        await orderer.reached(2)
+        #expect(try await orderer.broadcast(self.network.envelope()).status == .serviceUnavailable)
+        let seek = try self.network.seek(Orderer_SeekInfo(from: .oldestBlock, to: .newestBlock))
+        let responses = try await orderer.deliver([seek])
+        #expect(responses.last?.status == .forbidden)
+        await orderer.stop()
+    }
+
+    @Test("an unknown capability is BAD_REQUEST, and named", arguments: ["Orderer", "Application"])
+    func refusesUnknownCapabilities(group name: String) async throws {
+        let orderer = try TestOrderer(self.network)
+        await orderer.ready()
+        let admin =
+            name == "Orderer"
+            ? self.network.ordererAdmin : try self.network.organization.issue("admin", "admin")
+        let update = try self.network.update(from: orderer.channel.configuration.config, admin: admin) {
+            group in
+            var capabilities = Common_Capabilities()
+            capabilities.capabilities = ["V9_9": Common_Capability()]
+            group.groups[name]?.values["Capabilities"]?.value = try capabilities.serializedBytes()
+        }
+        let answer = try await orderer.broadcast(update)
+        #expect(answer.status == .badRequest)
+        #expect(answer.info.contains("V9_9"))
+        await orderer.stop()
+    }
+}

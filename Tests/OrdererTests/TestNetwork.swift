@@ -1,0 +1,382 @@
+import Channel
+import Cryptography
+import FabricProtos
+import Foundation
+import GRPCCore
+import GRPCInProcessTransport
+import Ledger
+import Logging
+import SwiftProtobuf
+import Synchronization
+
+@testable import Orderer
+
+/// An organization with a certificate authority, made at run time.
+struct TestOrganization: Sendable {
+    let mspID: MSPID
+    private let authority: Certificate
+    private let authorityKey: PrivateKey
+
+    init(_ name: String) throws {
+        self.mspID = try MSPID(name)
+        self.authorityKey = try PrivateKey.generate(.p256)
+        var template = CertificateTemplate(
+            subject: try DistinguishedName([.organization(name), .commonName("ca.\(name)")]),
+            serialNumber: try CertificateTemplate.randomSerialNumber(),
+            notBefore: Date(timeIntervalSinceNow: -7200),
+            notAfter: Date(timeIntervalSinceNow: 86_400),
+            keyUsage: [.digitalSignature, .certificateSigning, .revocationListSigning]
+        )
+        template.isCA = true
+        self.authority = try template.selfSigned(with: self.authorityKey)
+    }
+
+    /// Issues an identity with the role `unit`: "client", "admin", "peer" or "orderer".
+    func issue(_ name: String, _ unit: String, expiresIn seconds: TimeInterval = 3600) throws
+        -> SigningIdentity
+    {
+        let key = try PrivateKey.generate(.p256)
+        let template = CertificateTemplate(
+            subject: try DistinguishedName([.organizationalUnit(unit), .commonName(name)]),
+            serialNumber: try CertificateTemplate.randomSerialNumber(),
+            notBefore: Date(timeIntervalSinceNow: min(-3600, seconds - 60)),
+            notAfter: Date(timeIntervalSinceNow: seconds),
+            keyUsage: [.digitalSignature]
+        )
+        let certificate = try template.issued(for: key.publicKey, by: self.authority, with: self.authorityKey)
+        return try SigningIdentity(mspID: self.mspID, certificate: certificate, key: key)
+    }
+
+    /// The organization's MSP with roles by organizational unit.
+    var msp: Msp_MSPConfig {
+        get throws {
+            func unit(_ name: String) -> Msp_FabricOUIdentifier {
+                var identifier = Msp_FabricOUIdentifier()
+                identifier.organizationalUnitIdentifier = name
+                return identifier
+            }
+            var fabric = Msp_FabricMSPConfig()
+            fabric.name = self.mspID.description
+            fabric.rootCerts = [self.authority.pem]
+            fabric.tlsRootCerts = [self.authority.pem]
+            fabric.cryptoConfig.signatureHashFamily = "SHA2"
+            fabric.cryptoConfig.identityIdentifierHashFunction = "SHA256"
+            fabric.fabricNodeOus.enable = true
+            fabric.fabricNodeOus.clientOuIdentifier = unit("client")
+            fabric.fabricNodeOus.peerOuIdentifier = unit("peer")
+            fabric.fabricNodeOus.adminOuIdentifier = unit("admin")
+            fabric.fabricNodeOus.ordererOuIdentifier = unit("orderer")
+            var config = Msp_MSPConfig()
+            config.config = try fabric.serializedBytes()
+            return config
+        }
+    }
+}
+
+/// The identities of a channel with one orderer and two organizations, and its genesis block.
+struct TestNetwork: Sendable {
+    let channelID: ChannelID
+    let ordererOrganization: TestOrganization
+    let organization: TestOrganization
+    let stranger: TestOrganization
+    let orderer: SigningIdentity
+    let ordererAdmin: SigningIdentity
+    let client: SigningIdentity
+    let peer: SigningIdentity
+    let genesis: Common_Block
+
+    /// Makes identities and a genesis block; the numbers are the bounds of a batch.
+    init(
+        channel: String = "trade",
+        maxMessageCount: UInt32 = 10,
+        absoluteMaxBytes: UInt32 = 20_000,
+        preferredMaxBytes: UInt32 = 10_000,
+        timeout: Duration = .milliseconds(100)
+    ) throws {
+        self.channelID = try ChannelID(channel)
+        self.ordererOrganization = try TestOrganization("OrdererMSP")
+        self.organization = try TestOrganization("Org1MSP")
+        self.stranger = try TestOrganization("StrangerMSP")
+        self.orderer = try self.ordererOrganization.issue("orderer0", "orderer")
+        self.ordererAdmin = try self.ordererOrganization.issue("admin", "admin")
+        self.client = try self.organization.issue("user1", "client")
+        self.peer = try self.organization.issue("peer0", "peer")
+
+        var metadata = Etcdraft_ConfigMetadata()
+        var consenter = Etcdraft_Consenter()
+        consenter.host = "localhost"
+        consenter.port = 7050
+        consenter.clientTlsCert = Data("certificate".utf8)
+        consenter.serverTlsCert = Data("certificate".utf8)
+        metadata.consenters = [consenter]
+        metadata.options = .fabricDefault
+        var size = Orderer_BatchSize()
+        size.maxMessageCount = maxMessageCount
+        size.absoluteMaxBytes = absoluteMaxBytes
+        size.preferredMaxBytes = preferredMaxBytes
+        let profile = ChannelProfile(
+            orderer: .init(
+                consensus: .raft(metadata),
+                organizations: [
+                    .init(
+                        name: "OrdererOrg",
+                        msp: try self.ordererOrganization.msp,
+                        policies: .ordererOrganization("OrdererMSP"),
+                        ordererEndpoints: ["localhost:7050"]
+                    )
+                ],
+                batchTimeout: timeout,
+                batchSize: size
+            ),
+            application: .init(
+                organizations: [
+                    .init(
+                        name: "Org1",
+                        msp: try self.organization.msp,
+                        policies: .applicationOrganization("Org1MSP")
+                    )
+                ]
+            )
+        )
+        self.genesis = try GenesisBlock.make(
+            channelID: self.channelID,
+            profile: profile,
+            nonce: Data(repeating: 1, count: 24),
+            timestamp: Date(timeIntervalSince1970: 1_700_000_000)
+        )
+    }
+
+    /// An envelope of `size` payload bytes beside its headers.
+    func envelope(
+        _ text: String = UUID().uuidString,
+        by signer: SigningIdentity? = nil,
+        type: Common_HeaderType = .endorserTransaction,
+        channel: String? = nil
+    ) throws -> Common_Envelope {
+        try Common_Envelope.signed(
+            type,
+            channel: channel ?? self.channelID.description,
+            data: Data(text.utf8),
+            signer: signer ?? self.client,
+            nonce: secureRandomBytes(24),
+            timestamp: Date()
+        )
+    }
+
+    /// A configuration update, signed by `admin` as it must be and sent by the client.
+    func update(
+        from config: Common_Config,
+        admin: SigningIdentity? = nil,
+        sender: SigningIdentity? = nil,
+        _ change: (inout Common_ConfigGroup) throws -> Void
+    ) throws -> Common_Envelope {
+        var group = config.channelGroup
+        try change(&group)
+        let update = try Common_ConfigUpdate.computing(
+            from: config.channelGroup,
+            to: group,
+            channelID: self.channelID
+        )
+        var envelope = Common_ConfigUpdateEnvelope()
+        envelope.configUpdate = try update.serializedBytes()
+        let signer = admin ?? self.ordererAdmin
+        var header = Common_SignatureHeader()
+        header.creator = signer.serialized
+        header.nonce = try secureRandomBytes(24)
+        var signature = Common_ConfigSignature()
+        signature.signatureHeader = try header.serializedBytes()
+        signature.signature = try signer.sign(signature.signatureHeader + envelope.configUpdate)
+        envelope.signatures = [signature]
+        return try Common_Envelope.signed(
+            .configUpdate,
+            channel: self.channelID.description,
+            data: envelope.serializedBytes(),
+            signer: sender ?? self.client,
+            nonce: secureRandomBytes(24),
+            timestamp: Date()
+        )
+    }
+
+    /// A change of the batch size.
+    func batchSizeUpdate(from config: Common_Config, maxMessageCount: UInt32, admin: SigningIdentity? = nil)
+        throws
+        -> Common_Envelope
+    {
+        try self.update(from: config, admin: admin) { group in
+            var size = Orderer_BatchSize()
+            size.maxMessageCount = maxMessageCount
+            size.absoluteMaxBytes = 20_000
+            size.preferredMaxBytes = 10_000
+            group.groups["Orderer"]?.values["BatchSize"]?.value = try size.serializedBytes()
+        }
+    }
+
+    /// A request for blocks.
+    func seek(
+        _ seek: Orderer_SeekInfo,
+        by signer: SigningIdentity? = nil,
+        channel: String? = nil,
+        at timestamp: Date = Date(),
+        tlsCertificateHash: Data = Data()
+    ) throws -> Common_Envelope {
+        try Common_Envelope.signed(
+            .deliverSeekInfo,
+            channel: channel ?? self.channelID.description,
+            data: seek.serializedBytes(),
+            signer: signer ?? self.client,
+            nonce: secureRandomBytes(24),
+            timestamp: timestamp,
+            tlsCertificateHash: tlsCertificateHash
+        )
+    }
+}
+
+/// One channel of an orderer on a disk in memory, with its service, running.
+final class TestOrderer: Sendable {
+    let network: TestNetwork
+    let disk: FaultyDisk
+    let channels = OrderingChannels()
+    let channel: OrderingChannel
+    let service: AtomicBroadcastService
+    private let end: AsyncStream<Never>
+
+    init(
+        _ network: TestNetwork,
+        disk: FaultyDisk = FaultyDisk(),
+        limits: OrdererLimits = .forTests,
+        cutting: CuttingMode = .adaptive,
+        acknowledgesWhenDurable: Bool = true,
+        requiresClientCertificates: Bool = false,
+        date: @escaping @Sendable () -> Date = { Date() }
+    ) throws {
+        self.network = network
+        self.disk = disk
+        let start = ContinuousClock.now
+        var logger = Logger(label: "test")
+        logger.logLevel = .critical
+        let settings = OrderingChannel.Settings(
+            signer: network.orderer,
+            limits: limits,
+            cutting: cutting,
+            acknowledgesWhenDurable: acknowledgesWhenDurable,
+            checksExpiration: true,
+            clock: { ContinuousClock.now - start },
+            date: date,
+            nonce: { (try? secureRandomBytes(24)) ?? Data() },
+            logger: logger
+        )
+        self.channel = OrderingChannel(
+            configuration: try ChannelConfiguration(configBlock: network.genesis),
+            settings: settings
+        )
+        self.channels.add(self.channel)
+        self.service = AtomicBroadcastService(
+            channels: self.channels,
+            limits: limits,
+            requiresClientCertificates: requiresClientCertificates,
+            checksExpiration: true,
+            checkers: WorkerThreads(name: "check", count: 2),
+            readers: WorkerThreads(name: "read", count: 2),
+            date: date,
+            logger: logger
+        )
+        self.end = ChannelThread(channel: self.channel, genesis: network.genesis) {
+            ChannelThread.Stores(log: disk.open("log"), consensus: disk.open("consensus"))
+        }.start()
+    }
+
+    /// Stops the channel, as the node does when it ends.
+    func stop() async {
+        self.channel.stop()
+        for await _ in self.end {}
+    }
+
+    /// Waits until the channel serves.
+    func ready() async {
+        while self.channel.feed.failure != nil {
+            let version = self.channel.feed.find(0, insistsOnHealth: false).version
+            if self.channel.feed.failure == nil { return }
+            await self.channel.feed.change(since: version)
+        }
+    }
+
+    /// Waits until the channel has `height` blocks.
+    func reached(_ height: BlockNumber) async {
+        while self.channel.feed.height < height {
+            let version = self.channel.feed.find(0, insistsOnHealth: false).version
+            if self.channel.feed.height >= height { return }
+            await self.channel.feed.change(since: version)
+        }
+    }
+
+    /// Block `number` as the log has it.
+    func block(_ number: BlockNumber) throws -> Common_Block? {
+        switch self.channel.feed.find(number, insistsOnHealth: false).next {
+        case .block(let block):
+            return try Orderer_DeliverResponse(serializedBytes: block.whole).block
+        case .stored(let log): return try log.block(number)
+        default: return nil
+        }
+    }
+
+    // MARK: - As a client
+
+    /// Runs `body` with a client that is connected in this process.
+    func withClient<Value: Sendable>(
+        _ body:
+            @Sendable @escaping (Orderer_AtomicBroadcast.Client<InProcessTransport.Client>) async throws ->
+            Value
+    ) async throws -> Value {
+        let transport = InProcessTransport()
+        let server = GRPCServer(transport: transport.server, services: [self.service])
+        return try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await server.serve() }
+            let value = try await withGRPCClient(transport: transport.client) { client in
+                try await body(Orderer_AtomicBroadcast.Client(wrapping: client))
+            }
+            server.beginGracefulShutdown()
+            try await group.waitForAll()
+            return value
+        }
+    }
+
+    /// Sends envelopes on one stream and returns the answers until the server ends it.
+    func broadcast(_ envelopes: [Common_Envelope]) async throws -> [Orderer_BroadcastResponse] {
+        try await self.withClient { client in
+            try await client.broadcast { writer in
+                for envelope in envelopes { try await writer.write(envelope) }
+            } onResponse: { response in
+                var answers: [Orderer_BroadcastResponse] = []
+                for try await answer in response.messages { answers.append(answer) }
+                return answers
+            }
+        }
+    }
+
+    /// Sends one envelope and returns its answer.
+    func broadcast(_ envelope: Common_Envelope) async throws -> Orderer_BroadcastResponse {
+        try await self.broadcast([envelope]).first ?? Orderer_BroadcastResponse()
+    }
+
+    /// Sends requests for blocks on one stream and returns everything that comes back.
+    func deliver(_ requests: [Common_Envelope]) async throws -> [Orderer_DeliverResponse] {
+        try await self.withClient { client in
+            try await client.deliver { writer in
+                for request in requests { try await writer.write(request) }
+            } onResponse: { response in
+                var answers: [Orderer_DeliverResponse] = []
+                for try await answer in response.messages { answers.append(answer) }
+                return answers
+            }
+        }
+    }
+}
+
+extension OrdererLimits {
+    /// Short waits after a failure.
+    static var forTests: OrdererLimits {
+        var limits = OrdererLimits()
+        limits.reopenDelay = .milliseconds(10)
+        return limits
+    }
+}
