@@ -68,6 +68,8 @@ extension CryptoConfiguration.OrganizationEntry {
     /// All nodes: those specified, then those counted.
     ///
     /// - Parameter prefix: `peer` or `orderer`, for the counted ones.
+    /// - Returns: the nodes with their names filled in.
+    /// - Throws: ``AuthorityError`` if a count is out of bounds or a placeholder unknown.
     func nodes(prefix: String) throws(AuthorityError) -> [NamedNode] {
         var entries = self.specs
         guard (0...10_000).contains(self.template.count), (0...1_000_000).contains(self.template.start) else {

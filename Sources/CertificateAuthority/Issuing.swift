@@ -146,7 +146,8 @@ extension OrganizationAuthority {
 
     func report(_ identity: IdentityFolder, at path: String, days: Int, now: Date) -> IssuedIdentity {
         var notes: [String] = []
-        let wanted = now.addingTimeInterval(Double(days) * 86_400)
+        // Certificates know whole seconds only.
+        let wanted = now.addingTimeInterval(Double(days) * 86_400 - 1)
         if min(identity.enrollment.notAfter, identity.tls.notAfter) < wanted {
             notes.append("valid for less than \(days) days, because the authority itself expires before that")
         }

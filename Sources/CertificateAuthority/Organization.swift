@@ -36,7 +36,7 @@ package struct Organization: Sendable, Codable {
     package var place = Place()
     /// Whether roles are told apart by organizational units; else administrators are listed.
     package var hasNodeOUs = true
-    /// The kind of the enrollment authority's key. That of TLS is always P-256, which every TLS library knows.
+    /// The kind of the enrollment authority's key; that of TLS is always P-256, which every TLS library knows.
     package var keyKind = KeyKind.p256
 
     /// The kinds of key, as written to files.

@@ -28,9 +28,9 @@ package struct RegisterEntry: Sendable, Codable, Hashable {
     /// Where the certificate lies, relative to the organization's folder.
     package var file: String
 
-    /// Whole days until it expires at `now`, rounded down; negative once it has.
+    /// Whole days until it expires at `now`, rounded down, give or take a minute; negative once it has.
     package func daysLeft(at now: Date) -> Int {
-        let days = (self.notAfter.timeIntervalSince(now) / 86_400).rounded(.down)
+        let days = ((self.notAfter.timeIntervalSince(now) + 60) / 86_400).rounded(.down)
         return Int(max(-1_000_000, min(days, 1_000_000)))
     }
 }

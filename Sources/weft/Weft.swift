@@ -15,7 +15,10 @@ struct Weft: AsyncParsableCommand {
             64 wrong use of the command; 78 wrong configuration file.
             """,
         version: version,
-        subcommands: [BenchCommand.self, BlockCommand.self, TransactionCommand.self]
+        subcommands: [
+            BenchCommand.self, BlockCommand.self, CACommand.self, CryptogenCommand.self,
+            TransactionCommand.self,
+        ]
     )
 
     /// The version of Weft, as in `CHANGELOG.md`.

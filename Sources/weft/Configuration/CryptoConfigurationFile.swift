@@ -1,0 +1,144 @@
+import CertificateAuthority
+import Foundation
+
+/// Reading Fabric's `crypto-config.yaml`.
+extension CryptoConfiguration {
+    /// What `weft cryptogen showtemplate` prints, and what is used without a file.
+    static let template = """
+        OrdererOrgs:
+          - Name: Orderer
+            Domain: example.com
+            EnableNodeOUs: true
+            Specs:
+              - Hostname: orderer        # named orderer.example.com
+                SANS:
+                  - localhost
+                  - 127.0.0.1
+
+        PeerOrgs:
+          - Name: Org1
+            Domain: org1.example.com
+            EnableNodeOUs: true
+            # CA:
+            #   Hostname: ca             # named ca.org1.example.com
+            #   Country: DE
+            #   Province: Niedersachsen
+            #   Locality: Emden
+            #   PublicKeyAlgorithm: ecdsa   # or ed25519
+            Template:
+              Count: 1                   # peer0, peer1, ...
+              # Start: 0
+              # Hostname: "{{.Prefix}}{{.Index}}"
+              SANS:
+                - localhost
+                - 127.0.0.1
+            Users:
+              Count: 1                   # beside Admin
+          - Name: Org2
+            Domain: org2.example.com
+            EnableNodeOUs: true
+            Template:
+              Count: 1
+              SANS:
+                - localhost
+                - 127.0.0.1
+            Users:
+              Count: 1
+        """
+
+    /// Reads a file, or the template.
+    static func read(_ file: String?) throws(ConfigurationError) -> CryptoConfiguration {
+        let root =
+            if let file {
+                try ConfigurationSection(file: file)
+            } else {
+                try ConfigurationSection(yaml: Self.template, file: "the template")
+            }
+        try root.allow(keys: ["OrdererOrgs", "PeerOrgs"])
+        return CryptoConfiguration(
+            ordererOrganizations: try Self.organizations(root, "OrdererOrgs"),
+            peerOrganizations: try Self.organizations(root, "PeerOrgs")
+        )
+    }
+
+    private static func organizations(
+        _ root: ConfigurationSection,
+        _ key: String
+    ) throws(ConfigurationError) -> [OrganizationEntry] {
+        var organizations: [OrganizationEntry] = []
+        for section in try root.sections(key) { organizations.append(try Self.organization(section)) }
+        return organizations
+    }
+
+    private static func organization(
+        _ section: ConfigurationSection
+    ) throws(ConfigurationError) -> OrganizationEntry {
+        try section.allow(keys: [
+            "Name", "Domain", "EnableNodeOUs", "CA", "Template", "Specs", "Users",
+        ])
+        var entry = OrganizationEntry(
+            name: try section.value("Name", expected: "a name, such as Org1") { $0 },
+            domain: try section.value("Domain", expected: "a domain, such as org1.example.com") { $0 }
+        )
+        entry.enableNodeOUs = try section.flag("EnableNodeOUs")
+        if let authority = try section.optionalSection("CA") { entry.authority = try Self.node(authority) }
+        if let template = try section.optionalSection("Template") {
+            try template.allow(keys: ["Count", "Start", "Hostname", "SANS", "PublicKeyAlgorithm"])
+            entry.template.count = try template.number("Count")
+            entry.template.start = try template.number("Start")
+            entry.template.hostname = try template.text("Hostname")
+            entry.template.alternativeNames = try template.texts("SANS")
+            entry.template.keyKind = try template.keyKind()
+        }
+        for spec in try section.sections("Specs") { entry.specs.append(try Self.node(spec)) }
+        if let users = try section.optionalSection("Users") {
+            try users.allow(keys: ["Count", "PublicKeyAlgorithm"])
+            entry.userCount = try users.number("Count")
+            entry.userKeyKind = try users.keyKind()
+        }
+        return entry
+    }
+
+    private static func node(_ section: ConfigurationSection) throws(ConfigurationError) -> NodeEntry {
+        try section.allow(keys: [
+            "Hostname", "CommonName", "Country", "Province", "Locality", "OrganizationalUnit",
+            "StreetAddress",
+            "PostalCode", "SANS", "PublicKeyAlgorithm",
+        ])
+        var entry = NodeEntry(hostname: try section.text("Hostname"))
+        entry.commonName = try section.text("CommonName")
+        entry.alternativeNames = try section.texts("SANS")
+        entry.place.country = try section.text("Country")
+        entry.place.province = try section.text("Province")
+        entry.place.locality = try section.text("Locality")
+        entry.place.organizationalUnit = try section.text("OrganizationalUnit")
+        entry.place.streetAddress = try section.text("StreetAddress")
+        entry.place.postalCode = try section.text("PostalCode")
+        entry.keyKind = try section.keyKind()
+        return entry
+    }
+}
+
+extension ConfigurationSection {
+    fileprivate func text(_ key: String) throws(ConfigurationError) -> String {
+        try self.optionalValue(key, expected: "a text") { $0 } ?? ""
+    }
+
+    fileprivate func number(_ key: String) throws(ConfigurationError) -> Int {
+        try self.optionalValue(key, expected: "a whole number, 0 or more") { text in
+            Int(text).flatMap { $0 >= 0 ? $0 : nil }
+        } ?? 0
+    }
+
+    fileprivate func flag(_ key: String) throws(ConfigurationError) -> Bool {
+        try self.optionalValue(key, expected: "true or false") { text in
+            ["true": true, "false": false][text.lowercased()]
+        } ?? false
+    }
+
+    fileprivate func keyKind() throws(ConfigurationError) -> Organization.KeyKind {
+        try self.optionalValue("PublicKeyAlgorithm", expected: "ecdsa or ed25519") {
+            Organization.KeyKind(rawValue: $0.isEmpty ? "ecdsa" : $0)
+        } ?? .p256
+    }
+}
