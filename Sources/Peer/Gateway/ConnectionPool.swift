@@ -1,0 +1,182 @@
+package import Channel
+package import FabricProtos
+internal import Foundation
+internal import GRPCCore
+package import RPC
+internal import ServiceLifecycle
+internal import Synchronization
+
+/// The gateway's connections to other nodes, each made when it is first used and kept.
+///
+/// - Source: Fabric v3, package `internal/pkg/gateway`, registry of endpoints.
+package final class ConnectionPool: Service, Sendable {
+    private typealias Client = GRPCClient<CoreClientTransport>
+
+    /// A node, and the certificate authorities that its TLS certificate must come from.
+    private struct Target: Hashable {
+        var address: String
+        var roots: String
+    }
+
+    private struct State {
+        var clients: [Target: Client] = [:]
+        var streams: [Target: OrdererStream<CoreClientTransport>] = [:]
+    }
+
+    private let identity: TLSIdentity?
+    private let usesTLS: Bool
+    private let pollers: PollerGroup
+    private let state = Mutex(State())
+    private let work: AsyncStream<@Sendable () async -> Void>
+    private let addWork: AsyncStream<@Sendable () async -> Void>.Continuation
+
+    /// Makes an empty pool.
+    ///
+    /// - Parameters:
+    ///   - identity: This node's TLS client certificate, for nodes that require one.
+    ///   - usesTLS: Whether the network speaks TLS at all.
+    ///   - pollers: The threads that serve the connections.
+    package init(identity: TLSIdentity?, usesTLS: Bool, pollers: PollerGroup) {
+        self.identity = identity
+        self.usesTLS = usesTLS
+        self.pollers = pollers
+        (self.work, self.addWork) = AsyncStream.makeStream()
+    }
+
+    /// Serves connections until the task is cancelled or shutdown begins.
+    package func run() async {
+        await cancelWhenGracefulShutdown {
+            await withDiscardingTaskGroup { group in
+                for await job in self.work {
+                    group.addTask { await job() }
+                }
+                group.cancelAll()
+            }
+        }
+    }
+
+    private func client(for target: Target) throws -> Client {
+        try self.state.withLock { state in
+            if let client = state.clients[target] { return client }
+            let tls = self.usesTLS ? ClientTLS(rootsPEM: target.roots, identity: self.identity) : nil
+            let client = GRPCClient(
+                transport: try CoreClientTransport(
+                    target: target.address,
+                    tls: tls,
+                    options: TransportOptions(),
+                    pollers: self.pollers
+                )
+            )
+            state.clients[target] = client
+            self.addWork.yield { try? await client.runConnections() }
+            return client
+        }
+    }
+
+    private func stream(to target: Target) throws -> OrdererStream<CoreClientTransport> {
+        let client = try self.client(for: target)
+        return self.state.withLock { state in
+            if let stream = state.streams[target] { return stream }
+            let stream = OrdererStream(address: target.address, client: client)
+            state.streams[target] = stream
+            self.addWork.yield { await stream.run() }
+            return stream
+        }
+    }
+}
+
+extension ConnectionPool: RemotePeers {
+    package func peers(on configuration: ChannelConfiguration) -> [MSPID: [EndorsingPeer]] {
+        var peers: [MSPID: [EndorsingPeer]] = [:]
+        for organization in configuration.application?.organizations ?? [] {
+            let roots = configuration.tlsRoots(of: organization.mspID)
+            peers[organization.mspID] = organization.anchorPeers.map { anchor in
+                let address = "\(anchor.host):\(anchor.port)"
+                return EndorsingPeer(
+                    mspID: organization.mspID,
+                    address: address,
+                    isLocal: false,
+                    processor: RemoteEndorser(address: address) {
+                        try self.client(for: Target(address: address, roots: roots))
+                    }
+                )
+            }
+        }
+        return peers
+    }
+}
+
+extension ConnectionPool: OrderingService {
+    package func submit(
+        _ envelope: Common_Envelope,
+        to configuration: ChannelConfiguration
+    ) async throws {
+        let targets = (configuration.orderer?.organizations ?? []).flatMap { organization in
+            organization.endpoints.map { endpoint in
+                (
+                    organization,
+                    Target(address: endpoint, roots: configuration.tlsRoots(of: organization.mspID))
+                )
+            }
+        }
+        guard !targets.isEmpty else {
+            throw GatewayFailure(
+                .unavailable,
+                "no orderer is known on channel \(configuration.channelID): "
+                    + "each ordering organization's endpoints must be set in the channel's configuration"
+            )
+        }
+        var details: [GatewayFailure.Detail] = []
+        for (organization, target) in targets.shuffled() {
+            let detail: (String) -> GatewayFailure.Detail = {
+                GatewayFailure.Detail(
+                    address: target.address,
+                    mspID: organization.mspID.description,
+                    message: $0
+                )
+            }
+            do {
+                let response = try await self.stream(to: target).submit(envelope)
+                if response.status == .success { return }
+                let message =
+                    "received unsuccessful response from orderer: status=\(response.status), "
+                    + "info=\(response.info)"
+                guard !(400..<500).contains(response.status.rawValue) else {
+                    throw GatewayFailure(
+                        .aborted,
+                        "failed to submit transaction to the orderer, see attached details for more info",
+                        details: [detail(message)]
+                    )
+                }
+                details.append(detail(message))
+            } catch let error as RPCError {
+                details.append(detail("\(error.message)"))
+            }
+        }
+        throw GatewayFailure(
+            .unavailable,
+            "no orderers could successfully process transaction",
+            details: details
+        )
+    }
+}
+
+/// Another peer's endorser, over the network.
+private struct RemoteEndorser: ProposalProcessor {
+    let address: String
+    let client: @Sendable () throws -> GRPCClient<CoreClientTransport>
+
+    func process(_ signed: Protos_SignedProposal) async throws -> Protos_ProposalResponse {
+        try await Protos_Endorser.Client(wrapping: self.client()).processProposal(signed)
+    }
+}
+
+extension ChannelConfiguration {
+    /// The TLS certificate authorities of an organization, as one PEM text.
+    func tlsRoots(of mspID: MSPID) -> String {
+        guard let msp = self.directory[mspID] else { return "" }
+        return (msp.tlsRootCertificates + msp.tlsIntermediateCertificates)
+            .map { String(decoding: $0, as: UTF8.self) }
+            .joined(separator: "\n")
+    }
+}

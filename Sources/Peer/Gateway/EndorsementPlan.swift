@@ -1,0 +1,80 @@
+internal import Channel
+internal import FabricProtos
+internal import Foundation
+internal import GRPCCore
+internal import SwiftProtobuf
+
+/// Which policies a transaction has to satisfy, as far as its first endorsement tells.
+struct EndorsementPlan {
+    let configuration: ChannelConfiguration
+    /// The definitions of contracts on the channel.
+    let definition: (String) throws -> ChaincodeDefinition?
+
+    /// The policies that apply to `interest`.
+    ///
+    /// - Throws: ``GatewayFailure`` (FAILED_PRECONDITION) if a contract or collection is not defined.
+    func policies(for interest: Protos_ChaincodeInterest) throws -> [Protos_ApplicationPolicy] {
+        var policies: [Protos_ApplicationPolicy] = []
+        for call in interest.chaincodes {
+            guard call.name != ChaincodeName.lifecycle else {
+                policies.append(.reference("/Channel/Application/LifecycleEndorsement"))
+                continue
+            }
+            guard let definition = try self.definition(call.name) else {
+                throw GatewayFailure(
+                    .failedPrecondition,
+                    "chaincode \(call.name) is not defined on channel \(self.configuration.channelID)"
+                )
+            }
+            if !call.disregardNamespacePolicy {
+                policies.append(try Protos_ApplicationPolicy(serializedBytes: definition.validationParameter))
+            }
+            for collection in call.collectionNames {
+                if let policy = try self.policy(ofCollection: collection, in: definition, call.name) {
+                    policies.append(policy)
+                }
+            }
+            policies += call.keyPolicies.map { .signature($0) }
+        }
+        return policies
+    }
+
+    private func policy(
+        ofCollection name: String,
+        in definition: ChaincodeDefinition,
+        _ chaincode: String
+    ) throws -> Protos_ApplicationPolicy? {
+        let implicit = "_implicit_org_"
+        if name.hasPrefix(implicit) {
+            let organizations = self.configuration.application?.organizations ?? []
+            guard
+                let owner = organizations.first(where: {
+                    $0.mspID.description == name.dropFirst(implicit.count)
+                })
+            else { return nil }
+            return .reference("/Channel/Application/\(owner.name)/Endorsement")
+        }
+        guard let collection = definition.parameters.collection(name) else {
+            throw GatewayFailure(
+                .failedPrecondition,
+                "collection \(name) is not defined for chaincode \(chaincode) "
+                    + "on channel \(self.configuration.channelID)"
+            )
+        }
+        return collection.hasEndorsementPolicy ? collection.endorsementPolicy : nil
+    }
+}
+
+extension Protos_ApplicationPolicy {
+    static func reference(_ path: String) -> Protos_ApplicationPolicy {
+        var policy = Protos_ApplicationPolicy()
+        policy.channelConfigPolicyReference = path
+        return policy
+    }
+
+    static func signature(_ envelope: Common_SignaturePolicyEnvelope) -> Protos_ApplicationPolicy {
+        var policy = Protos_ApplicationPolicy()
+        policy.signaturePolicy = envelope
+        return policy
+    }
+}
