@@ -65,8 +65,10 @@ struct EndorsementCollector {
         return possible.filter { $0[organization] != nil } + possible.filter { $0[organization] == nil }
     }
 
-    /// Asks as many peers of each organization as wanted, all at once; a failing peer is replaced by the next
-    /// of its organization. A `nil` among the responses is a place that could not be filled.
+    /// Asks as many peers of each organization as wanted, all at once.
+    ///
+    /// A failing peer is replaced by the next of its organization. A `nil` among the responses is a place that
+    /// could not be filled.
     private func ask(
         _ wanted: EndorsementLayout,
         beside first: (organization: MSPID, response: Protos_ProposalResponse)?

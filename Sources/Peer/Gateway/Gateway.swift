@@ -61,7 +61,9 @@ package struct Gateway: Sendable {
 
     /// Collects the endorsements that a proposal needs.
     ///
-    /// - Parameter organizations: Whose peers shall endorse; empty to work it out from the policies.
+    /// - Parameters:
+    ///   - signed: The client's proposal.
+    ///   - organizations: Whose peers shall endorse; empty to work it out from the policies.
     /// - Returns: The transaction, to be signed by the client.
     /// - Throws: ``GatewayFailure``.
     package func endorse(
@@ -168,7 +170,10 @@ package struct Gateway: Sendable {
 
     /// Runs a query on one peer.
     ///
-    /// - Parameter organizations: Whose peers may be asked; empty for the gateway's own, then any other.
+    /// - Parameters:
+    ///   - signed: The client's proposal.
+    ///   - organizations: Whose peers may be asked; empty for the gateway's own, then any other.
+    /// - Returns: The contract's answer.
     /// - Throws: ``GatewayFailure``.
     package func evaluate(
         _ signed: Protos_SignedProposal,

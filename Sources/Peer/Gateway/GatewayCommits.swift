@@ -49,7 +49,9 @@ extension Gateway {
 
     /// Sends the events of a contract, block by block, for as long as the client listens.
     ///
-    /// - Parameter send: Takes the events of one block; called for blocks that have any.
+    /// - Parameters:
+    ///   - signed: The client's request.
+    ///   - send: Takes the events of one block; called for blocks that have any.
     /// - Throws: ``GatewayFailure``: INVALID_ARGUMENT, PERMISSION_DENIED or ABORTED.
     package func chaincodeEvents(
         _ signed: Gateway_SignedChaincodeEventsRequest,
