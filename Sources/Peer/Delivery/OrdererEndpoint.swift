@@ -1,4 +1,4 @@
-internal import Channel
+package import Channel
 internal import Foundation
 
 /// An orderer that a channel's blocks can be had from.
@@ -7,10 +7,13 @@ package struct OrdererEndpoint: Hashable, Sendable, CustomStringConvertible {
     package var address: String
     /// The certificates, PEM, that the orderer's TLS certificate must lead to.
     package var tlsRootsPEM: String
+    /// The organization that runs the orderer, where the configuration says so.
+    package var organization: MSPID?
 
-    package init(address: String, tlsRootsPEM: String) {
+    package init(address: String, tlsRootsPEM: String, organization: MSPID? = nil) {
         self.address = address
         self.tlsRootsPEM = tlsRootsPEM
+        self.organization = organization
     }
 
     package var description: String { self.address }
@@ -44,7 +47,9 @@ extension ChannelConfiguration {
         for organization in self.orderer?.organizations ?? [] {
             let pem = self.tlsRootsPEM(of: organization.mspID)
             for address in organization.endpoints where seen.insert(address).inserted {
-                endpoints.append(OrdererEndpoint(address: address, tlsRootsPEM: pem))
+                endpoints.append(
+                    OrdererEndpoint(address: address, tlsRootsPEM: pem, organization: organization.mspID)
+                )
             }
         }
         if endpoints.isEmpty {
@@ -59,13 +64,14 @@ extension ChannelConfiguration {
             }
             return OrdererEndpoint(
                 address: override.to,
-                tlsRootsPEM: override.tlsRootsPEM ?? endpoint.tlsRootsPEM
+                tlsRootsPEM: override.tlsRootsPEM ?? endpoint.tlsRootsPEM,
+                organization: endpoint.organization
             )
         }
     }
 
     /// The certificates, PEM, that TLS certificates of an organization lead to.
-    private func tlsRootsPEM(of organization: MSPID) -> String {
+    func tlsRootsPEM(of organization: MSPID) -> String {
         let msp = self.directory[organization]
         let certificates = (msp?.tlsRootCertificates ?? []) + (msp?.tlsIntermediateCertificates ?? [])
         return certificates.map { String(decoding: $0, as: UTF8.self) }.joined(separator: "\n")

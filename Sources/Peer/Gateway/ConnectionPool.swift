@@ -25,6 +25,7 @@ package final class ConnectionPool: Service, Sendable {
 
     private let identity: TLSIdentity?
     private let usesTLS: Bool
+    private let ordererOverrides: [OrdererOverride]
     private let pollers: PollerGroup
     private let state = Mutex(State())
     private let work: AsyncStream<@Sendable () async -> Void>
@@ -35,10 +36,17 @@ package final class ConnectionPool: Service, Sendable {
     /// - Parameters:
     ///   - identity: This node's TLS client certificate, for nodes that require one.
     ///   - usesTLS: Whether the network speaks TLS at all.
+    ///   - ordererOverrides: Other ways to orderers than the channels' configurations say.
     ///   - pollers: The threads that serve the connections.
-    package init(identity: TLSIdentity?, usesTLS: Bool, pollers: PollerGroup) {
+    package init(
+        identity: TLSIdentity?,
+        usesTLS: Bool,
+        ordererOverrides: [OrdererOverride],
+        pollers: PollerGroup
+    ) {
         self.identity = identity
         self.usesTLS = usesTLS
+        self.ordererOverrides = ordererOverrides
         self.pollers = pollers
         (self.work, self.addWork) = AsyncStream.makeStream()
     }
@@ -89,7 +97,7 @@ extension ConnectionPool: RemotePeers {
     package func peers(on configuration: ChannelConfiguration) -> [MSPID: [EndorsingPeer]] {
         var peers: [MSPID: [EndorsingPeer]] = [:]
         for organization in configuration.application?.organizations ?? [] {
-            let roots = configuration.tlsRoots(of: organization.mspID)
+            let roots = configuration.tlsRootsPEM(of: organization.mspID)
             peers[organization.mspID] = organization.anchorPeers.map { anchor in
                 let address = "\(anchor.host):\(anchor.port)"
                 return EndorsingPeer(
@@ -111,15 +119,8 @@ extension ConnectionPool: OrderingService {
         _ envelope: Common_Envelope,
         to configuration: ChannelConfiguration
     ) async throws {
-        let targets = (configuration.orderer?.organizations ?? []).flatMap { organization in
-            organization.endpoints.map { endpoint in
-                (
-                    organization,
-                    Target(address: endpoint, roots: configuration.tlsRoots(of: organization.mspID))
-                )
-            }
-        }
-        guard !targets.isEmpty else {
+        let orderers = configuration.ordererEndpoints(overrides: self.ordererOverrides)
+        guard !orderers.isEmpty else {
             throw GatewayFailure(
                 .unavailable,
                 "no orderer is known on channel \(configuration.channelID): "
@@ -127,11 +128,12 @@ extension ConnectionPool: OrderingService {
             )
         }
         var details: [GatewayFailure.Detail] = []
-        for (organization, target) in targets.shuffled() {
+        for orderer in orderers.shuffled() {
+            let target = Target(address: orderer.address, roots: orderer.tlsRootsPEM)
             let detail: (String) -> GatewayFailure.Detail = {
                 GatewayFailure.Detail(
-                    address: target.address,
-                    mspID: organization.mspID.description,
+                    address: orderer.address,
+                    mspID: orderer.organization?.description ?? "",
                     message: $0
                 )
             }
@@ -168,15 +170,5 @@ private struct RemoteEndorser: ProposalProcessor {
 
     func process(_ signed: Protos_SignedProposal) async throws -> Protos_ProposalResponse {
         try await Protos_Endorser.Client(wrapping: self.client()).processProposal(signed)
-    }
-}
-
-extension ChannelConfiguration {
-    /// The TLS certificate authorities of an organization, as one PEM text.
-    func tlsRoots(of mspID: MSPID) -> String {
-        guard let msp = self.directory[mspID] else { return "" }
-        return (msp.tlsRootCertificates + msp.tlsIntermediateCertificates)
-            .map { String(decoding: $0, as: UTF8.self) }
-            .joined(separator: "\n")
     }
 }
