@@ -1,4 +1,5 @@
 import Channel
+import Cryptography
 import FabricProtos
 import Foundation
 import GRPCCore
@@ -9,6 +10,7 @@ import Logging
 import RPC
 import ServiceLifecycle
 import SwiftProtobuf
+import TestSupport
 import Testing
 
 @testable import Orderer
@@ -44,13 +46,14 @@ import Testing
     /// Runs a node while `body` uses it, then shuts it down gracefully.
     private func withNode<Value: Sendable>(
         _ configuration: OrdererNodeConfiguration,
+        tls: ClientTLS? = nil,
         _ body: @Sendable @escaping (GRPCClient<CoreClientTransport>) async throws -> Value
     ) async throws -> Value {
         let node = try OrdererNode(configuration: configuration, logger: self.logger)
         let group = ServiceGroup(services: [node], logger: self.logger)
         return try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask { try await group.run() }
-            let transport = try CoreClientTransport(target: "127.0.0.1:\(node.boundPort)")
+            let transport = try CoreClientTransport(target: "localhost:\(node.boundPort)", tls: tls)
             let value = try await withGRPCClient(transport: transport) { try await body($0) }
             await group.triggerGracefulShutdown()
             try await tasks.waitForAll()
@@ -119,6 +122,91 @@ import Testing
         }
         #expect(statuses)
         try FileManager.default.removeItem(atPath: self.folder)
+    }
+
+    @Test("with mutual TLS Deliver insists on the hash of the client's certificate, Broadcast does not")
+    func bindsRequestsToTheConnection() async throws {
+        let authority = try TLSTestAuthority()
+        let server = try authority.issue("orderer0")
+        let client = try authority.issue("client")
+        var configuration = self.configuration()
+        configuration.tls = ServerTLS(
+            identity: TLSIdentity(
+                certificateChainPEM: server.certificatePEM,
+                privateKeyPEM: server.privateKeyPEM
+            ),
+            clientRootsPEM: authority.certificatePEM,
+            clientCertificates: .required
+        )
+        let tls = ClientTLS(
+            rootsPEM: authority.certificatePEM,
+            identity: TLSIdentity(
+                certificateChainPEM: client.certificatePEM,
+                privateKeyPEM: client.privateKeyPEM
+            )
+        )
+        let hash = Digest.sha256(try Certificate(pem: Data(client.certificatePEM.utf8)).der)
+        let network = self.network
+        let seek = Orderer_SeekInfo(from: .oldestBlock, to: .newestBlock)
+        let statuses = try await self.withNode(configuration, tls: tls) { connection in
+            try await self.waitUntilServing(connection)
+            #expect(try await self.broadcast(network.envelope(), connection) == .accepted)
+            var statuses: [Common_Status] = []
+            for hash in [hash, Data(), Data(repeating: 1, count: 32)] {
+                let request = try network.seek(seek, tlsCertificateHash: hash)
+                statuses.append(try await self.deliver(request, connection).last?.status ?? .unknown)
+            }
+            return statuses
+        }
+        #expect(statuses == [.success, .badRequest, .badRequest])
+        try FileManager.default.removeItem(atPath: self.folder)
+    }
+
+    private func deliver(
+        _ request: Common_Envelope,
+        _ client: GRPCClient<CoreClientTransport>
+    ) async throws -> [Orderer_DeliverResponse] {
+        try await Orderer_AtomicBroadcast.Client(wrapping: client).deliver { writer in
+            try await writer.write(request)
+        } onResponse: { response in
+            var answers: [Orderer_DeliverResponse] = []
+            for try await answer in response.messages { answers.append(answer) }
+            return answers
+        }
+    }
+
+    @Test("bytes that are no envelope end their call, and nothing else")
+    func survivesGarbage() async throws {
+        let network = self.network
+        let answer = try await self.withNode(self.configuration()) { client in
+            try await self.waitUntilServing(client)
+            var random = SplitMix64(seed: 11)
+            for method in Orderer_AtomicBroadcast.Method.descriptors {
+                for length in [1, 2, 17, 300, 5000] {
+                    let bytes = (0..<length).map { _ in UInt8.random(in: 0...255, using: &random) }
+                    try? await client.bidirectionalStreaming(
+                        request: StreamingClientRequest { try await $0.write(bytes) },
+                        descriptor: method,
+                        serializer: RawBytes(),
+                        deserializer: RawBytes(),
+                        options: .defaults
+                    ) { response in
+                        for try await _ in response.messages {}
+                    }
+                }
+            }
+            return try await self.broadcast(network.envelope(), client)
+        }
+        #expect(answer == .accepted)
+        try FileManager.default.removeItem(atPath: self.folder)
+    }
+
+    /// Messages as they are.
+    private struct RawBytes: MessageSerializer, MessageDeserializer {
+        func serialize<Bytes: GRPCContiguousBytes>(_ message: [UInt8]) throws -> Bytes { Bytes(message) }
+        func deserialize<Bytes: GRPCContiguousBytes>(_ bytes: Bytes) throws -> [UInt8] {
+            bytes.withUnsafeBytes { Array($0) }
+        }
     }
 
     @Test("a data folder in use is refused, and named")
