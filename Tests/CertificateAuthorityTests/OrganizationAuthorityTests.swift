@@ -182,6 +182,18 @@ final class TemporaryFolder {
         }
     }
 
+    @Test func keepsASecondProcessOut() throws {
+        let file = open("\(self.authority.path)/.lock", O_RDWR | O_CREAT, 0o600)
+        #expect(file >= 0 && flock(file, LOCK_EX | LOCK_NB) == 0)
+        let busy = #expect(throws: AuthorityError.self) {
+            try self.authority.issue(IssueRequest(name: "peer0", role: .peer), now: self.now)
+        }
+        #expect(busy?.code == .busy)
+        close(file)
+        try self.authority.issue(IssueRequest(name: "peer0", role: .peer), now: self.now)
+        try self.authority.issue(IssueRequest(name: "peer1", role: .peer), now: self.now)
+    }
+
     @Test func namesTheDamagedFile() throws {
         try Data("{".utf8).write(to: URL(filePath: "\(self.authority.path)/register.json"))
         let damaged = #expect(throws: AuthorityError.self) { try self.authority.certificates() }
