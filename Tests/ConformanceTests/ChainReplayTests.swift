@@ -47,7 +47,7 @@ import Testing
             .map(Self.asOrdered)
 
         let registry = ChannelRegistry { try Ledger(channelID: $0, stores: .inMemory()) }
-        let channel = try registry.join(from: try #require(blocks.first))
+        let channel = try registry.join(try #require(blocks.first))
         let pipeline = CommitPipeline(
             channel: channel,
             threads: VerificationThreads(),

@@ -84,7 +84,7 @@ enum VectorNetwork {
     /// The channel of the chain "side", with all its blocks.
     static func sideChannel(in registry: ChannelRegistry) async throws -> PeerChannel {
         let chain = try self.chain("side")
-        let channel = try registry.join(from: chain[0])
+        let channel = try registry.join(chain[0])
         try await self.pipeline(channel).run(AsyncStream(chain.dropFirst()))
         return channel
     }

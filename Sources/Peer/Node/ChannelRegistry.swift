@@ -62,7 +62,7 @@ package final class ChannelRegistry: Sendable {
     ///
     /// - Throws: ``JoinError`` if `genesis` is not a block that this peer can start a channel from.
     @discardableResult
-    package func join(from genesis: Common_Block) throws -> PeerChannel {
+    package func join(_ genesis: Common_Block) throws -> PeerChannel {
         let configuration = try Self.configuration(toJoin: genesis)
         let id = configuration.channelID
         let isFree = self.state.withLock { $0.channels[id] == nil && $0.joining.insert(id).inserted }

@@ -45,7 +45,7 @@ package struct PeerNode: Service {
         for id in try folder.channels() { try channels.open(id) }
         for block in configuration.genesisBlocks {
             let id = try ChannelConfiguration(configBlock: block).channelID
-            if channels[id] == nil { try channels.join(from: block) }
+            if channels[id] == nil { try channels.join(block) }
         }
         let localMSP = try MSP(configuration.localMSP, version: .v3_0)
         let pollers = PollerGroup()

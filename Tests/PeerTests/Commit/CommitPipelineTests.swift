@@ -11,7 +11,7 @@ import Testing
     @Test func commitsAChainAndTellsThoseWhoWait() async throws {
         let registry = VectorNetwork.registry()
         let chain = try VectorNetwork.chain("side")
-        let channel = try registry.join(from: chain[0])
+        let channel = try registry.join(chain[0])
         let pipeline = try VectorNetwork.pipeline(channel)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await channel.committed.waitForBlock(3) }
@@ -27,7 +27,7 @@ import Testing
     @Test func refusesABlockThatDoesNotFollowAndKeepsWhatCameBefore() async throws {
         let registry = VectorNetwork.registry()
         let chain = try VectorNetwork.chain("side")
-        let channel = try registry.join(from: chain[0])
+        let channel = try registry.join(chain[0])
         await #expect {
             try await VectorNetwork.pipeline(channel).run(AsyncStream([chain[1], chain[3]]))
         } throws: { error in

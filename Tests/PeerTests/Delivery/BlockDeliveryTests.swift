@@ -84,7 +84,7 @@ import Testing
 
     @Test func goesOnWhereItWasWhenAnOrdererFails() async throws {
         let chain = try VectorNetwork.chain("side")
-        let channel = try VectorNetwork.registry().join(from: chain[0])
+        let channel = try VectorNetwork.registry().join(chain[0])
         let orderer = Orderer([
             .init(blocks: [chain[1]], status: .serviceUnavailable),
             .init(blocks: [], status: .notFound),
@@ -99,7 +99,7 @@ import Testing
 
     @Test func takesNothingFromAnOrdererThatLies() async throws {
         let chain = try VectorNetwork.chain("side")
-        let channel = try VectorNetwork.registry().join(from: chain[0])
+        let channel = try VectorNetwork.registry().join(chain[0])
         var forged = chain[1]
         forged.header.dataHash = Data(repeating: 7, count: 32)
         var unsigned = chain[1]

@@ -10,20 +10,20 @@ import Testing
     @Test func joinsAChannelFromItsGenesisBlockOnce() throws {
         let registry = VectorNetwork.registry()
         let genesis = try VectorNetwork.chain("side")[0]
-        let channel = try registry.join(from: genesis)
+        let channel = try registry.join(genesis)
         #expect(channel.ledger.height == 1)
         #expect(registry.list.map(\.id.description) == ["vecside"])
-        #expect(throws: JoinError.self) { try registry.join(from: genesis) }
+        #expect(throws: JoinError.self) { try registry.join(genesis) }
     }
 
     @Test func refusesBlocksThatNoChannelStartsFrom() throws {
         let registry = VectorNetwork.registry()
         let chain = try VectorNetwork.chain("side")
-        #expect(throws: JoinError.self) { try registry.join(from: chain[1]) }
+        #expect(throws: JoinError.self) { try registry.join(chain[1]) }
         var renamed = chain[0]
         renamed.data.data = [Data("no envelope".utf8)]
-        #expect(throws: JoinError.self) { try registry.join(from: renamed) }
-        #expect(throws: JoinError.self) { try registry.join(from: Common_Block()) }
+        #expect(throws: JoinError.self) { try registry.join(renamed) }
+        #expect(throws: JoinError.self) { try registry.join(Common_Block()) }
         #expect(registry.list.isEmpty)
     }
 
@@ -31,7 +31,7 @@ import Testing
         let stores = LedgerStores.inMemory()
         let genesis = try VectorNetwork.chain("side")[0]
         let first = ChannelRegistry { try Ledger(channelID: $0, stores: stores) }
-        let id = try first.join(from: genesis).id
+        let id = try first.join(genesis).id
         let second = ChannelRegistry { try Ledger(channelID: $0, stores: stores) }
         #expect(try second.open(id)?.configuration.channelID == id)
         #expect(second[id] != nil)
@@ -46,7 +46,7 @@ import Testing
     @Test func announcesChannelsAsTheyAreJoined() async throws {
         let registry = VectorNetwork.registry()
         var joined = registry.joined().makeAsyncIterator()
-        try registry.join(from: VectorNetwork.chain("side")[0])
+        try registry.join(VectorNetwork.chain("side")[0])
         #expect(await joined.next()?.id.description == "vecside")
     }
 }
