@@ -48,14 +48,10 @@ package struct UnpackedProposal: Sendable {
             try Protos_ChaincodeHeaderExtension(serializedBytes: channelHeader.extension)
         }
         guard called.hasChaincodeID else {
-            throw InvalidProposal(
-                "ChaincodeHeaderExtension.ChaincodeId is nil: the proposal names no chaincode"
-            )
+            throw InvalidProposal("ChaincodeHeaderExtension.ChaincodeId is nil")
         }
         guard !called.chaincodeID.name.isEmpty else {
-            throw InvalidProposal(
-                "ChaincodeHeaderExtension.ChaincodeId.Name is empty: name the chaincode to run"
-            )
+            throw InvalidProposal("ChaincodeHeaderExtension.ChaincodeId.Name is empty")
         }
         self.chaincodeName = called.chaincodeID.name
         let payload = try decode("payload") {
@@ -76,18 +72,16 @@ package struct UnpackedProposal: Sendable {
         self.proposalHash = Digest.sha256(header.channelHeader, header.signatureHeader, visible)
     }
 
-    /// Checks the headers' values: type, epoch, nonce, creator, transaction identifier, signature present.
+    /// Checks the headers' values, in Fabric's words: type, epoch, nonce, creator, transaction identifier, signature present.
     ///
     /// - Throws: ``InvalidProposal`` naming the value.
     package func checkHeaders() throws(InvalidProposal) {
         let types: [Common_HeaderType] = [.endorserTransaction, .config]
         guard types.contains(where: { Int32($0.rawValue) == self.channelHeader.type }) else {
-            throw InvalidProposal(
-                "invalid header type \(self.channelHeader.type): it must be ENDORSER_TRANSACTION or CONFIG"
-            )
+            throw InvalidProposal("invalid header type \(Self.name(ofType: self.channelHeader.type))")
         }
         guard self.channelHeader.epoch == 0 else {
-            throw InvalidProposal("epoch is non-zero: it is \(self.channelHeader.epoch)")
+            throw InvalidProposal("epoch is non-zero")
         }
         guard !self.signatureHeader.nonce.isEmpty else {
             throw InvalidProposal("nonce is empty")
@@ -101,12 +95,25 @@ package struct UnpackedProposal: Sendable {
         )
         guard self.channelHeader.txID == identifier.description else {
             throw InvalidProposal(
-                "incorrectly computed txid '\(self.channelHeader.txID.prefix(80))': "
-                    + "nonce and creator give \(identifier)"
+                "incorrectly computed txid '\(self.channelHeader.txID.prefix(80))' -- expected '\(identifier)'"
             )
         }
         guard !self.signedProposal.proposalBytes.isEmpty, !self.signedProposal.signature.isEmpty else {
             throw InvalidProposal("empty proposal or signature bytes")
+        }
+    }
+
+    /// The name of a header type as the protocol spells it.
+    private static func name(ofType number: Int32) -> String {
+        switch Common_HeaderType(rawValue: Int(number)) {
+        case .message: "MESSAGE"
+        case .config: "CONFIG"
+        case .configUpdate: "CONFIG_UPDATE"
+        case .endorserTransaction: "ENDORSER_TRANSACTION"
+        case .ordererTransaction: "ORDERER_TRANSACTION"
+        case .deliverSeekInfo: "DELIVER_SEEK_INFO"
+        case .chaincodePackage: "CHAINCODE_PACKAGE"
+        default: String(number)
         }
     }
 

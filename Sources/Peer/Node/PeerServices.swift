@@ -6,12 +6,21 @@ internal import ServiceLifecycle
 
 /// The list of everything that a peer offers on its port.
 struct PeerServices {
+    /// Endorses: the service `Endorser` and the gateway ask it.
+    let endorser: Endorser
     /// What clients can call.
     let exposed: [any RegistrableRPCService]
     /// What these need running beside them.
     let background: [any Service]
 
     init(_ parts: PeerNode.Parts) throws {
+        self.endorser = try Endorser(
+            identity: parts.configuration.identity,
+            localMSP: parts.localMSP,
+            channels: parts.channels,
+            access: parts.access,
+            executor: BlockingExecutor(name: "weft-endorse", threads: parts.configuration.readerThreads)
+        )
         let deliver = DeliverService(
             channels: parts.channels,
             access: parts.access,
@@ -22,7 +31,7 @@ struct PeerServices {
         let health = HealthService {
             parts.isServing.isSet && parts.channels.list.allSatisfy(\.status.isHealthy)
         }
-        self.exposed = [deliver, health]
+        self.exposed = [EndorserService(self.endorser), deliver, health]
         self.background = []
     }
 

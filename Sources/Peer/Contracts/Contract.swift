@@ -1,0 +1,69 @@
+package import FabricProtos
+package import Foundation
+internal import SwiftProtobuf
+
+/// A smart contract, as the peer sees it.
+///
+/// One interface for the peer's own system contracts, the contracts built into Weft, and contracts that
+/// run as processes of their own and speak the chaincode protocol.
+///
+/// `invoke` must be deterministic: from the same arguments and state every peer must reach the same
+/// writes and the same response, or the endorsements don't match. No clock (use the transaction's
+/// timestamp), no random numbers, no iteration over a `Dictionary` or `Set`, no floating point.
+///
+/// - Source: Fabric v3.1, `fabric-chaincode-go/shim`, interface `Chaincode`.
+package protocol Contract: Sendable {
+    /// Executes one transaction, the init call included (``ContractStub/isInit``).
+    ///
+    /// A status below 400 is endorsed; 400 and above is not.
+    func invoke(_ stub: ContractStub) async -> Protos_Response
+}
+
+extension Protos_Response {
+    /// Success: status 200 with `payload`.
+    package static func success(_ payload: Data = Data()) -> Self {
+        .with {
+            $0.status = 200
+            $0.payload = payload
+        }
+    }
+
+    /// Failure: `status` with a message for the reader.
+    package static func failure(_ message: String, status: Int32 = 500) -> Self {
+        .with {
+            $0.status = status
+            $0.message = message
+        }
+    }
+}
+
+/// Why an operation of ``ContractStub`` failed, in words meant for the author of the contract.
+package struct ContractError: Error, Equatable, Sendable, CustomStringConvertible {
+    package var description: String
+
+    package init(_ description: String) {
+        self.description = description
+    }
+}
+
+/// The contracts that this peer can run, by chaincode name.
+///
+/// A built-in contract needs no package: a definition of that name, committed on the channel and
+/// approved by the peer's own organization, is enough for it to run.
+package struct ContractCatalog: Sendable {
+    /// Contracts that every channel has and that need no definition: `_lifecycle`, `qscc`, `cscc`.
+    package var system: [String: any Contract]
+    /// Contracts that a channel has once their definition is committed.
+    package var builtIn: [String: any Contract]
+
+    package init(system: [String: any Contract], builtIn: [String: any Contract]) {
+        self.system = system
+        self.builtIn = builtIn
+    }
+
+    /// The contracts built into Weft for channels' own use.
+    package static let standardBuiltIns: [String: any Contract] = [
+        EmissionsContract.name: EmissionsContract(),
+        KeyValueContract.name: KeyValueContract(),
+    ]
+}

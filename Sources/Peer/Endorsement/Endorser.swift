@@ -1,0 +1,193 @@
+package import Channel
+package import FabricProtos
+package import Foundation
+package import GRPCCore
+internal import Ledger
+internal import SwiftProtobuf
+
+/// Endorses proposals: checks who proposes, simulates the contract, and signs the outcome.
+///
+/// - Source: Fabric v3.1, `core/endorser/endorser.go`.
+package final class Endorser: Sendable {
+    private let identity: SigningIdentity
+    private let channels: any EndorsingChannels
+    private let runner: ContractRunner
+    private let access: AccessGate
+    private let checks: ProposalChecks
+    private let executor: BlockingExecutor
+
+    /// - Parameters:
+    ///   - identity: signs the endorsements.
+    ///   - localMSP: the peer's own organization, whose members may make calls that concern no channel.
+    ///   - channels: the channels that the peer has joined.
+    ///   - builtIn: contracts that run once a channel has their definition.
+    ///   - access: decides and records who may propose and read.
+    ///   - executor: the threads on which contracts run.
+    ///   - now: the time; proposals must be made within 15 minutes of it.
+    /// - Throws: `MSPError` if the local MSP can't be used.
+    package init(
+        identity: SigningIdentity,
+        localMSP: MSP,
+        channels: any EndorsingChannels,
+        builtIn: [String: any Contract] = ContractCatalog.standardBuiltIns,
+        access: AccessGate,
+        executor: BlockingExecutor,
+        now: @escaping @Sendable () -> Date = { Date() }
+    ) throws {
+        self.identity = identity
+        self.channels = channels
+        self.access = access
+        self.executor = executor
+        self.checks = try ProposalChecks(localMSP: localMSP, now: now)
+        let system: [String: any Contract] = [
+            ChaincodeName.lifecycle: LifecycleContract(
+                access: access,
+                ownOrganization: identity.mspID,
+                builtIn: Array(builtIn.keys),
+                channels: channels
+            ),
+            ChaincodeName.ledgerQueries: LedgerQueries(channels: channels, access: access),
+            ChaincodeName.channelConfiguration: ChannelQueries(channels: channels, access: access),
+        ]
+        self.runner = ContractRunner(
+            catalog: ContractCatalog(system: system, builtIn: builtIn),
+            channels: channels,
+            access: access,
+            ownOrganization: identity.mspID
+        )
+    }
+
+    /// Simulates a signed proposal and returns this peer's answer, endorsed if the contract succeeded.
+    ///
+    /// The ledger doesn't change: what the contract writes takes effect once the transaction is ordered and
+    /// found valid.
+    ///
+    /// A response with status 500 and a payload is the contract's own verdict; one without a payload says
+    /// that the peer couldn't run the contract.
+    ///
+    /// - Throws: an error of code UNKNOWN, with Fabric's words, if the proposal itself is refused.
+    package func process(
+        _ signed: Protos_SignedProposal
+    ) async throws(RPCError) -> Protos_ProposalResponse {
+        do {
+            return try await withTaskExecutorPreference(self.executor) {
+                try await self.endorse(signed)
+            }
+        } catch {
+            throw RPCError(code: .unknown, message: String(describing: error), cause: error)
+        }
+    }
+
+    /// The story of one endorsement.
+    private func endorse(_ signed: Protos_SignedProposal) async throws -> Protos_ProposalResponse {
+        let proposal = try self.checks.unpack(signed)
+        let channelName = proposal.channelHeader.channelID
+        let channel = channelName.isEmpty ? nil : self.channels.channel(named: channelName)
+        try self.checks.checkFreshness(of: proposal, directory: channel?.configuration.directory)
+        guard channel != nil || channelName.isEmpty else {
+            return .failed("channel '\(channelName)' not found")
+        }
+        let creator = try self.checks.authenticate(proposal, directory: channel?.configuration.directory)
+        if let channel {
+            try self.checks.refuseDuplicate(proposal, in: channel.ledger)
+            if !self.runner.isSystem(proposal.chaincodeName) {
+                try self.access.authorize(
+                    AccessRequest(
+                        resource: "peer/Propose",
+                        channel: channel.id,
+                        requester: .verified(creator),
+                        subject: proposal.chaincodeName
+                    )
+                )
+            }
+        }
+
+        let simulation = Simulation(
+            proposal: proposal,
+            creator: creator,
+            channel: channel,
+            recording: channel != nil && !Self.answersFromLedger.contains(proposal.chaincodeName)
+        )
+        let callee: ContractRunner.Callee
+        do {
+            callee = try self.runner.callee(named: proposal.chaincodeName, in: simulation)
+        } catch {
+            return .failed(self.unavailable(proposal, error))
+        }
+        do {
+            let outcome = try await self.runner.run(
+                callee,
+                arguments: proposal.input.args,
+                isInit: proposal.input.isInit,
+                in: simulation
+            )
+            let results = try simulation.simulator?.results()
+            return try self.respond(to: simulation, callee, outcome.response, outcome.event, results)
+        } catch {
+            let place = "failed to execute transaction \(simulation.transactionID)"
+            return .failed("error in simulation: \(place): \(error)")
+        }
+    }
+
+    /// The contracts that look at the ledger itself: their calls record nothing.
+    private static let answersFromLedger: Set<String> = [
+        ChaincodeName.ledgerQueries, ChaincodeName.channelConfiguration,
+    ]
+
+    private func unavailable(_ proposal: UnpackedProposal, _ error: any Error) -> String {
+        let name = proposal.chaincodeName
+        guard !self.runner.isSystem(name) else {
+            return
+                "error in simulation: failed to execute transaction \(proposal.channelHeader.txID): \(error)"
+        }
+        return """
+            make sure the chaincode \(name) has been successfully defined on channel \
+            \(proposal.channelHeader.channelID) and try again: \(error)
+            """
+    }
+
+    /// Turns the contract's answer into the peer's: endorsed below status 400.
+    private func respond(
+        to simulation: Simulation,
+        _ callee: ContractRunner.Callee,
+        _ response: Protos_Response,
+        _ event: Protos_ChaincodeEvent?,
+        _ results: SimulationResults?
+    ) throws -> Protos_ProposalResponse {
+        var answer = Protos_ProposalResponse()
+        answer.response = response
+        let succeeded = response.status < 400
+        if (400..<500).contains(response.status) { return answer }
+        if succeeded, simulation.channel == nil { return answer }
+
+        var action = Protos_ChaincodeAction()
+        action.chaincodeID.name = callee.name
+        action.chaincodeID.version = callee.version
+        action.response = response
+        if let results { action.results = results.publicBytes }
+        if let event { action.events = try event.serializedData() }
+        var payload = Protos_ProposalResponsePayload()
+        payload.proposalHash = simulation.proposal.proposalHash
+        payload.extension = try action.serializedData()
+        answer.payload = try payload.serializedData()
+        if let results, let snapshot = simulation.snapshot {
+            answer.interest = try ChaincodeInterest.of(results, in: snapshot)
+        }
+        guard succeeded else { return answer }
+
+        if let results, let channel = simulation.channel, let writes = results.privateWrites {
+            try PrivateWriteKeeping(channel: channel, simulation: simulation).keep(writes)
+        }
+        answer.version = 1
+        answer.endorsement.endorser = self.identity.serialized
+        answer.endorsement.signature = try self.identity.sign(answer.payload + self.identity.serialized)
+        return answer
+    }
+}
+
+extension Protos_ProposalResponse {
+    /// The peer's own failure: status 500 and no payload.
+    fileprivate static func failed(_ message: String) -> Self {
+        .with { $0.response = .failure(message) }
+    }
+}
