@@ -155,6 +155,26 @@ final class TemporaryFolder {
         #expect(entries[0].daysLeft(at: self.now.addingTimeInterval(31 * 86_400)) == -1)
     }
 
+    @Test func readsTheLocalMemberWithTheClockInView() throws {
+        let issued = try self.authority.issue(
+            IssueRequest(name: "peer0", role: .peer, days: 30),
+            now: self.now
+        )
+        let folder = MSPFolder("\(issued.path)/msp")
+        let id = try MSPID("OrgMSP")
+        let member = try LocalMember(folder, mspID: id, now: self.now)
+        #expect(member.signer.certificate == issued.enrollment && member.warnings.isEmpty)
+        let soon = try LocalMember(folder, mspID: id, now: self.now.addingTimeInterval(24 * 86_400))
+        #expect(soon.warnings.count == 1 && soon.warnings[0].contains("expires at 2026-03-31"))
+        let late = #expect(throws: AuthorityError.self) {
+            try LocalMember(folder, mspID: id, now: self.now.addingTimeInterval(31 * 86_400))
+        }
+        #expect(late?.code == .expired && late?.message.contains("weft ca renew") == true)
+        #expect(throws: AuthorityError.self) {
+            try LocalMember(MSPFolder("\(self.authority.path)/msp"), mspID: id, now: self.now)
+        }
+    }
+
     @Test func neverOutlivesTheAuthority() throws {
         let later = self.now.addingTimeInterval(3500 * 86_400)
         let issued = try self.authority.issue(IssueRequest(name: "peer0", role: .peer), now: later)
@@ -180,6 +200,18 @@ final class TemporaryFolder {
         #expect(throws: AuthorityError.self) {
             try self.authority.issue(IssueRequest(name: "p", role: .peer, hosts: [host]), now: self.now)
         }
+    }
+
+    @Test func keepsASecondProcessOut() throws {
+        let file = open("\(self.authority.path)/.lock", O_RDWR | O_CREAT, 0o600)
+        #expect(file >= 0 && flock(file, LOCK_EX | LOCK_NB) == 0)
+        let busy = #expect(throws: AuthorityError.self) {
+            try self.authority.issue(IssueRequest(name: "peer0", role: .peer), now: self.now)
+        }
+        #expect(busy?.code == .busy)
+        close(file)
+        try self.authority.issue(IssueRequest(name: "peer0", role: .peer), now: self.now)
+        try self.authority.issue(IssueRequest(name: "peer1", role: .peer), now: self.now)
     }
 
     @Test func namesTheDamagedFile() throws {

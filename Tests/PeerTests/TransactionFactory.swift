@@ -60,7 +60,8 @@ struct TransactionFactory: Sendable {
     static func set(
         _ namespace: String,
         _ kv: Kvrwset_KVRWSet = Kvrwset_KVRWSet(),
-        collections: [String: Kvrwset_HashedRWSet] = [:]
+        collections: [String: Kvrwset_HashedRWSet] = [:],
+        privateHash: Data = Data()
     ) throws -> Rwset_TxReadWriteSet {
         var entry = Rwset_NsReadWriteSet()
         entry.namespace = namespace
@@ -69,6 +70,7 @@ struct TransactionFactory: Sendable {
             var collection = Rwset_CollectionHashedReadWriteSet()
             collection.collectionName = name
             collection.hashedRwset = try hashed.serializedBytes()
+            collection.pvtRwsetHash = privateHash
             return collection
         }
         var set = Rwset_TxReadWriteSet()

@@ -17,7 +17,7 @@ package struct CommitPipeline: Sendable {
         /// Bytes of those blocks, at most; a block that is larger than that passes alone.
         package var bytes: Int
 
-        package init(blocks: Int = 16, bytes: Int = 64 << 20) {
+        package init(blocks: Int = 8, bytes: Int = 32 << 20) {
             self.blocks = max(1, blocks)
             self.bytes = max(1, bytes)
         }

@@ -58,12 +58,12 @@ package final class ChannelRegistry: Sendable {
         return channel
     }
 
-    /// Joins the channel that `block`, its genesis block, describes.
+    /// Joins the channel that its genesis block describes.
     ///
-    /// - Throws: ``JoinError`` if the block is not one that this peer can start a channel from.
+    /// - Throws: ``JoinError`` if `genesis` is not a block that this peer can start a channel from.
     @discardableResult
-    package func join(_ block: Common_Block) throws -> PeerChannel {
-        let configuration = try Self.configuration(toJoin: block)
+    package func join(_ genesis: Common_Block) throws -> PeerChannel {
+        let configuration = try Self.configuration(toJoin: genesis)
         let id = configuration.channelID
         let isFree = self.state.withLock { $0.channels[id] == nil && $0.joining.insert(id).inserted }
         guard isFree else { throw JoinError.alreadyJoined(id) }
@@ -71,7 +71,7 @@ package final class ChannelRegistry: Sendable {
 
         let ledger = try self.openLedger(id)
         guard ledger.height <= 1 else { throw JoinError.alreadyJoined(id) }
-        if ledger.height == 0 { _ = try ledger.commit(Self.genesisToCommit(block)) }
+        if ledger.height == 0 { _ = try ledger.commit(Self.genesisToCommit(genesis)) }
         let channel = try PeerChannel(ledger)
         self.add(channel)
         return channel
@@ -95,6 +95,9 @@ package final class ChannelRegistry: Sendable {
             try block.checkStructure(after: nil, expected: 0)
             guard block.isConfigBlock else { throw JoinError("the block holds no configuration") }
             let configuration = try ChannelConfiguration(configBlock: block)
+            guard !configuration.isSystemChannel else {
+                throw JoinError("it is a system channel (it has Consortiums), which peers don't join")
+            }
             guard configuration.application != nil else {
                 throw JoinError("the configuration has no Application section, so peers have no part in it")
             }

@@ -54,7 +54,7 @@ extension CryptoConfiguration {
             } else {
                 try ConfigurationSection(yaml: Self.template, file: "the template")
             }
-        try root.allow(keys: ["OrdererOrgs", "PeerOrgs"])
+        root.warn(aboutKeysOutside: ["OrdererOrgs", "PeerOrgs"])
         return CryptoConfiguration(
             ordererOrganizations: try Self.organizations(root, "OrdererOrgs"),
             peerOrganizations: try Self.organizations(root, "PeerOrgs")
@@ -73,7 +73,7 @@ extension CryptoConfiguration {
     private static func organization(
         _ section: ConfigurationSection
     ) throws(ConfigurationError) -> OrganizationEntry {
-        try section.allow(keys: [
+        section.warn(aboutKeysOutside: [
             "Name", "Domain", "EnableNodeOUs", "CA", "Template", "Specs", "Users",
         ])
         var entry = OrganizationEntry(
@@ -83,7 +83,7 @@ extension CryptoConfiguration {
         entry.enableNodeOUs = try section.flag("EnableNodeOUs")
         if let authority = try section.optionalSection("CA") { entry.authority = try Self.node(authority) }
         if let template = try section.optionalSection("Template") {
-            try template.allow(keys: ["Count", "Start", "Hostname", "SANS", "PublicKeyAlgorithm"])
+            template.warn(aboutKeysOutside: ["Count", "Start", "Hostname", "SANS", "PublicKeyAlgorithm"])
             entry.template.count = try template.number("Count")
             entry.template.start = try template.number("Start")
             entry.template.hostname = try template.text("Hostname")
@@ -92,7 +92,7 @@ extension CryptoConfiguration {
         }
         for spec in try section.sections("Specs") { entry.specs.append(try Self.node(spec)) }
         if let users = try section.optionalSection("Users") {
-            try users.allow(keys: ["Count", "PublicKeyAlgorithm"])
+            users.warn(aboutKeysOutside: ["Count", "PublicKeyAlgorithm"])
             entry.userCount = try users.number("Count")
             entry.userKeyKind = try users.keyKind()
         }
@@ -100,7 +100,7 @@ extension CryptoConfiguration {
     }
 
     private static func node(_ section: ConfigurationSection) throws(ConfigurationError) -> NodeEntry {
-        try section.allow(keys: [
+        section.warn(aboutKeysOutside: [
             "Hostname", "CommonName", "Country", "Province", "Locality", "OrganizationalUnit",
             "StreetAddress",
             "PostalCode", "SANS", "PublicKeyAlgorithm",
@@ -120,6 +120,13 @@ extension CryptoConfiguration {
 }
 
 extension ConfigurationSection {
+    /// Names keys that nothing reads: a warning and no error, since the file may be shared with Fabric's tool.
+    fileprivate func warn(aboutKeysOutside known: Set<String>) {
+        for key in self.keys where !known.contains(key) {
+            standardError("weft: warning: \(self.error(key, "not known, and without effect"))")
+        }
+    }
+
     fileprivate func text(_ key: String) throws(ConfigurationError) -> String {
         try self.optionalValue(key, expected: "a text") { $0 } ?? ""
     }
