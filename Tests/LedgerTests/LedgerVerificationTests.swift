@@ -109,13 +109,13 @@ import Testing
 
     @Test func aRewrittenValueOfTheStateIsNamedWithItsTransaction() throws {
         try self.writeLedger()
-        try self.change("derived") { store, batch in
-            let key = DerivedKey.state(Bytes("scriptcc".utf8), Bytes("k007".utf8))
-            let encoded = try #require(try store.value(forKey: key))
-            var value = try #require(VersionedValue(encoded: encoded))
-            value.value = Data("tampered".utf8)
-            batch.set(value.encoded, forKey: key)
-        }
+        let version = try StateTampering.rewrite(
+            folder: self.folder,
+            namespace: "scriptcc",
+            key: "k007",
+            value: Data("tampered".utf8)
+        )
+        #expect(version == Version(block: 95, transaction: 2))
         let report = try LedgerVerification.run(folder: self.folder)
         #expect(report.findings.count == 1)
         #expect(report.findings.first?.block == 95)

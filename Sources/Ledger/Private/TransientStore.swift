@@ -82,7 +82,7 @@ package final class TransientStore: Sendable {
             guard key.count == prefix.count + Self.nameCount, let height = reader.varint() else {
                 return true
             }
-            found.append((Bytes(key.suffix(Self.nameCount)), Entry(height: height, bytes: reader.rest)))
+            found.append((Bytes(key.suffix(Self.nameCount)), Entry(height: height, bytes: Data(reader.rest))))
             return true
         }
         return found

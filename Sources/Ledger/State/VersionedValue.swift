@@ -33,8 +33,8 @@ package struct VersionedValue: Sendable, Equatable {
         guard let block = reader.varint(), let transaction = reader.varint(), let metadata = reader.counted()
         else { return nil }
         self.version = Version(block: block, transaction: transaction)
-        self.metadataBytes = metadata
-        self.value = reader.rest
+        self.metadataBytes = metadata.isEmpty ? Data() : Data(metadata)
+        self.value = Data(reader.rest)
     }
 
     /// The record of the store: version, metadata, value.
