@@ -1,4 +1,5 @@
 package import FabricProtos
+import FoundationEssentials
 import SwiftProtobuf
 
 /// How many consenters of a BFT channel have to sign a block, and the policy that says so.
@@ -39,5 +40,46 @@ package enum BFTBlockValidation {
     /// ``signaturePolicy(consenters:)`` as a policy of a configuration.
     package static func policy(consenters: [Common_Consenter]) throws -> Common_Policy {
         try self.signaturePolicy(consenters: consenters).policy()
+    }
+}
+
+extension ChannelConfiguration {
+    /// Checks what an orderer demands of the consenters of a BFT channel before it orders by this configuration.
+    ///
+    /// Receivers of blocks do not ask this: what was ordered is in force. Channels of another consensus type
+    /// pass.
+    ///
+    /// - Throws: ``ConfigurationError`` for no consenters, a number that is 0 or used twice, or a
+    ///   BlockValidation policy that is not the one that follows from the consenters.
+    package func checkBFTConsenters() throws(ConfigurationError) {
+        guard let orderer, orderer.consensusType == "BFT" else { return }
+        let path = "\(PolicyTree.root)/\(ConfigurationKey.orderer)"
+        guard !orderer.consenters.isEmpty else {
+            throw ConfigurationError(path: "\(path)/Orderers", reason: "a BFT channel needs consenters")
+        }
+        var numbers: Set<UInt32> = []
+        for consenter in orderer.consenters {
+            guard consenter.id != 0, numbers.insert(consenter.id).inserted else {
+                throw ConfigurationError(
+                    path: "\(path)/Orderers",
+                    reason:
+                        "the consenter at \(consenter.host):\(consenter.port) has the number \(consenter.id); "
+                        + "numbers start at 1 and belong to one consenter each"
+                )
+            }
+        }
+        let policy = self.config.channelGroup.groups[ConfigurationKey.orderer]?.policies["BlockValidation"]?
+            .policy
+        let present = try? Common_SignaturePolicyEnvelope(serializedBytes: policy?.value ?? .init())
+        let required = try? BFTBlockValidation.signaturePolicy(consenters: orderer.consenters)
+        let isSignaturePolicy = policy?.type == Int32(Common_Policy.PolicyType.signature.rawValue)
+        guard isSignaturePolicy, present != nil, present == required else {
+            throw ConfigurationError(
+                path: "\(path)/BlockValidation",
+                reason:
+                    "it must be the signature policy of \(BFTBlockValidation.quorum(of: orderer.consenters.count)) "
+                    + "of the \(orderer.consenters.count) consenters in the order of Orderers; change both together"
+            )
+        }
     }
 }

@@ -179,6 +179,21 @@ import Testing
         #expect(second?.signatures.first?.outcome.hasPrefix("is ignored: ") == true)
     }
 
+    @Test func aBFTChannelNeedsConsentersWithNumbersOfTheirOwn() throws {
+        try self.configuration("bft4-org2").checkBFTConsenters()
+        for number in [UInt32(0), 2] {
+            let configuration = try self.configuration("bft4-org2") { group in
+                let value = group.groups["Orderer"]?.values["Orderers"]?.value ?? Data()
+                var orderers = try Common_Orderers(serializedBytes: value)
+                orderers.consenterMapping[0].id = number
+                group.groups["Orderer"]?.values["Orderers"]?.value = try orderers.serializedBytes()
+            }
+            #expect(throws: ConfigurationError.self) { try configuration.checkBFTConsenters() }
+        }
+        let empty = try self.configuration("bft4-org2") { $0.groups["Orderer"]?.values["Orderers"] = nil }
+        #expect(throws: ConfigurationError.self) { try empty.checkBFTConsenters() }
+    }
+
     @Test(arguments: [(1, 1), (2, 2), (3, 2), (4, 3), (5, 4), (6, 4), (7, 5), (10, 7)])
     func bftQuorumsMeetInACorrectConsenter(count: Int, quorum: Int) {
         #expect(BFTBlockValidation.quorum(of: count) == quorum)
