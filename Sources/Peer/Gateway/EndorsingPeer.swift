@@ -60,3 +60,6 @@ enum EndorsementOutcome: Sendable {
         }
     }
 }
+
+/// This peer's own endorser answers without a network.
+extension Endorser: ProposalProcessor {}

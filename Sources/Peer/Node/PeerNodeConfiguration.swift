@@ -6,6 +6,8 @@ package import RPC
 package struct PeerNodeConfiguration: Sendable {
     /// `host:port`; port 0 takes any that is free.
     package var listenAddress: String
+    /// `host:port` under which other nodes and clients reach the peer, as its messages name it.
+    package var externalEndpoint: String
     /// The peer's TLS towards clients; `nil` for plaintext.
     package var tls: ServerTLS?
     /// The certificate that the peer shows orderers and other peers; `nil` if it has none.
@@ -31,6 +33,7 @@ package struct PeerNodeConfiguration: Sendable {
 
     package init(
         listenAddress: String,
+        externalEndpoint: String? = nil,
         tls: ServerTLS? = nil,
         clientTLSIdentity: TLSIdentity? = nil,
         usesTLSToOthers: Bool = true,
@@ -44,6 +47,7 @@ package struct PeerNodeConfiguration: Sendable {
         readerThreads: Int = 4
     ) {
         self.listenAddress = listenAddress
+        self.externalEndpoint = externalEndpoint ?? listenAddress
         self.tls = tls
         self.clientTLSIdentity = clientTLSIdentity
         self.usesTLSToOthers = usesTLSToOthers

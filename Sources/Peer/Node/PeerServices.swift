@@ -1,6 +1,8 @@
+internal import Channel
 internal import Cryptography
 internal import Foundation
 internal import GRPCCore
+internal import Ledger
 internal import RPC
 internal import ServiceLifecycle
 
@@ -31,8 +33,30 @@ struct PeerServices {
         let health = HealthService {
             parts.isServing.isSet && parts.channels.list.allSatisfy(\.status.isHealthy)
         }
-        self.exposed = [EndorserService(self.endorser), deliver, health]
-        self.background = []
+        let connections = ConnectionPool(
+            identity: parts.configuration.clientTLSIdentity,
+            usesTLS: parts.configuration.usesTLSToOthers,
+            ordererOverrides: parts.configuration.ordererOverrides,
+            pollers: parts.pollers
+        )
+        let gateway = Gateway(
+            Gateway.Surroundings(
+                localPeer: EndorsingPeer(
+                    mspID: parts.configuration.identity.mspID,
+                    address: parts.configuration.externalEndpoint,
+                    isLocal: true,
+                    processor: self.endorser
+                ),
+                channels: parts.channels,
+                access: parts.access,
+                definition: { try LifecycleState.definition(of: $0, in: $1.ledger.snapshot()) },
+                readers: parts.readers,
+                remotePeers: connections,
+                orderers: connections
+            )
+        )
+        self.exposed = [EndorserService(self.endorser), GatewayService(gateway), deliver, health]
+        self.background = [connections]
     }
 
     /// Requests on connections with mutual TLS must repeat the hash of the client's certificate.
