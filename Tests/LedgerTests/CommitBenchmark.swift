@@ -5,6 +5,8 @@ import KeyValueStore
 import SwiftProtobuf
 import Testing
 
+import struct Channel.Version
+
 @testable import Ledger
 
 /// Measures what committing costs.
