@@ -26,6 +26,7 @@ func tests(_ name: String, of module: Target.Dependency, and others: [Target.Dep
 
 /// Files that tests read from disk and that are no part of any target.
 let exclusions: [String: [String]] = [
+    "RPCInteropTests": ["Python"],
     "ConformanceTests": ["Vectors", "compare_descriptors.py"]
 ]
 
@@ -116,7 +117,7 @@ let package = Package(
         ),
         tests("RPCTests", of: "RPC", and: ["RPCTestService", grpc]),
         // Apart from RPCTests, since SwiftNIO is much to build and sanitizers have nothing to find in it.
-        tests("RPCInteropTests", of: "RPC", and: ["RPCTestService", grpc, grpcNIO, subprocess]),
+        tests("RPCInteropTests", of: "RPC", and: ["RPCTestService", grpc, grpcNIO]),
         tests("ConsensusTests", of: "Consensus"),
         tests("ChannelTests", of: "Channel", and: ["Cryptography", "FabricProtos", protobuf]),
         tests("LedgerTests", of: "Ledger", and: channel + ["KeyValueStore", protobuf]),

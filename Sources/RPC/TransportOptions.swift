@@ -20,6 +20,11 @@ package struct TransportOptions: Sendable {
     /// How many calls a server lets one connection have open; further ones wait in the client.
     package var maxConcurrentStreams = 4096
 
+    /// Whether flow control windows grow with what a connection turns out to carry.
+    ///
+    /// Core measures that with pings while it receives. Without, a stream's window stays at 64 KiB.
+    package var adaptsWindows = true
+
     /// How long a connection may be silent before its other end is asked whether it is still there.
     ///
     /// `nil`: 1 minute for a client, 2 hours for a server.
@@ -85,6 +90,7 @@ extension TransportOptions {
             "grpc.max_send_message_length": .integer(self.maxSendMessageBytes),
             "grpc.max_metadata_size": .integer(self.maxMetadataBytes),
             "grpc.keepalive_timeout_ms": .milliseconds(self.keepaliveTimeout),
+            "grpc.http2.bdp_probe": .integer(self.adaptsWindows ? 1 : 0),
             "grpc.enable_channelz": .integer(0),
             // No compression: Fabric uses none, and no small message may unfold to a large one.
             "grpc.compression_enabled_algorithms_bitset": .integer(1),

@@ -186,10 +186,48 @@ extension GRPCClient {
         ) { try await allParts(of: $0) }
     }
 
-    /// Opens a flood and leaves after some messages.
-    package func leaveFlood(after count: Int) async throws {
+    /// Sends to `refuse` until that fails, and gives how the call ended.
+    package func beRefused() async throws -> RPCError? {
+        let response = try await self.clientStreaming(
+            request: StreamingClientRequest { writer in
+                for _ in 0..<64 { try await writer.write([UInt8](repeating: 1, count: 65536)) }
+            },
+            descriptor: TestMethod.refuse,
+            serializer: RawCoder(),
+            deserializer: RawCoder(),
+            options: .defaults
+        ) { $0 }
+        guard case .failure(let error) = Swift.Result(catching: { try response.message }) else { return nil }
+        return error as? RPCError
+    }
+
+    /// Sends to `chat` without reading the answers until both sides are blocked writing, and leaves.
+    package func leaveBlockedChat() async throws {
+        let written = Counter()
         try await self.bidirectionalStreaming(
-            request: StreamingClientRequest { _ in },
+            request: StreamingClientRequest { writer in
+                while true {
+                    try await writer.write([UInt8](repeating: 1, count: 65536))
+                    written.add()
+                }
+            },
+            descriptor: TestMethod.chat,
+            serializer: RawCoder(),
+            deserializer: RawCoder(),
+            options: .defaults
+        ) { response in
+            var messages = response.messages.makeAsyncIterator()
+            _ = try await messages.next()
+            try await standstill { written.value }
+        }
+    }
+
+    /// Opens a flood and leaves after some messages.
+    package func leaveFlood(after count: Int, halfClosed: Bool = true) async throws {
+        try await self.bidirectionalStreaming(
+            request: StreamingClientRequest { _ in
+                if !halfClosed { try await Task.sleep(for: .seconds(3600)) }  // until cancelled
+            },
             descriptor: TestMethod.flood,
             serializer: RawCoder(),
             deserializer: RawCoder(),
@@ -221,4 +259,16 @@ package func allParts(
         }
     }
     return (messages, contents.metadata, trailing)
+}
+
+/// Waits until a number that was growing has stayed the same for a while.
+package func standstill(_ number: () -> Int) async throws {
+    var last = -1
+    var unchanged = 0
+    while unchanged < 10 {
+        try await Task.sleep(for: .milliseconds(30))
+        let now = number()
+        unchanged = now == last && now > 0 ? unchanged + 1 : 0
+        last = now
+    }
 }

@@ -1,6 +1,6 @@
 package import GRPCCore
 import RPC
-package import Synchronization
+import Synchronization
 
 /// Messages that are their own bytes.
 package struct RawCoder: MessageSerializer, MessageDeserializer {
@@ -28,10 +28,14 @@ package enum TestMethod {
     package static let flood = method("Flood", .bidirectionalStreaming)
     /// Reads one message, then nothing until the test says so.
     package static let sluggish = method("Sluggish", .clientStreaming)
+    /// Refuses with `resourceExhausted` after the first message, without reading the others.
+    package static let refuse = method("Refuse", .clientStreaming)
     /// Waits until it is cancelled.
     package static let hang = method("Hang", .unary)
     /// Answers with the peer certificate's PEM.
     package static let whoAmI = method("WhoAmI", .unary)
+    /// Fails with `unavailable` but for every third call.
+    package static let flaky = method("Flaky", .unary)
     /// Not served.
     package static let unknown = method("Unknown", .unary)
 
@@ -46,9 +50,10 @@ package enum TestMethod {
 /// first byte is 255 fails with `failedPrecondition`, the rest of the message as text, and trailing metadata.
 package final class TestService: Sendable {
     /// Messages that the flooding handlers have written.
-    package let written = Atomic<Int>(0)
+    package let written = Counter()
     package init() {}
 
+    private let flakyCalls = Counter()
     /// Handlers of `hang` and `flood` that have begun and ended.
     package let began = Signal()
     package let ended = Signal()
@@ -88,6 +93,8 @@ package final class TestService: Sendable {
         }
         self.add(TestMethod.chat, to: &router) { request, _ in
             StreamingServerResponse(metadata: Self.echoed(request.metadata)) { writer in
+                self.began.open()
+                defer { self.ended.open() }
                 for try await message in request.messages { try await writer.write(message) }
                 return Self.echoed(request.metadata)
             }
@@ -103,7 +110,7 @@ package final class TestService: Sendable {
                 defer { self.ended.open() }
                 while true {
                     try await writer.write([UInt8](repeating: 1, count: 65536))
-                    self.written.add(1, ordering: .relaxed)
+                    self.written.add()
                 }
             }
         }
@@ -115,11 +122,22 @@ package final class TestService: Sendable {
             }
             return Self.single([:], Array("\(count)".utf8))
         }
+        self.add(TestMethod.refuse, to: &router) { request, _ in
+            for try await _ in request.messages { break }
+            throw RPCError(code: .resourceExhausted, message: "one is enough")
+        }
         self.add(TestMethod.hang, to: &router) { _, context in
             self.began.open()
             defer { self.ended.open() }
             try await context.cancellation.cancelled
             return Self.single([:], [])
+        }
+        self.add(TestMethod.flaky, to: &router) { request, _ in
+            self.flakyCalls.add()
+            guard self.flakyCalls.value % 3 == 0 else {
+                throw RPCError(code: .unavailable, message: "try again")
+            }
+            return Self.single([:], try await Self.only(request))
         }
         self.add(TestMethod.whoAmI, to: &router) { _, context in
             let certificate = context.transportSpecific as? PeerCertificate
@@ -181,4 +199,15 @@ package final class Signal: Sendable {
         for await _ in self.stream {}
         try Task.checkCancellation()
     }
+}
+
+/// A number that many tasks count up.
+package final class Counter: Sendable {
+    private let number = Atomic<Int>(0)
+
+    package init() {}
+
+    package var value: Int { self.number.load(ordering: .relaxed) }
+
+    package func add() { self.number.add(1, ordering: .relaxed) }
 }

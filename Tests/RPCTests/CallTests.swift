@@ -86,8 +86,9 @@ import Testing
     @Test func deadlinesEndCallsOnBothSides() async throws {
         let service = TestService()
         try await withCoreServerAndClient(service) { client in
+            _ = try await client.unary([1]).message  // so that there is a connection
             var options = CallOptions.defaults
-            options.timeout = .milliseconds(50)
+            options.timeout = .seconds(1)
             let outcome = await Result {
                 try await client.unary([], TestMethod.hang, options: options).message
             }
@@ -112,6 +113,24 @@ import Testing
         try await withCoreServerAndClient(service) { client in
             try await client.leaveFlood(after: 3)
             try await service.ended.wait()
+        }
+    }
+
+    @Test func leavingAStreamThatIsBlockedBothWaysEndsTheHandler() async throws {
+        let service = TestService()
+        try await withCoreServerAndClient(service) { client in
+            try await client.leaveBlockedChat()
+            try await service.ended.wait()
+        }
+    }
+
+    @Test func aRefusalBeforeTheEndOfTheRequestIsSeen() async throws {
+        try await withCoreServerAndClient { client in
+            for _ in 0..<20 {
+                let error = try await client.beRefused()
+                #expect(error?.code == .resourceExhausted)
+                #expect(error?.message == "one is enough")
+            }
         }
     }
 

@@ -1,1 +1,0 @@
-// Calls between our transports and those of others.
