@@ -41,6 +41,9 @@ extension ChannelConfiguration {
                 reason: "it is for channel \"\(update.channelID)\", this is \(self.channelID)"
             )
         }
+        if let fault = SerializedNames.fault(inConfigUpdate: envelope.configUpdate) {
+            throw ConfigUpdateError(reason: fault)
+        }
         let current = try Self.elements(self.config.channelGroup, "the current configuration")
         let readSet = try Self.elements(update.readSet, "the read set")
         let writeSet = try Self.elements(update.writeSet, "the write set")

@@ -179,6 +179,47 @@ import Testing
         #expect(second?.signatures.first?.outcome.hasPrefix("is ignored: ") == true)
     }
 
+    @Test func aNameThatOnlyLooksLikeAnotherIsRefusedInAnUpdate() throws {
+        let configuration = try self.configuration()
+        // A group whose map of policies holds the name K and then the Kelvin sign, which Swift takes for equal.
+        let entries = ["K", "\u{212A}"].map { name in
+            let key = Data([0x0a, UInt8(name.utf8.count)]) + Data(name.utf8)
+            return Data([0x22, UInt8(key.count)]) + key
+        }
+        let group = entries.reduce(Data(), +)
+        let update = Data([0x0a, 5]) + Data("trade".utf8) + Data([0x1a, UInt8(group.count)]) + group
+        #expect(try Common_ConfigUpdate(serializedBytes: update).writeSet.policies.count == 1)
+        let error = #expect(throws: ConfigUpdateError.self) {
+            try configuration.applying(.with { $0.configUpdate = update })
+        }
+        #expect(error?.reason.contains("other characters than") == true)
+    }
+
+    @Test func anyBytesAreAnUpdateOrAnErrorAndNeverACrash() throws {
+        let configuration = try self.configuration()
+        var random = SplitMix64(seed: 11)
+        var wanted = try self.real().channelGroup
+        let alpha = wanted.groups["Application"]?.groups["Alpha"]
+        wanted.groups["Application"]?.groups["Carol"] = alpha
+        let update = try Common_ConfigUpdate.computing(
+            from: self.real().channelGroup,
+            to: wanted,
+            channelID: ChannelID("trade")
+        )
+        let real: Data = try update.serializedBytes()
+        for _ in 0..<500 {
+            var bytes = real
+            for _ in 0..<Int.random(in: 1...6, using: &random) {
+                bytes[Int.random(in: 0..<bytes.count, using: &random)] = UInt8.random(
+                    in: 0...255,
+                    using: &random
+                )
+            }
+            bytes = bytes.prefix(Int.random(in: bytes.count / 2...bytes.count, using: &random))
+            _ = try? configuration.applying(.with { $0.configUpdate = bytes })
+        }
+    }
+
     @Test func aBFTChannelNeedsConsentersWithNumbersOfTheirOwn() throws {
         try self.configuration("bft4-org2").checkBFTConsenters()
         for number in [UInt32(0), 2] {
