@@ -90,11 +90,17 @@ import Testing
         let (envelope, identifier) = try self.transaction()
         try self.keep(self.writes, for: identifier)
         _ = try await self.commit(envelope)
-        let own = PrivateDataView(channel: self.channel, requester: try VectorNetwork.user("alpha").serialized)
+        let own = PrivateDataView(
+            channel: self.channel,
+            requester: try VectorNetwork.user("alpha").serialized
+        )
         let set = try #require(try own.privateData(of: 4)[0])
         #expect(set.nsPvtRwset.map(\.namespace) == ["othercc"])
         #expect(set.nsPvtRwset.first?.collectionPvtRwset.first?.rwset == (try self.writes.serializedData()))
-        let other = PrivateDataView(channel: self.channel, requester: try VectorNetwork.user("bravo").serialized)
+        let other = PrivateDataView(
+            channel: self.channel,
+            requester: try VectorNetwork.user("bravo").serialized
+        )
         #expect(try other.privateData(of: 4).isEmpty)
     }
 }
