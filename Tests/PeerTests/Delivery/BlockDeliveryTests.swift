@@ -123,7 +123,14 @@ import Testing
         let overridden = configuration.ordererEndpoints(
             overrides: [OrdererOverride(from: first.address, to: "127.0.0.1:1", tlsRootsPEM: "other")]
         )
-        #expect(overridden.first == OrdererEndpoint(address: "127.0.0.1:1", tlsRootsPEM: "other"))
+        #expect(
+            overridden.first
+                == OrdererEndpoint(
+                    address: "127.0.0.1:1",
+                    tlsRootsPEM: "other",
+                    organization: first.organization
+                )
+        )
         #expect(overridden.dropFirst().elementsEqual(plain.dropFirst()))
     }
 }
