@@ -159,7 +159,12 @@ import Testing
         let result = Result { try parse(test.text) }
         let bytes = try? result.get()
         let holds = bytes?.hexadecimal == test.policyHex && (bytes == nil) == (test.error != nil)
-        VectorReport.record(folder: "policies", name: "text \(test.text.debugDescription)", holds: holds, note: "\(result)")
+        VectorReport.record(
+            folder: "policies",
+            name: "text \(test.text.debugDescription)",
+            holds: holds,
+            note: "\(result)"
+        )
         #expect(holds, "\"\(test.text)\" became \(result); Fabric: \(test.error ?? test.policyHex ?? "")")
     }
 }
