@@ -13,12 +13,15 @@ internal import ServiceLifecycle
 ///
 /// Everything that it needs comes in through ``init(configuration:logger:)``, which opens the data folder and binds
 /// the port, so that a wrong setting is known at once. ``run()`` serves until shutdown begins.
-package struct OrdererNode: Service {
+package struct OrdererNode: Service, CustomStringConvertible {
     private let channels: OrderingChannels
     private let threads: [ChannelThread]
     private let transport: CoreServerTransport
     private let service: AtomicBroadcastService
     private let logger: Logger
+
+    /// What logs call the node.
+    package var description: String { "OrdererNode" }
 
     /// The port that the node listens on.
     package var boundPort: Int { self.transport.boundPort }

@@ -9,7 +9,14 @@ package struct OrdererNodeConfiguration: Sendable {
     /// `nil` for plaintext, which only tests should want.
     package var tls: ServerTLS?
     /// Limits and timings of the gRPC server.
-    package var transport = TransportOptions()
+    ///
+    /// Its time for a graceful shutdown is short: what waits in a stream is answered when the node begins to stop, and
+    /// streams that are merely open need no time.
+    package var transport: TransportOptions = {
+        var options = TransportOptions()
+        options.gracefulShutdownTimeout = .seconds(2)
+        return options
+    }()
     /// Signs blocks and configuration transactions.
     package var identity: SigningIdentity
     /// Holds a folder per channel, made if missing: `channels/<channel>/log` and `…/consensus`.

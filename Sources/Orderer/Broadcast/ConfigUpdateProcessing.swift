@@ -15,19 +15,25 @@ struct ConfigUpdateProcessing: Sendable {
     func configuration(after headers: EnvelopeHeaders) throws(Refusal) -> Common_Config {
         try self.rules.checkCommon(headers)
         let current = self.rules.configuration
+        let next: ChannelConfiguration
         do {
             let message = try Common_ConfigUpdateEnvelope(serializedBytes: headers.payload.data)
-            let config = try current.applying(message)
-            let next = try ChannelConfiguration(channelID: current.channelID, config: config)
+            next = try ChannelConfiguration(channelID: current.channelID, config: current.applying(message))
             try current.checkTransition(to: next)
             try self.checkSupported(next)
             try self.checkConsensus(from: current, to: next)
-            return config
         } catch {
             throw .badRequest(
                 "error applying config update to existing channel '\(current.channelID)': \(error)"
             )
         }
+        do {
+            try next.checkBFTConsenters()
+        } catch {
+            // Fabric finds this later than the rest, with this status.
+            throw .unavailable("\(error)")
+        }
+        return next.config
     }
 
     /// Makes the CONFIG envelope of an update, signed by this orderer.

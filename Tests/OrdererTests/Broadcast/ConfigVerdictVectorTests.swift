@@ -44,12 +44,6 @@ import Testing
         }
     }
 
-    /// What a node that orders by Raft can't judge yet, by name and reason.
-    static let notYet = [
-        "67-bft4-remove-consenter-keeping-policy": "BFT consenters are checked once this node orders by BFT",
-        "68-bft4-block-validation-policy-changed": "BFT consenters are checked once this node orders by BFT",
-    ]
-
     private static func read(_ path: String) throws -> Data {
         try Data(contentsOf: self.folder.appending(path: path))
     }
@@ -83,14 +77,7 @@ import Testing
         if holds, let path = vector.configAfter {
             holds = config == (try Common_Config(serializedBytes: Self.read(path)))
         }
-        let reason = Self.notYet[vector.id]
-        VectorReport.record(
-            folder: "config",
-            name: "orderer/\(vector.id)",
-            holds: holds,
-            note: reason ?? info
-        )
-        guard reason == nil else { return }
+        VectorReport.record(folder: "config", name: "orderer/\(vector.id)", holds: holds, note: info)
         #expect(holds, "\(status) \(info), Fabric answered \(answer.status) \(answer.info)")
     }
 
