@@ -20,10 +20,16 @@ package struct PeerCertificate: Sendable, ServerContext.TransportSpecific {
     init?(call: OpaquePointer) {
         guard let context = grpc_call_auth_context(call) else { return nil }
         defer { grpc_auth_context_release(context) }
-        var properties = grpc_auth_context_find_properties_by_name(context, GRPC_X509_PEM_CERT_PROPERTY_NAME)
-        guard let property = grpc_auth_property_iterator_next(&properties), let value = property.pointee.value
-        else { return nil }
-        let bytes = UnsafeRawBufferPointer(start: value, count: property.pointee.value_length)
-        self.pem = String(decoding: bytes, as: UTF8.self)
+        // The iterator keeps the pointer to the name, so the name has to outlive it.
+        let pem: String? = GRPC_X509_PEM_CERT_PROPERTY_NAME.withCString { name in
+            var properties = grpc_auth_context_find_properties_by_name(context, name)
+            guard let property = grpc_auth_property_iterator_next(&properties),
+                let value = property.pointee.value
+            else { return nil }
+            let bytes = UnsafeRawBufferPointer(start: value, count: property.pointee.value_length)
+            return String(decoding: bytes, as: UTF8.self)
+        }
+        guard let pem else { return nil }
+        self.pem = pem
     }
 }
