@@ -16,8 +16,10 @@ struct Weft: AsyncParsableCommand {
             """,
         version: version,
         subcommands: [
-            BenchCommand.self, BlockCommand.self, CACommand.self, CryptogenCommand.self,
-            TransactionCommand.self,
+            NetworkCommand.self, TransactionCommand.self, BlockCommand.self, LedgerCommand.self,
+            BenchCommand.self,
+            OrdererCommand.self, PeerCommand.self, CACommand.self, ConfigtxgenCommand.self,
+            CryptogenCommand.self,
         ]
     )
 

@@ -15,6 +15,11 @@ struct IdentityFiles: Equatable {
     /// An MSP folder in Fabric's layout, with `signcerts` and `keystore`.
     var folder: String
 
+    init(mspID: String, folder: String) {
+        self.mspID = mspID
+        self.folder = folder
+    }
+
     init(_ section: ConfigurationSection) throws(ConfigurationError) {
         try section.allow(keys: ["mspID", "folder"])
         self.mspID = try section.value("mspID", expected: "an MSP identifier, such as Org1MSP") {
@@ -40,6 +45,13 @@ struct TLSFiles: Equatable {
     var key: String
     var roots: [String]
     var clients: ClientCertificatePolicy
+
+    init(certificate: String, key: String, roots: [String], clients: ClientCertificatePolicy) {
+        self.certificate = certificate
+        self.key = key
+        self.roots = roots
+        self.clients = clients
+    }
 
     init(_ section: ConfigurationSection) throws(ConfigurationError) {
         try section.allow(keys: ["certificate", "key", "roots", "clients"])

@@ -22,6 +22,14 @@ struct OrdererConfiguration: Equatable {
     /// Files with the genesis blocks of the channels to serve.
     var channels: [String]
 
+    init(listen: String, data: String, identity: IdentityFiles, tls: TLSFiles?, channels: [String]) {
+        self.listen = listen
+        self.data = data
+        self.identity = identity
+        self.tls = tls
+        self.channels = channels
+    }
+
     init(file: String) throws {
         try self.init(ConfigurationSection(file: file))
     }

@@ -29,6 +29,24 @@ struct PeerConfiguration: Equatable {
     /// Addresses of orderers to use in place of those that the channel configuration names.
     var orderers: [String: String]
 
+    init(
+        listen: String,
+        advertise: String,
+        data: String,
+        identity: IdentityFiles,
+        tls: TLSFiles?,
+        channels: [String],
+        orderers: [String: String]
+    ) {
+        self.listen = listen
+        self.advertise = advertise
+        self.data = data
+        self.identity = identity
+        self.tls = tls
+        self.channels = channels
+        self.orderers = orderers
+    }
+
     init(file: String) throws {
         try self.init(ConfigurationSection(file: file))
     }

@@ -37,3 +37,27 @@ final class ProgressBar: Sendable {
         FileHandle.standardError.write(Data("\r\u{1B}[2K".utf8))
     }
 }
+
+/// The same for work that reports where it stands instead of counting up.
+final class ProgressStep: Sendable {
+    private let title: String
+    private let bar = Mutex<(bar: ProgressBar, done: Int)?>(nil)
+
+    init(title: String) {
+        self.title = title
+    }
+
+    /// Shows that `done` of `total` units are done.
+    func show(_ done: Int, of total: Int) {
+        self.bar.withLock { state in
+            let current = state ?? (ProgressBar(self.title, total: total), 0)
+            current.bar.advance(by: max(done - current.done, 0))
+            state = (current.bar, done)
+        }
+    }
+
+    /// Ends the line.
+    func finish() {
+        self.bar.withLock { $0?.bar.finish() }
+    }
+}

@@ -1,0 +1,79 @@
+import ArgumentParser
+import CertificateAuthority
+import Channel
+import FabricProtos
+import Foundation
+import Logging
+import Orderer
+import RPC
+import ServiceLifecycle
+import SwiftProtobuf
+import UnixSignals
+
+/// `weft orderer`: run an ordering node.
+struct OrdererCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "orderer",
+        abstract: "Run an ordering node.",
+        subcommands: [Start.self]
+    )
+
+    struct Start: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Run an ordering node until it gets SIGTERM or SIGINT."
+        )
+
+        @Option(help: ArgumentHelp("Configuration file (YAML).", valueName: "file"))
+        var config = "orderer.yaml"
+
+        @OptionGroup var output: OutputOptions
+
+        /// Reads, builds, runs: the composition root.
+        func run() async throws {
+            let logger = self.output.logger("weft.orderer", level: .info)
+            let configuration = try OrdererConfiguration(file: self.config)
+            var settings = OrdererNodeConfiguration(
+                listenAddress: configuration.listen,
+                tls: try configuration.tls.map { try $0.server() },
+                identity: try configuration.identity.load(logger).signer,
+                dataFolder: configuration.data
+            )
+            settings.genesisBlocks = try configuration.channels.map(readGenesisBlock)
+            let node = try OrdererNode(configuration: settings, logger: logger)
+            try await runNode([node], logger: logger)
+        }
+    }
+}
+
+/// Runs the parts of a node and stops them in reverse order on SIGTERM or SIGINT.
+func runNode(_ services: [any Service], logger: Logger) async throws {
+    try await ServiceGroup(
+        configuration: ServiceGroupConfiguration(
+            services: services.map {
+                .init(service: $0, failureTerminationBehavior: .gracefullyShutdownGroup)
+            },
+            gracefulShutdownSignals: [.sigterm, .sigint],
+            logger: logger
+        )
+    ).run()
+}
+
+/// Reads the genesis block of a channel from a file.
+func readGenesisBlock(_ path: String) throws -> Common_Block {
+    let bytes = try readBytes(path, as: "the genesis block of a channel")
+    do {
+        let block = try Common_Block(serializedBytes: bytes)
+        _ = try block.configEnvelope()
+        return block
+    } catch {
+        throw Failure("\(path) does not hold a channel's genesis block: \(error)", code: .configuration)
+    }
+}
+
+extension TLSFiles {
+    /// TLS of a server.
+    func server() throws -> ServerTLS {
+        let (identity, roots) = try self.load()
+        return ServerTLS(identity: identity, clientRootsPEM: roots, clientCertificates: self.clients)
+    }
+}

@@ -1,0 +1,218 @@
+import CertificateAuthority
+import Channel
+import Cryptography
+import FabricProtos
+import Foundation
+import SwiftProtobuf
+
+/// Makes everything that a network of `weft network up` consists of before its processes start: identities, the
+/// channel's genesis block, and a configuration file for each node.
+struct NetworkFiles {
+    private let plan: NetworkPlan
+    private let now: Date
+
+    init(plan: NetworkPlan, now: Date = Date()) {
+        self.plan = plan
+        self.now = now
+    }
+
+    /// The files of one organization.
+    private struct Member {
+        var name: String
+        var mspID: String
+        var endpoint: String
+        var isOrderer: Bool
+        /// The node's own folder, with `msp` and `tls`.
+        var node: String
+        /// The organization's folder.
+        var folder: String
+    }
+
+    /// Writes all files.
+    ///
+    /// They are made in a folder beside the network's and put into place at the end: an interrupted run leaves no half of
+    /// a network behind.
+    ///
+    /// - Returns: The description of the network, which is also in its folder.
+    /// - Throws: ``Failure`` when a file can't be written.
+    func write() throws -> NetworkDescription {
+        guard !FileManager.default.fileExists(atPath: self.plan.folder) else {
+            throw Failure(
+                "\(self.plan.folder) exists and holds no network; choose another folder with --folder, or delete it"
+            )
+        }
+        let description = self.plan.description
+        do {
+            try FileManager.default.createDirectory(
+                atPath: self.plan.folder,
+                withIntermediateDirectories: true,
+                attributes: [.posixPermissions: 0o700]
+            )
+        } catch {
+            throw Failure("can't make \(self.plan.folder): \(error.localizedDescription)")
+        }
+        do {
+            let members = try self.makeIdentities()
+            let block = self.plan.folder + "/\(self.plan.channel).block"
+            try writeNew(self.genesisBlock(members).serializedBytes(), to: block)
+            for member in members { try self.writeConfiguration(member, all: members, block: block) }
+            try description.write()
+        } catch {
+            try? FileManager.default.removeItem(atPath: self.plan.folder)
+            throw error
+        }
+        return description
+    }
+
+    // MARK: - Identities
+
+    private func makeIdentities() throws -> [Member] {
+        try FileManager.default.createDirectory(
+            atPath: self.plan.folder + "/organizations",
+            withIntermediateDirectories: true
+        )
+        let orderer = try self.makeMember(
+            NetworkPlan.ordererName,
+            NetworkPlan.ordererMSPID,
+            NetworkPlan.ordererDomain,
+            self.plan.ordererEndpoint,
+            role: .orderer
+        )
+        return try [orderer]
+            + self.plan.organizations.map { organization in
+                try self.makeMember(
+                    organization.name,
+                    organization.mspID,
+                    organization.domain,
+                    organization.peerEndpoint,
+                    role: .peer
+                )
+            }
+    }
+
+    private func makeMember(
+        _ name: String,
+        _ mspID: String,
+        _ domain: String,
+        _ endpoint: String,
+        role: IssueRequest.Role
+    ) throws -> Member {
+        let folder = self.plan.folder + "/organizations/\(name)"
+        let authority = try OrganizationAuthority.create(
+            at: folder,
+            Organization(domain: domain, mspID: mspID),
+            now: self.now
+        )
+        let hosts = ["localhost", "127.0.0.1"]
+        let node = try authority.issue(
+            IssueRequest(name: NetworkPlan.nodeName, role: role, hosts: hosts),
+            now: self.now
+        )
+        try authority.issue(IssueRequest(name: "admin", role: .admin), now: self.now)
+        if role == .peer { try authority.issue(IssueRequest(name: "user", role: .client), now: self.now) }
+        return Member(
+            name: name,
+            mspID: mspID,
+            endpoint: endpoint,
+            isOrderer: role == .orderer,
+            node: node.path,
+            folder: folder
+        )
+    }
+
+    // MARK: - The channel
+
+    private func genesisBlock(_ members: [Member]) throws -> Common_Block {
+        var raft = Etcdraft_ConfigMetadata()
+        raft.options = .fabricDefault
+        for member in members where member.isOrderer {
+            let (host, port) = Self.parts(of: member.endpoint)
+            let certificate = try readBytes(
+                member.node + "/tls/server.crt",
+                as: "the orderer's TLS certificate"
+            )
+            var consenter = Etcdraft_Consenter()
+            consenter.host = host
+            consenter.port = UInt32(port)
+            consenter.clientTlsCert = certificate
+            consenter.serverTlsCert = certificate
+            raft.consenters.append(consenter)
+        }
+        let profile = ChannelProfile(
+            orderer: .init(
+                consensus: .raft(raft),
+                organizations: try members.filter(\.isOrderer).map { member in
+                    try self.organization(member, policies: .ordererOrganization(member.mspID))
+                }
+            ),
+            application: .init(
+                organizations: try members.filter { !$0.isOrderer }.map { member in
+                    try self.organization(member, policies: .applicationOrganization(member.mspID))
+                }
+            )
+        )
+        return try GenesisBlock.make(
+            channelID: ChannelID(self.plan.channel),
+            profile: profile,
+            nonce: secureRandomBytes(24),
+            timestamp: self.now
+        )
+    }
+
+    private func organization(
+        _ member: Member,
+        policies: [String: ChannelProfile.PolicyDefinition]
+    ) throws -> ChannelProfile.OrganizationProfile {
+        let (host, port) = Self.parts(of: member.endpoint)
+        return ChannelProfile.OrganizationProfile(
+            name: member.name,
+            msp: try MSPFolder(member.folder + "/msp").configuration(mspID: MSPID(member.mspID)).config,
+            policies: policies,
+            ordererEndpoints: member.isOrderer ? [member.endpoint] : [],
+            anchorPeers: member.isOrderer ? [] : [ApplicationOrganization.AnchorPeer(host: host, port: port)]
+        )
+    }
+
+    private static func parts(of endpoint: String) -> (host: String, port: Int) {
+        let parts = endpoint.split(separator: ":")
+        return (parts.first.map(String.init) ?? "", parts.last.flatMap { Int($0) } ?? 0)
+    }
+
+    // MARK: - Configuration files
+
+    private func writeConfiguration(_ member: Member, all members: [Member], block: String) throws {
+        let folder = self.plan.folder + "/nodes/\(member.name)"
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        let identity = IdentityFiles(mspID: member.mspID, folder: member.node + "/msp")
+        let tls = TLSFiles(
+            certificate: member.node + "/tls/server.crt",
+            key: member.node + "/tls/server.key",
+            roots: members.map { $0.node + "/tls/ca.crt" },
+            clients: .required
+        )
+        let yaml: String
+        if member.isOrderer {
+            yaml =
+                OrdererConfiguration(
+                    listen: member.endpoint,
+                    data: folder + "/data",
+                    identity: identity,
+                    tls: tls,
+                    channels: [block]
+                ).yaml
+        } else {
+            yaml =
+                PeerConfiguration(
+                    listen: member.endpoint,
+                    advertise: member.endpoint,
+                    data: folder + "/data",
+                    identity: identity,
+                    tls: tls,
+                    channels: [block],
+                    orderers: [:]
+                ).yaml
+        }
+        let role = member.isOrderer ? "orderer" : "peer"
+        try writeNew(Data(yaml.utf8), to: "\(folder)/\(role).yaml")
+    }
+}
