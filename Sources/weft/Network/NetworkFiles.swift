@@ -3,6 +3,7 @@ import Channel
 import Cryptography
 import FabricProtos
 import Foundation
+import RPC
 import SwiftProtobuf
 
 /// Makes everything that a network of `weft network up` consists of before its processes start: identities, the
