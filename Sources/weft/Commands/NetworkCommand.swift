@@ -134,6 +134,8 @@ struct NetworkCommand: AsyncParsableCommand {
                         try await definition.approve(gateway, organization: peer.mspID)
                     }
                 }
+                // Each approval is known where it was submitted; all peers must have it to agree on the commit.
+                try await description.waitUntilLevel(as: description.identity("\(first.name)/admin"))
                 try await description.withGateway(first, as: "\(first.name)/admin") { gateway in
                     try await definition.commit(gateway, organizations: mspIDs)
                 }

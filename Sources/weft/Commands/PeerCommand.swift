@@ -32,6 +32,7 @@ struct PeerCommand: AsyncParsableCommand {
             let node = try PeerNode(
                 configuration: PeerNodeConfiguration(
                     listenAddress: configuration.listen,
+                    externalEndpoint: configuration.advertise,
                     tls: configuration.tls.map { try $0.server() },
                     clientTLSIdentity: configuration.tls.map { try $0.load().identity },
                     usesTLSToOthers: configuration.tls != nil,

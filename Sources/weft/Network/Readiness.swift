@@ -37,6 +37,22 @@ extension NetworkDescription {
         }
     }
 
+    /// Waits until all peers have as many blocks as the orderer.
+    func waitUntilLevel(as identity: Identity, timeout: Duration = .seconds(30)) async throws {
+        let clock = ContinuousClock()
+        let deadline = clock.now.advanced(by: timeout)
+        while clock.now < deadline {
+            var heights = Set<UInt64>()
+            for node in self.nodes { heights.insert(try await self.status(of: node, as: identity).height) }
+            if heights.count == 1 { return }
+            try await clock.sleep(for: .milliseconds(50))
+        }
+        throw Failure(
+            "the peers did not reach the same height in time; see: weft network status",
+            code: .unavailable
+        )
+    }
+
     /// Waits until a node answers.
     ///
     /// - Throws: ``Failure`` with the end of the node's log when its process ends, or when it doesn't answer in time.
