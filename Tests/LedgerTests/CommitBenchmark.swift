@@ -82,15 +82,20 @@ struct CommitBenchmark {
             #expect(reads > 0 || committed.codes.allSatisfy { $0 == .valid })
         }
         let count = Double(Self.blocks * Self.transactionsPerBlock)
-        let disk = FileManager.default.enumerator(atPath: folder.path)?.allObjects.reduce(0) { total, name in
+        let disk = Self.bytes(in: folder)
+        print(
+            "commit, \(reads) reads a transaction: \(cpu / count * 1e6) µs CPU, \(wall / count * 1e6) µs wall, "
+                + "\(Double(disk) / count) bytes on disk per transaction of \(Self.envelopeBytes) bytes"
+        )
+    }
+
+    private static func bytes(in folder: URL) -> Int {
+        let names = FileManager.default.enumerator(atPath: folder.path)?.allObjects ?? []
+        return names.reduce(0) { total, name in
             let path = folder.appendingPathComponent("\(name)").path
             let size = (try? FileManager.default.attributesOfItem(atPath: path))?[.size] as? Int ?? 0
             return total + size
         }
-        print(
-            "commit, \(reads) reads a transaction: \(cpu / count * 1e6) µs CPU, \(wall / count * 1e6) µs wall, "
-                + "\(Double(disk ?? 0) / count) bytes on disk per transaction of \(Self.envelopeBytes) bytes"
-        )
     }
 
     /// CPU time of the whole process: compaction runs on a thread of LevelDB's.

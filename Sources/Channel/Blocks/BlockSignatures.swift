@@ -10,6 +10,7 @@ extension Common_Block {
     ///   - consenterMetadata: For Raft, a serialized `common.Metadata` around `etcdraft.BlockMetadata`.
     ///   - signer: The orderer.
     ///   - nonce: 24 random bytes, never used before.
+    /// - Throws: `CryptographyError` if the key can't sign.
     /// - Source: Fabric v3, package `orderer/common/multichannel`, block writer.
     package mutating func sign(
         lastConfig: BlockNumber,
@@ -46,8 +47,10 @@ extension Common_Block {
     ///
     /// - Parameter consenters: The channel's consenters by identifier, or `nil` if the channel's capabilities
     ///   don't allow signatures that name their signer that way.
+    /// - Returns: The signatures with their signers, in the block's order.
     /// - Throws: ``MalformedBlock`` if the signatures' slot can't be read.
-    package func signatureSet(consenters: [UInt32: Common_Consenter]?) throws(MalformedBlock) -> [SignedData] {
+    package func signatureSet(consenters: [UInt32: Common_Consenter]?) throws(MalformedBlock) -> [SignedData]
+    {
         let metadata = try self.ordererMetadata().metadata
         let header = self.header.der
         return metadata.signatures.compactMap { signature in

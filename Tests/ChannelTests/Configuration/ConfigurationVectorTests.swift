@@ -188,11 +188,16 @@ import Testing
         #expect(try (made.serializedBytes() as Data).count == bytes.count)
     }
 
-    private func profile(_ name: String, msps real: Common_ConfigGroup) throws -> ChannelProfile {
+    /// How many orderers and application organizations the profile of that name has.
+    private static func counts(_ name: String) -> (orderers: Int, organizations: Int) {
         let orderers =
             name.hasPrefix("raft1") ? 1 : name.hasPrefix("raft3") ? 3 : name.hasPrefix("raft5") ? 5 : 4
         let hasThree = ["org3", "noanchors", "policies"].contains { name.hasSuffix($0) }
-        let organizations = name.hasSuffix("org1") ? 1 : hasThree ? 3 : 2
+        return (orderers, name.hasSuffix("org1") ? 1 : hasThree ? 3 : 2)
+    }
+
+    private func profile(_ name: String, msps real: Common_ConfigGroup) throws -> ChannelProfile {
+        let (orderers, organizations) = Self.counts(name)
         let realOrderer = try #require(real.groups["Orderer"])
         let realApplication = try #require(real.groups["Application"])
         func msp(_ group: Common_ConfigGroup?) throws -> Msp_MSPConfig {
