@@ -143,8 +143,9 @@ final class ClientChannel: @unchecked Sendable {
 
     /// Core's handle of a method: an identity, which core looks up.
     private struct Registration: @unchecked Sendable {
-        // Why `@unchecked`: never read through.
+        // Why `@unchecked`: only handed to core.
         let pointer: UnsafeMutableRawPointer
+        let name: UnsafeMutablePointer<CChar>
     }
 
     init(
@@ -167,6 +168,9 @@ final class ClientChannel: @unchecked Sendable {
 
     deinit {
         grpc_channel_destroy(self.handle)
+        self.methods.withLock { methods in
+            for registration in methods.values { gpr_free(registration.name) }
+        }
     }
 
     /// Makes a call, which the caller owns.
@@ -175,13 +179,13 @@ final class ClientChannel: @unchecked Sendable {
     {
         let registration = self.methods.withLock { methods -> Registration? in
             if let known = methods[descriptor] { return known }
-            let pointer = grpc_channel_register_call(
-                self.handle,
-                "/\(descriptor.fullyQualifiedMethod)",
-                nil,
-                nil
-            )
-            let registration = pointer.map { Registration(pointer: $0) }
+            // Core wants the name to live as long as the channel.
+            guard let name = gpr_strdup("/\(descriptor.fullyQualifiedMethod)") else { return nil }
+            guard let pointer = grpc_channel_register_call(self.handle, name, nil, nil) else {
+                gpr_free(name)
+                return nil
+            }
+            let registration = Registration(pointer: pointer, name: name)
             methods[descriptor] = registration
             return registration
         }

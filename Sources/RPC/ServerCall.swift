@@ -17,6 +17,7 @@ final class ServerCall: Call, @unchecked Sendable {
         var sentInitialMetadata = false
         var sentStatus = false
         var wasCancelled = false
+        var handlerReturned = false
         var task: Task<Void, Never>?
         var cancellation: ServerContext.RPCCancellationHandle?
     }
@@ -61,12 +62,7 @@ final class ServerCall: Call, @unchecked Sendable {
         }
         let task = Task { await self.run() }
         // `ended` comes on this very thread, so not before the task is known.
-        let isRunning = self.progress.withLock { progress in
-            if progress.sentStatus { return false }
-            progress.task = task
-            return true
-        }
-        _ = isRunning
+        self.progress.withLock { if !$0.handlerReturned { $0.task = task } }
     }
 
     private func run() async {
@@ -106,6 +102,7 @@ final class ServerCall: Call, @unchecked Sendable {
 
     private func handlerReturned() {
         let sentStatus = self.progress.withLock { progress in
+            progress.handlerReturned = true
             progress.task = nil
             progress.cancellation = nil
             return progress.sentStatus
@@ -137,10 +134,9 @@ final class ServerCall: Call, @unchecked Sendable {
         if let message = try await self.receiveMessage(ahead: !self.method.readsRequestFirst) {
             return message
         }
-        let call = self.state.withLock { state in
-            return state.call
+        guard let call = self.slots.pointee.call, grpc_call_failed_before_recv_message(call) != 0 else {
+            return nil
         }
-        guard let call, grpc_call_failed_before_recv_message(call) != 0 else { return nil }
         throw RPCError(
             code: .cancelled,
             message: "The RPC was cancelled by the client, or its connection was lost."

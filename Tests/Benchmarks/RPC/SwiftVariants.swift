@@ -1,0 +1,133 @@
+import GRPCCore
+import GRPCNIOTransportHTTP2
+import RPC
+import RPCTestService
+import Synchronization
+
+/// A client on GRPCCore, whatever the transport.
+final class SwiftClient<Transport: ClientTransport>: BenchmarkClient {
+    private let client: GRPCClient<Transport>
+
+    init(_ transport: Transport) {
+        let client = GRPCClient(transport: transport)
+        self.client = client
+        Task { try await client.runConnections() }
+    }
+
+    func close() { self.client.beginGracefulShutdown() }
+
+    func unary(count: Int, concurrency: Int) async throws {
+        let message = [UInt8](repeating: 1, count: RPCBenchmark.Load.bytes)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for _ in 0..<concurrency {
+                group.addTask {
+                    for _ in 0..<count / concurrency { _ = try await self.client.unary(message).message }
+                }
+            }
+            for _ in 0..<count % concurrency { _ = try await self.client.unary(message).message }
+            try await group.waitForAll()
+        }
+    }
+
+    func loneMedian(count: Int) async throws -> Double {
+        let message = [UInt8](repeating: 1, count: RPCBenchmark.Load.bytes)
+        var durations: [Duration] = []
+        for _ in 0..<count {
+            let start = ContinuousClock.now
+            _ = try await self.client.unary(message).message
+            durations.append(ContinuousClock.now - start)
+        }
+        return median(durations)
+    }
+
+    func stream(count: Int) async throws {
+        let received = try await self.client.serverStreaming(
+            request: ClientRequest(message: Array("\(count) \(RPCBenchmark.Load.bytes)".utf8)),
+            descriptor: TestMethod.expand,
+            serializer: RawCoder(),
+            deserializer: RawCoder(),
+            options: .defaults
+        ) { response in
+            var received = 0
+            for try await _ in response.messages { received += 1 }
+            return received
+        }
+        precondition(received == count)
+    }
+}
+
+func median(_ durations: [Duration]) -> Double {
+    let middle = durations.sorted()[durations.count / 2].components
+    return Double(middle.seconds) * 1e6 + Double(middle.attoseconds) / 1e12
+}
+
+private func pem(_ text: String) -> TLSConfig.CertificateSource { .bytes(Array(text.utf8), format: .pem) }
+
+extension SwiftClient where Transport == CoreClientTransport {
+    static func core(port: Int, _ folder: TLSFolder) throws -> SwiftClient {
+        SwiftClient(
+            try CoreClientTransport(
+                target: "localhost:\(port)",
+                tls: ClientTLS(
+                    rootsPEM: try folder.read("ca.pem"),
+                    identity: TLSIdentity(
+                        certificateChainPEM: try folder.read("client.pem"),
+                        privateKeyPEM: try folder.read("client.key")
+                    )
+                )
+            )
+        )
+    }
+}
+
+extension SwiftClient where Transport == HTTP2ClientTransport.Posix {
+    static func nio(port: Int, _ folder: TLSFolder) throws -> SwiftClient {
+        let roots = pem(try folder.read("ca.pem"))
+        return SwiftClient(
+            try HTTP2ClientTransport.Posix(
+                target: .dns(host: "localhost", port: port),
+                transportSecurity: .mTLS(
+                    certificateChain: [pem(try folder.read("client.pem"))],
+                    privateKey: .bytes(Array(try folder.read("client.key").utf8), format: .pem)
+                ) { $0.trustRoots = .certificates([roots]) }
+            )
+        )
+    }
+}
+
+/// A server on GRPCCore that echoes, in this process.
+enum SwiftServer {
+    static func startCore(_ folder: TLSFolder) throws -> Int {
+        let transport = try CoreServerTransport(
+            listeningOn: "127.0.0.1:0",
+            tls: ServerTLS(
+                identity: TLSIdentity(
+                    certificateChainPEM: try folder.read("server.pem"),
+                    privateKeyPEM: try folder.read("server.key")
+                ),
+                clientRootsPEM: try folder.read("ca.pem"),
+                clientCertificates: .required
+            )
+        )
+        let server = GRPCServer(transport: transport, router: TestService().router(for: transport))
+        Task { try await server.serve() }
+        return transport.boundPort
+    }
+
+    static func startNIO(_ folder: TLSFolder) async throws -> Int {
+        let roots = pem(try folder.read("ca.pem"))
+        let transport = HTTP2ServerTransport.Posix(
+            address: .ipv4(host: "127.0.0.1", port: 0),
+            transportSecurity: .mTLS(
+                certificateChain: [pem(try folder.read("server.pem"))],
+                privateKey: .bytes(Array(try folder.read("server.key").utf8), format: .pem)
+            ) { $0.trustRoots = .certificates([roots]) }
+        )
+        let server = GRPCServer(transport: transport, router: TestService().router(for: transport))
+        Task { try await server.serve() }
+        guard let port = try await transport.listeningAddress.ipv4?.port else {
+            throw RPCError(code: .internalError, message: "the server has no port")
+        }
+        return port
+    }
+}
