@@ -7,15 +7,18 @@ internal import SwiftProtobuf
 ///
 /// - Source: Fabric v3, `gateway.Gateway`.
 package struct GatewayService: Gateway_Gateway.SimpleServiceProtocol {
-    /// How many calls may be under way at once; more are refused at once.
-    package static let concurrencyLimit = 500
+    /// How many calls may be under way at once (`peer.limits.concurrency.gatewayService`).
+    package static let defaultConcurrency = 500
 
     private let gateway: Gateway
     private let admission: CallAdmission
 
-    package init(_ gateway: Gateway) {
+    /// - Parameters:
+    ///   - gateway: Does the work.
+    ///   - limit: More calls than this at a time are refused at once; 0 refuses none.
+    package init(_ gateway: Gateway, limit: Int = GatewayService.defaultConcurrency) {
         self.gateway = gateway
-        self.admission = CallAdmission(service: "/gateway.Gateway", limit: Self.concurrencyLimit)
+        self.admission = CallAdmission(service: "/gateway.Gateway", limit: limit)
     }
 
     package func endorse(

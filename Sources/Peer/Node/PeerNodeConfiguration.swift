@@ -28,6 +28,8 @@ package struct PeerNodeConfiguration: Sendable {
     package var pipelineLimits: CommitPipeline.Limits
     /// Limits and timings of connections.
     package var transport: TransportOptions
+    /// How many calls each service takes at once.
+    package var concurrency: ConcurrencyLimits
     /// Threads that read blocks and state from disk for clients.
     package var readerThreads: Int
 
@@ -44,6 +46,7 @@ package struct PeerNodeConfiguration: Sendable {
         ordererOverrides: [OrdererOverride] = [],
         pipelineLimits: CommitPipeline.Limits = .init(),
         transport: TransportOptions = TransportOptions(),
+        concurrency: ConcurrencyLimits = ConcurrencyLimits(),
         readerThreads: Int = 4
     ) {
         self.listenAddress = listenAddress
@@ -58,6 +61,23 @@ package struct PeerNodeConfiguration: Sendable {
         self.ordererOverrides = ordererOverrides
         self.pipelineLimits = pipelineLimits
         self.transport = transport
+        self.concurrency = concurrency
         self.readerThreads = readerThreads
+    }
+}
+
+/// How many calls each service of a peer takes at once; more are refused at once, 0 refuses none.
+///
+/// - Source: Fabric v3, `peer.limits.concurrency` of core.yaml.
+package struct ConcurrencyLimits: Equatable, Sendable {
+    package var endorser: Int
+    package var gateway: Int
+
+    package init(
+        endorser: Int = EndorserService.defaultConcurrency,
+        gateway: Int = GatewayService.defaultConcurrency
+    ) {
+        self.endorser = endorser
+        self.gateway = gateway
     }
 }

@@ -49,13 +49,19 @@ struct PeerServices {
                 ),
                 channels: parts.channels,
                 access: parts.access,
-                definition: { try LifecycleState.definition(of: $0, in: $1.ledger.snapshot()) },
+                definition: CommittedDefinitions().definition,
                 readers: parts.readers,
                 remotePeers: connections,
                 orderers: connections
             )
         )
-        self.exposed = [EndorserService(self.endorser), GatewayService(gateway), deliver, health]
+        let limits = parts.configuration.concurrency
+        self.exposed = [
+            EndorserService(self.endorser, limit: limits.endorser),
+            GatewayService(gateway, limit: limits.gateway),
+            deliver,
+            health,
+        ]
         self.background = [connections]
     }
 

@@ -42,7 +42,8 @@ struct PeerCommand: AsyncParsableCommand {
                     genesisBlocks: try configuration.channels.map(readGenesisBlock),
                     ordererOverrides: configuration.orderers.sorted { $0.key < $1.key }.map {
                         OrdererOverride(from: $0.key, to: $0.value)
-                    }
+                    },
+                    concurrency: configuration.limits
                 ),
                 logger: logger
             )

@@ -1,3 +1,4 @@
+import Peer
 import RPC
 
 extension PeerConfiguration {
@@ -10,6 +11,11 @@ extension PeerConfiguration {
             lines += self.orderers.sorted { $0.key < $1.key }.map {
                 "  \(quoted($0.key)): \(quoted($0.value))"
             }
+        }
+        if self.limits != ConcurrencyLimits() {
+            lines += [
+                "limits:", "  endorser: \(self.limits.endorser)", "  gateway: \(self.limits.gateway)",
+            ]
         }
         return lines.joined(separator: "\n") + "\n"
     }

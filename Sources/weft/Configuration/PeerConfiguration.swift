@@ -1,4 +1,5 @@
 import Foundation
+import Peer
 
 /// How one peer process runs.
 ///
@@ -11,6 +12,7 @@ import Foundation
 /// channels: [emissions.block]
 /// orderers:                               # addresses to use in place of those of the channel configuration
 ///   orderer.example:7050: 127.0.0.1:7050
+/// limits: { endorser: 2500, gateway: 500 } # calls at once; 0 for no limit
 /// ```
 ///
 /// Paths are meant from the file's own folder. Read once at start; a plain value from then on.
@@ -28,6 +30,8 @@ struct PeerConfiguration: Equatable {
     var channels: [String]
     /// Addresses of orderers to use in place of those that the channel configuration names.
     var orderers: [String: String]
+    /// How many calls each service takes at once.
+    var limits: ConcurrencyLimits
 
     init(
         listen: String,
@@ -36,7 +40,8 @@ struct PeerConfiguration: Equatable {
         identity: IdentityFiles,
         tls: TLSFiles?,
         channels: [String],
-        orderers: [String: String]
+        orderers: [String: String],
+        limits: ConcurrencyLimits = ConcurrencyLimits()
     ) {
         self.listen = listen
         self.advertise = advertise
@@ -45,6 +50,7 @@ struct PeerConfiguration: Equatable {
         self.tls = tls
         self.channels = channels
         self.orderers = orderers
+        self.limits = limits
     }
 
     init(file: String) throws {
@@ -52,7 +58,9 @@ struct PeerConfiguration: Equatable {
     }
 
     init(_ root: ConfigurationSection) throws(ConfigurationError) {
-        try root.allow(keys: ["listen", "advertise", "data", "identity", "tls", "channels", "orderers"])
+        try root.allow(keys: [
+            "listen", "advertise", "data", "identity", "tls", "channels", "orderers", "limits",
+        ])
         self.listen = try root.value("listen", expected: "host:port", configuredAddress)
         self.advertise =
             try root.optionalValue("advertise", expected: "host:port", configuredAddress) ?? self.listen
@@ -64,6 +72,16 @@ struct PeerConfiguration: Equatable {
             try TLSFiles(section)
         }
         self.channels = try root.texts("channels").map { configuredPath($0, from: root.file) }
+        self.limits = ConcurrencyLimits()
+        if let section = try root.optionalSection("limits") {
+            try section.allow(keys: ["endorser", "gateway"])
+            let expected = "how many calls at once, 0 for no limit"
+            let count: (String) -> Int? = { Int($0).flatMap { $0 >= 0 ? $0 : nil } }
+            self.limits.endorser =
+                try section.optionalValue("endorser", expected: expected, count) ?? self.limits.endorser
+            self.limits.gateway =
+                try section.optionalValue("gateway", expected: expected, count) ?? self.limits.gateway
+        }
         self.orderers = [:]
         if let section = try root.optionalSection("orderers") {
             for address in section.keys {

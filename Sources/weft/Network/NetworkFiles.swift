@@ -3,6 +3,7 @@ import Channel
 import Cryptography
 import FabricProtos
 import Foundation
+import Peer
 import RPC
 import SwiftProtobuf
 
@@ -210,7 +211,8 @@ struct NetworkFiles {
                     identity: identity,
                     tls: tls,
                     channels: [block],
-                    orderers: [:]
+                    orderers: [:],
+                    limits: ConcurrencyLimits(gateway: EndorserService.defaultConcurrency)
                 ).yaml
         }
         let role = member.isOrderer ? "orderer" : "peer"
