@@ -1,6 +1,6 @@
 """Drives a running network (its folder in WEFT_NETWORK) as any Fabric client would. Run by scripts/end-to-end."""
 
-import hashlib
+import json
 import os
 
 import grpc
@@ -84,11 +84,17 @@ def test_too_few_endorsements_are_judged_a_policy_failure(network, peers, ordere
     assert gateway.status(transaction_id).result == transaction_pb2.ENDORSEMENT_POLICY_FAILURE
 
 
+def factors(dataset, rate=1):
+    """An argument of the contract `emissions` that proposes a set of factors."""
+    return json.dumps({"dataset": dataset, "source": "made up for a test", "factors": [
+        {"region": "TEST", "name": "test", "milliPoundsPerMegawattHour": rate}]})
+
+
 def test_two_writers_of_one_read_version_conflict(gateway):
     name = key("conflict")
-    gateway.submit("kv", "put", name, "0")
-    first = gateway.endorse("kv", "update", name, "1")
-    second = gateway.endorse("kv", "update", name, "2")
+    gateway.submit("emissions", "ProposeFactors", factors(name, 1))
+    first = gateway.endorse("emissions", "ProposeFactors", factors(name, 2))
+    second = gateway.endorse("emissions", "ProposeFactors", factors(name, 3))
     gateway.send(*first)
     gateway.send(*second)
     codes = sorted(gateway.status(transaction[0]).result for transaction in (first, second))
@@ -119,13 +125,15 @@ def test_a_contract_error_names_the_peer_and_its_organization(gateway):
 
 def test_events_arrive_with_payload_in_the_block_of_their_transaction(gateway):
     name = key("event")
-    transaction_id, status = gateway.submit("kv", "put", name, "with-event")
-    stream = gateway.events("kv", start=status.block_number)
+    transaction_id, status = gateway.submit("emissions", "ProposeFactors", factors(name))
+    stream = gateway.events("emissions", start=status.block_number)
     for message in stream:
         for event in message.events:
             if event.tx_id == transaction_id:
                 assert message.block_number == status.block_number
-                assert event.chaincode_id == "kv"
+                assert event.chaincode_id == "emissions"
+                assert event.event_name == "emissions.factorsProposed"
+                assert json.loads(event.payload)["dataset"] == name
                 stream.cancel()
                 return
     pytest.fail("the event did not arrive")
