@@ -7,8 +7,22 @@ final class OutgoingMetadata: @unchecked Sendable {
     let entries: UnsafeMutablePointer<grpc_metadata>
     private(set) var count = 0
 
+    /// No entries, for the many calls without metadata.
+    private static let none = OutgoingMetadata()
+
+    private init() {
+        self.entries = .allocate(capacity: 1)
+    }
+
+    /// Converts metadata.
+    ///
     /// - Throws: `RPCError` with code `invalidArgument` for a key or value that HTTP/2 can't carry.
-    init(_ metadata: Metadata, skipping skipped: String? = nil) throws(RPCError) {
+    static func of(_ metadata: Metadata, skipping skipped: String? = nil) throws(RPCError) -> OutgoingMetadata
+    {
+        metadata.isEmpty ? .none : try OutgoingMetadata(metadata, skipping: skipped)
+    }
+
+    private init(_ metadata: Metadata, skipping skipped: String?) throws(RPCError) {
         self.entries = .allocate(capacity: max(1, metadata.count))
         for (key, value) in metadata where key != skipped {
             let entry = try Self.entry(key: key, value: value)

@@ -162,7 +162,7 @@ final class ClientCall: Call, @unchecked Sendable {
     ///
     /// Nobody else has it before this returns, except to cancel it.
     private func open(_ metadata: Metadata) throws(RPCError) -> OutgoingMetadata {
-        let initial = try OutgoingMetadata(metadata, skipping: TimeoutEntry.key)
+        let initial = try OutgoingMetadata.of(metadata, skipping: TimeoutEntry.key)
         self.hold(initial)
         let call = self.channel.makeCall(
             self.descriptor,

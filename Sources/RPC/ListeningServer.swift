@@ -28,7 +28,7 @@ final class ListeningServer: CompletionTarget, @unchecked Sendable {
     // destroyed, which happens once, after `phase` has become `stopped`; everything else is in `state`.
     private let handle: OpaquePointer
     private let state = Mutex(State())
-    private let pollers: PollerGroup
+    let pollers: PollerGroup
     let port: Int
     let localPeer: String
     let hasTLS: Bool

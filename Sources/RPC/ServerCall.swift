@@ -148,7 +148,7 @@ final class ServerCall: Call, @unchecked Sendable {
     func write(_ part: RPCResponsePart<MessageBytes>, bufferHint: Bool) async throws {
         switch part {
         case .metadata(let metadata):
-            let outgoing = try OutgoingMetadata(metadata)
+            let outgoing = try OutgoingMetadata.of(metadata)
             self.hold(outgoing)
             if self.method.responseStreams {
                 let call = try await self.takeTurnToSend()
@@ -186,9 +186,9 @@ final class ServerCall: Call, @unchecked Sendable {
         var status = status
         let trailing: OutgoingMetadata
         do {
-            trailing = try OutgoingMetadata(metadata)
+            trailing = try OutgoingMetadata.of(metadata)
         } catch {
-            trailing = try OutgoingMetadata([:])
+            trailing = try OutgoingMetadata.of([:])
             status = Status(code: .internalError, message: "\(status.message) (\(error.message))")
         }
         self.hold(trailing)
@@ -225,7 +225,7 @@ final class ServerCall: Call, @unchecked Sendable {
 
     private var peerCertificate: PeerCertificate? {
         guard self.server.hasTLS, let call = self.slots.pointee.call else { return nil }
-        return PeerCertificate(call: call)
+        return PeerCertificate(call: call, pollers: self.server.pollers)
     }
 }
 
