@@ -1,0 +1,30 @@
+"""Options and fixtures of the tests that run nodes of their own (faults.py, badmessages.py)."""
+
+import os
+import random
+
+import pytest
+
+import processes
+
+
+def pytest_addoption(parser):
+    parser.addoption("--seed", type=int, help="replays a run of the fault tests")
+    parser.addoption("--rounds", type=int, default=5, help="how many crashes: 5 by default, more for a campaign")
+
+
+@pytest.fixture(scope="session")
+def seed(request):
+    chosen = request.config.getoption("--seed")
+    return chosen if chosen is not None else random.SystemRandom().randrange(1 << 32)
+
+
+@pytest.fixture(scope="session")
+def consortium(tmp_path_factory):
+    """One consortium for all fault tests; each test leaves it running and whole."""
+    consortium = processes.Consortium(tmp_path_factory.mktemp("faults") / "network", os.environ["WEFT"])
+    try:
+        consortium.up()
+        yield consortium
+    finally:
+        consortium.down("--remove")
