@@ -104,12 +104,14 @@ package struct LedgerVerification {
         }
         var options = options
         options.createsIfMissing = false
+        // Before it is opened: LevelDB then compacts and removes files, at a time of its own.
+        let damage = LevelDBFiles.damage(in: path)
         do {
             let store = try make(try LevelDBStore(folder: path, options: options))
-            self.noteDamagedFiles(name)
+            self.note(damage, in: name)
             return store
         } catch let error as KeyValueStoreError where error.code == .damaged {
-            self.noteDamagedFiles(name)
+            self.note(damage, in: name)
             if self.report.findings.isEmpty {
                 self.report.findings.append(.init(file: name, message: "\(error)"))
             }
@@ -117,8 +119,8 @@ package struct LedgerVerification {
         }
     }
 
-    private mutating func noteDamagedFiles(_ name: String) {
-        for damage in LevelDBFiles.damage(in: "\(self.folder)/\(name)") {
+    private mutating func note(_ damagedFiles: [DamagedFile], in name: String) {
+        for damage in damagedFiles {
             let block = name == "log" ? self.firstBlock(after: damage) : nil
             self.report.findings.append(
                 .init(

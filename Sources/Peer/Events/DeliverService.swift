@@ -148,6 +148,27 @@ package struct DeliverService: Protos_Deliver.SimpleServiceProtocol {
         }
     }
 
+    /// Reads one block from the ledger.
+    ///
+    /// A damaged one is never sent: the client gets Fabric's status, and the log the reason.
+    private func stored(
+        _ number: BlockNumber,
+        of channel: PeerChannel
+    ) async throws -> Common_Block {
+        do {
+            let block = try await withTaskExecutorPreference(self.readers) { try channel.block(number) }
+            if let block { return block }
+        } catch let cancelled as CancellationError {
+            throw cancelled
+        } catch {
+            self.logger.error(
+                "a block can't be read",
+                metadata: ["block": "\(number)", "reason": "\(error)"]
+            )
+        }
+        throw DeliverRefusal(.serviceUnavailable, "block \(number) can't be read from the ledger")
+    }
+
     /// Reads one block and puts it into the form that was asked for.
     private func response(
         _ kind: Kind,
@@ -160,11 +181,7 @@ package struct DeliverService: Protos_Deliver.SimpleServiceProtocol {
         if let recent = channel.committed.recentBlock(number) {
             block = recent.block
         } else {
-            let stored = try await withTaskExecutorPreference(self.readers) { try channel.block(number) }
-            guard let stored else {
-                throw DeliverRefusal(.internalServerError, "block \(number) can't be read from the ledger")
-            }
-            block = stored
+            block = try await self.stored(number, of: channel)
         }
         if kind != .filteredBlocks, seek.contentType == .headerWithSig, !block.isConfigBlock {
             block.clearData()

@@ -117,7 +117,7 @@ struct BenchCommand: AsyncParsableCommand {
             }
             self.output.answer(report.json, report.text)
             guard report.tally.committed > 0 else {
-                throw Failure("no transaction was committed; the reasons are above")
+                throw Failure("no transaction was committed; the reasons are above", followsAnswer: true)
             }
         }
 

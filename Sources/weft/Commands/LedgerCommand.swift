@@ -45,7 +45,11 @@ struct LedgerCommand: AsyncParsableCommand {
                 print(JSONValue.object(["ledgers": .array(entries), "intact": .boolean(isIntact)]).text)
             }
             guard isIntact else {
-                throw Failure("the ledger is not what it should be; see above", code: .wrong)
+                throw Failure(
+                    "the ledger is not what it should be; see above",
+                    code: .wrong,
+                    followsAnswer: true
+                )
             }
         }
 

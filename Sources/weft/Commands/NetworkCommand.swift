@@ -224,10 +224,17 @@ struct NetworkCommand: AsyncParsableCommand {
                 ]),
                 (["channel \(description.channel)"] + lines).joined(separator: "\n")
             )
-            if differ { throw Failure("peers of equal height have different commit hashes", code: .wrong) }
+            if differ {
+                throw Failure(
+                    "peers of equal height have different commit hashes",
+                    code: .wrong,
+                    followsAnswer: true
+                )
+            }
             if !silent.isEmpty {
                 throw Failure(
-                    "not running or not answering: \(silent.joined(separator: ", ")); see the logs in \(description.folder)/nodes"
+                    "not running or not answering: \(silent.joined(separator: ", ")); see the logs in \(description.folder)/nodes",
+                    followsAnswer: true
                 )
             }
         }

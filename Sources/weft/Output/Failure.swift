@@ -24,10 +24,13 @@ struct Failure: Error, CustomStringConvertible {
     var code: Code
     /// What was found, what was expected, and what the reader can do about it.
     var description: String
+    /// Whether the command has printed its answer already: with `--json` that is the only value on standard output.
+    var followsAnswer: Bool
 
-    init(_ description: String, code: Code = .failed) {
+    init(_ description: String, code: Code = .failed, followsAnswer: Bool = false) {
         self.code = code
         self.description = description
+        self.followsAnswer = followsAnswer
     }
 
     /// Prints the error and ends the process with its code.
@@ -44,7 +47,7 @@ struct Failure: Error, CustomStringConvertible {
         }
         let ownCode = (error as? Self)?.code ?? (error as? any FailureCoded)?.failureCode ?? .failed
         let message = "\(error)"
-        if asJSON {
+        if asJSON, (error as? Self)?.followsAnswer != true {
             print(
                 JSONValue.object([
                     "error": .object(["code": .integer(Int64(ownCode.rawValue)), "message": .string(message)])
