@@ -7,6 +7,7 @@ internal import Foundation
 /// |---|---|---|
 /// | `put` key value [key value …] | writes without reading | nothing |
 /// | `get` key | reads | the value; status 404 if there is none |
+/// | `update` key value | reads, then writes: of two at the same time one conflicts | nothing |
 /// | `delete` key [key …] | deletes without reading | nothing |
 /// | `range` start end [limit] | reads keys from start up to, not including, end; empty: open | JSON array of {"key", "value"} with values in base64 |
 package struct KeyValueContract: Contract {
@@ -42,6 +43,12 @@ package struct KeyValueContract: Contract {
             let key = try stub.text(parameters[0])
             guard let value = try await stub.get(key) else { throw MissingKey(key: key) }
             return value
+        case "update":
+            guard parameters.count == 2 else { throw ContractError("update needs a key and a value") }
+            let key = try stub.text(parameters[0])
+            _ = try await stub.get(key)
+            try await stub.put(key, parameters[1])
+            return Data()
         case "delete":
             guard !parameters.isEmpty else { throw ContractError("delete needs at least one key") }
             for key in parameters { try await stub.delete(try stub.text(key)) }
@@ -49,7 +56,7 @@ package struct KeyValueContract: Contract {
         case "range":
             return try await self.range(stub, parameters)
         case let function:
-            throw ContractError("unknown function \"\(function)\"; known: put, get, delete, range")
+            throw ContractError("unknown function \"\(function)\"; known: put, get, update, delete, range")
         }
     }
 

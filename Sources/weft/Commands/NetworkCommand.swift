@@ -139,6 +139,8 @@ struct NetworkCommand: AsyncParsableCommand {
                 try await description.withGateway(first, as: "\(first.name)/admin") { gateway in
                     try await definition.commit(gateway, organizations: mspIDs)
                 }
+                // The contract can be used at every peer when this command ends.
+                try await description.waitUntilLevel(as: description.identity("\(first.name)/admin"))
                 self.output.say(
                     "contract \(contract): approved by \(mspIDs.joined(separator: ", ")), and committed"
                 )

@@ -34,8 +34,18 @@ import Testing
         #expect(missing.response.message == "key \"b\" has no value")
     }
 
+    @Test func ofTwoUpdatesOfOneKeyTheSecondConflicts() async throws {
+        let bench = try self.bench()
+        #expect(try bench.commit([try await bench.simulate(self.arguments("put", "a", "0"))]) == [.valid])
+        let first = try await bench.simulate(self.arguments("update", "a", "1"))
+        let second = try await bench.simulate(self.arguments("update", "a", "2"))
+        #expect(first.results.publicSet.namespaces.first?.kv.reads.map(\.key) == ["a"])
+        #expect(try bench.commit([first, second]) == [.valid, .mvccReadConflict])
+    }
+
     @Test(arguments: [
-        ["put", "a"], ["put"], ["get"], ["delete"], ["range", "a"], ["range", "a", "b", "0"], ["nope"], [],
+        ["update", "a"], ["put", "a"], ["put"], ["get"], ["delete"], ["range", "a"],
+        ["range", "a", "b", "0"], ["nope"], [],
     ])
     func wrongCallsAreExplained(call: [String]) async throws {
         let outcome = try await self.bench().simulate(call.map { Data($0.utf8) })
