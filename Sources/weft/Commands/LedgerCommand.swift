@@ -9,7 +9,7 @@ struct LedgerCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ledger",
         abstract: "Check the ledgers in a data folder.",
-        subcommands: [Verify.self]
+        subcommands: [Verify.self, LedgerTamperCommand.self]
     )
 
     struct Verify: AsyncParsableCommand {
