@@ -27,7 +27,8 @@ func tests(_ name: String, of module: Target.Dependency, and others: [Target.Dep
 /// Files that tests read from disk and that are no part of any target.
 let exclusions: [String: [String]] = [
     "RPCInteropTests": ["Python"],
-    "ConformanceTests": ["Vectors", "compare_descriptors.py"]
+    "ConformanceTests": ["Vectors", "compare_descriptors.py"],
+    "EndToEndTests": ["client.py", "fabric.py"],
 ]
 
 // Libraries.
@@ -126,7 +127,7 @@ let package = Package(
         tests("PeerTests", of: "Peer", and: channel + ["KeyValueStore", "Ledger", "RPC", grpc, grpcInProcess, protobuf, lifecycle, log]),
         tests("ConformanceTests", of: "Channel", and: channel + ["Ledger", "Peer", protobuf, log]),
         tests("NetworkTests", of: "Peer", and: channel + ["CertificateAuthority", "Ledger", "Orderer", "RPC", "WeftClient", lifecycle, log, protobuf]),
-        tests("EndToEndTests", of: "WeftClient", and: channel + [subprocess]),
+        tests("EndToEndTests", of: "WeftClient", and: ["weft"]),
         .executableTarget(
             name: "Benchmarks",
             dependencies: ["RPC", "CGRPC", "RPCTestService", "TestSupport", grpc, grpcNIO],

@@ -50,6 +50,9 @@ struct NodeProcess {
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
         posix_spawn_file_actions_addopen(&actions, 1, self.logFile, O_WRONLY | O_CREAT | O_APPEND, 0o644)
         posix_spawn_file_actions_adddup2(&actions, 1, 2)
+        // Nothing that this command holds open is the node's business, and whoever waits for this command to let go of a
+        // pipe must not wait for the node.
+        Self.keepDescriptorsToOurselves()
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }
@@ -99,6 +102,14 @@ struct NodeProcess {
         guard let log = FileManager.default.contents(atPath: self.logFile) else { return "" }
         let text = String(decoding: log.suffix(16_384), as: UTF8.self)
         return text.split(separator: "\n").suffix(lines).map { "  " + $0 }.joined(separator: "\n")
+    }
+
+    /// Has every open descriptor but the standard ones closed in processes that are started from now on.
+    private static func keepDescriptorsToOurselves() {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")) ?? []
+        for descriptor in names.compactMap({ Int32($0) }) where descriptor > 2 {
+            _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+        }
     }
 
     /// The path of the running executable, so that nodes are of the same version as the command.
