@@ -69,7 +69,7 @@ class Network:
         run("network", "up", "--folder", self.folder, "--base-port", 0)
 
     def down(self):
-        run("network", "down", "--folder", self.folder)
+        run("network", "down", "--remove", "--folder", self.folder)
 
     def submit(self, who, function, argument):
         """One transaction; returns the command's answer with `result` decoded."""
@@ -287,7 +287,7 @@ def tamper(network, bill, scratch):
           f"the block and the transaction are named: {report}")
     check(finding["block"] == bill["block"], "they are those of the bill")
     say("b) the bill's 1,950.37 kg rewritten as 950.37 kg through the database, with valid checksums; it says:")
-    message = " ".join(finding["message"].split())
+    message = finding["message"].replace(write["key"], " ".join(key))
     say(f"   block {finding['block']}, transaction {finding['transaction']}: "
         + (message if len(message) < 260 else message[:260] + "…"))
 
@@ -310,15 +310,13 @@ def main():
     parser.add_argument("--seed", type=int, default=7, help="what they are generated from")
     arguments = parser.parse_args()
     scratch = tempfile.mkdtemp(prefix="weft-demo-")
-    network = Network(os.path.join(scratch, "network"))
+    network = Network(scratch + "-network")
     kept = []
 
     def clean():
-        if kept:
-            return
-        if os.path.exists(network.folder):
-            subprocess.run([WEFT, "network", "down", "--folder", network.folder], capture_output=True)
         shutil.rmtree(scratch, ignore_errors=True)
+        if not kept and os.path.exists(network.folder):
+            subprocess.run([WEFT, "network", "down", "--remove", "--folder", network.folder], capture_output=True)
 
     atexit.register(clean)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
@@ -335,14 +333,13 @@ def main():
         come_back(network)
         if arguments.keep:
             kept.append(True)
-            for name in ("untouched", "flipped", "falsified"):
-                shutil.rmtree(os.path.join(scratch, name), ignore_errors=True)
             chapter("The network is left running")
             say(f"{WEFT} tx evaluate --network {network.folder} emissions GetTotals {{}}")
             say(f"{WEFT} network down --folder {network.folder} --remove")
         else:
             processes = [node["process"] for node in network.nodes().values()]
             network.down()
+            check(not os.path.exists(network.folder), "the network's folder is deleted")
             running = [process for process in processes if is_running(process)]
             chapter("10. The network is taken down")
             check(not running, f"no process is left: {running}")
