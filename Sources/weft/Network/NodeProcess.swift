@@ -28,8 +28,13 @@ struct NodeProcess {
     }
 
     private func owns(_ process: pid_t) -> Bool {
-        guard let line = FileManager.default.contents(atPath: "/proc/\(process)/cmdline") else {
-            return false
+        let file = "/proc/\(process)/cmdline"
+        guard var line = FileManager.default.contents(atPath: file) else { return false }
+        // Linux shows no arguments for a moment after the start; a process that has ended shows none either.
+        for _ in 0..<1_000 where line.isEmpty && ProcessUsage.state(of: process) != "Z" {
+            usleep(1_000)
+            guard let again = FileManager.default.contents(atPath: file) else { return false }
+            line = again
         }
         let arguments = line.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
         guard arguments.contains(where: { $0.hasPrefix(self.folder + "/") }) else { return false }
