@@ -125,7 +125,7 @@ let package = Package(
         tests("CertificateAuthorityTests", of: "CertificateAuthority", and: channel + [protobuf]),
         tests("OrdererTests", of: "Orderer", and: channel + ["Consensus", "KeyValueStore", "Ledger", "RPC", grpc, grpcInProcess, protobuf, log, lifecycle]),
         tests("PeerTests", of: "Peer", and: channel + ["KeyValueStore", "Ledger", "RPC", grpc, grpcInProcess, protobuf, lifecycle, log]),
-        tests("ConformanceTests", of: "Channel", and: channel + ["Ledger", "Peer", protobuf, log]),
+        tests("ConformanceTests", of: "Channel", and: ["Cryptography", "FabricProtos", "Ledger", "Peer", protobuf, log]),
         tests("NetworkTests", of: "Peer", and: channel + ["CertificateAuthority", "Ledger", "Orderer", "RPC", "WeftClient", lifecycle, log, protobuf]),
         tests("EndToEndTests", of: "WeftClient", and: ["weft"]),
         .executableTarget(

@@ -40,5 +40,6 @@ struct Weft: AsyncParsableCommand {
         } catch {
             Failure.exit(with: error, asJSON: arguments.contains("--json"))
         }
+        endProcess(0)
     }
 }

@@ -39,9 +39,10 @@ struct Failure: Error, CustomStringConvertible {
     ///   - error: What left the command; also how the parser asks for help or the version to be printed.
     ///   - asJSON: Whether to print `{"error": {"code": …, "message": …}}` in place of text.
     static func exit(with error: any Error, asJSON: Bool) -> Never {
+        if let code = error as? ExitCode { endProcess(code.rawValue) }
         let code = Weft.exitCode(for: error).rawValue
-        // Help and version requests, wrong flags, and exits without a message are the parser's own.
-        let isOurs = !(error is ExitCode) && !(error is CleanExit) && !(error is ValidationError)
+        // Help and version requests and wrong flags are the parser's own.
+        let isOurs = !(error is CleanExit) && !(error is ValidationError)
         guard isOurs, code == ExitCode.failure.rawValue else {
             Weft.exit(withError: error)
         }
@@ -55,7 +56,7 @@ struct Failure: Error, CustomStringConvertible {
             )
         }
         standardError("weft: \(message)")
-        Foundation.exit(ownCode.rawValue)
+        endProcess(ownCode.rawValue)
     }
 }
 
