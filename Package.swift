@@ -127,6 +127,8 @@ let package = Package(
         tests("PeerTests", of: "Peer", and: channel + ["KeyValueStore", "Ledger", "RPC", grpc, grpcInProcess, protobuf, lifecycle, log]),
         tests("ConformanceTests", of: "Channel", and: ["Cryptography", "FabricProtos", "Ledger", "Peer", protobuf, log]),
         tests("NetworkTests", of: "Peer", and: channel + ["CertificateAuthority", "Ledger", "Orderer", "RPC", "WeftClient", lifecycle, log, protobuf]),
+        // The command line's own parts; what needs running processes is in EndToEndTests.
+        tests("WeftTests", of: "weft", and: channel + ["Orderer", "Peer", "RPC", "WeftClient", arguments, log, protobuf, yaml]),
         tests("EndToEndTests", of: "WeftClient", and: ["weft"]),
         .executableTarget(
             name: "Benchmarks",

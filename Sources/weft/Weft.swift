@@ -19,7 +19,7 @@ struct Weft: AsyncParsableCommand {
             NetworkCommand.self, TransactionCommand.self, BlockCommand.self, LedgerCommand.self,
             EmissionsCommand.self, BenchCommand.self,
             OrdererCommand.self, PeerCommand.self, CACommand.self, ConfigtxgenCommand.self,
-            CryptogenCommand.self,
+            CryptogenCommand.self, FabricToolsCommand.self,
         ]
     )
 
@@ -29,6 +29,9 @@ struct Weft: AsyncParsableCommand {
 
 @main struct Main {
     static func main() async {
+        if let (tool, arguments) = FabricTool.called(by: CommandLine.arguments) {
+            endProcess(await tool.run(arguments))
+        }
         let arguments = Array(CommandLine.arguments.dropFirst())
         do {
             var command = try Weft.parseAsRoot(arguments)
