@@ -70,6 +70,7 @@ use_fabric_orderer() {
         "$fabric/osnadmin" channel join -o "$orderer_administration" --ca-file "$node/tls/ca.crt" \
         --client-cert "$user/client.crt" --client-key "$user/client.key" --channelID "$channel" \
         --config-block "$network/$channel.block" || return
+    required "Fabric's orderer elects itself" until_true 60 fabric_orderer_leads || return
     for organization in "${organizations[@]}"; do
         "$WEFT" peer start --config "$network/nodes/$organization/peer.yaml" \
             > "$network/nodes/$organization/log" 2>&1 &
@@ -78,6 +79,12 @@ use_fabric_orderer() {
     done
     become utility admin "${address_of[utility]}"
     until_true 30 peer_cli channel getinfo -c "$channel"
+}
+
+# fabric_orderer_leads: until it has a leader, an orderer refuses transactions ("no Raft leader") and serves no blocks.
+fabric_orderer_leads() {
+    become utility admin "${address_of[utility]}"
+    peer_cli channel fetch newest "$work/newest.block" -c "$channel" "${orderer_flags[@]}"
 }
 
 # start_fabric_orderer: Fabric's orderer with the identity, the address and the certificates of the network's orderer.
