@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 
 import grpc
 import pytest
@@ -159,7 +160,7 @@ def test_hashes_and_commit_hashes_recomputed_here_are_those_in_the_blocks(gatewa
         blocks, end = fabric.peer_blocks(connection, network.channel, identity, tls_hash, 0, tip)
         assert end == common_pb2.SUCCESS
         assert [block.header.number for block in blocks] == list(range(tip + 1))
-        previous_header, previous_commit = b"", b""
+        previous_header, previous_commit, commits = b"", b"", fabric.CommitHashes()
         for block in blocks:
             number = block.header.number
             assert block.header.previous_hash == previous_header, f"{name}: block {number}"
@@ -168,7 +169,7 @@ def test_hashes_and_commit_hashes_recomputed_here_are_those_in_the_blocks(gatewa
             codes = block.metadata.metadata[2]
             assert len(codes) == len(block.data.data), f"{name}: block {number}"
             if number > 0:
-                previous_commit = fabric.commit_hash(block, previous_commit)
+                previous_commit = commits.next(block)
                 assert fabric.stored_commit_hash(block) == previous_commit, f"{name}: block {number}"
             previous_header = fabric.header_hash(block.header)
         others[name] = (previous_header, previous_commit)
@@ -177,6 +178,16 @@ def test_hashes_and_commit_hashes_recomputed_here_are_those_in_the_blocks(gatewa
     ordered, end = fabric.orderer_blocks(orderer[0], network.channel, identity, orderer[1], 0, tip)
     assert end == common_pb2.SUCCESS
     assert fabric.header_hash(ordered[-1].header) == next(iter(others.values()))[0]
+
+
+@pytest.mark.parametrize("chain", ["main", "side"])
+def test_commit_hashes_of_a_chain_of_fabrics_own_peers_come_out_the_same_here(chain):
+    vectors = pathlib.Path(__file__).parents[1] / "ConformanceTests" / "Vectors" / "blocks"
+    blocks = list(fabric.blocks((vectors / f"{chain}.peer.blocks").read_bytes()))
+    assert len(blocks) == len(json.loads((vectors / f"{chain}.json").read_text())["chain"])
+    commits = fabric.CommitHashes()
+    for block in blocks[1:]:
+        assert commits.next(block) == fabric.stored_commit_hash(block), f"block {block.header.number}"
 
 
 def test_chain_information_of_qscc_agrees_with_the_blocks(gateway, network, peers, identity):

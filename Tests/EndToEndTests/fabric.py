@@ -251,61 +251,102 @@ def order_preserving(number):
     return bytes([len(content)]) + content
 
 
-def updates(block):
-    """The final writes of a block's valid transactions, in the encoding that the commit hash covers."""
+class CommitHashes:
+    """The commit hash of each block of a chain, computed from block 1 on, in order.
+
+    Keeps the values of the world state: a transaction that changes only a key's metadata (its own endorsement
+    policy) takes part in the hash with the value that the key has already.
+    """
+
+    def __init__(self):
+        self.previous = b""
+        self.state = {}  # (namespace, collection, key or key hash) -> value
+
+    def next(self, block):
+        codes = block.metadata.metadata[2]
+        self.previous = hashlib.sha256(varint(len(codes)) + codes + self.updates(block) + self.previous).digest()
+        return self.previous
+
+    def updates(self, block):
+        """The final writes of a block's valid transactions, in the encoding that the commit hash covers."""
+        final = {}
+        for index, results in valid_results(block):
+            version = order_preserving(block.header.number) + order_preserving(index)
+            for place, value in self.writes(results):
+                final[place] = (value, version)
+        encoded, last_namespace, last_collection = b"", "", ""
+        for (namespace, collection, key), (value, version) in sorted(final.items()):
+            entry = field(1, namespace) if namespace != last_namespace else b""
+            if collection and (namespace, collection) != (last_namespace, last_collection):
+                entry += field(2, collection)
+            entry += field(3, key)
+            if value is None:
+                entry += varint(4 << 3) + b"\x01"
+            else:
+                entry += field(5, value)
+            encoded += field(1, entry + field(6, version))
+            last_namespace, last_collection = namespace, collection
+        return encoded
+
+    def writes(self, results):
+        """What one transaction leaves, as (place, value), the value None for a deleted key; applied to the state."""
+        changed = {}
+        for namespace in rwset_pb2.TxReadWriteSet.FromString(results).ns_rwset:
+            name = namespace.namespace.encode()
+            written = kv_rwset_pb2.KVRWSet.FromString(namespace.rwset)
+            for write in written.writes:
+                # Writing an empty value deletes a key, as does writing an empty value's hash.
+                changed[(name, b"", write.key.encode())] = None if write.is_delete else write.value or None
+            touched = [(name, b"", write.key.encode()) for write in written.metadata_writes]
+            for collection in namespace.collection_hashed_rwset:
+                hashed = kv_rwset_pb2.HashedRWSet.FromString(collection.hashed_rwset)
+                at = collection.collection_name.encode()
+                for write in hashed.hashed_writes:
+                    deletes = write.is_delete or write.value_hash in (b"", hashlib.sha256().digest())
+                    changed[(name, at, write.key_hash)] = None if deletes else write.value_hash
+                touched += [(name, at, write.key_hash) for write in hashed.metadata_writes]
+            for place in touched:
+                if place not in changed and place in self.state:
+                    changed[place] = self.state[place]
+        for place, value in changed.items():
+            if value is None:
+                self.state.pop(place, None)
+            else:
+                self.state[place] = value
+        return changed.items()
+
+
+def valid_results(block):
+    """The read-write sets of a block's valid endorser transactions: (index in the block, bytes)."""
     codes = block.metadata.metadata[2]
-    public, hashed = {}, {}
     for index, data in enumerate(block.data.data):
-        envelope = common_pb2.Envelope.FromString(data)
-        payload = common_pb2.Payload.FromString(envelope.payload)
-        kind = common_pb2.ChannelHeader.FromString(payload.header.channel_header).type
-        if codes[index] != 0 or kind != common_pb2.ENDORSER_TRANSACTION:
+        if codes[index] != 0:
             continue
-        version = order_preserving(block.header.number) + order_preserving(index)
+        payload = common_pb2.Payload.FromString(common_pb2.Envelope.FromString(data).payload)
+        kind = common_pb2.ChannelHeader.FromString(payload.header.channel_header).type
+        if kind != common_pb2.ENDORSER_TRANSACTION:
+            continue
         for action in transaction_pb2.Transaction.FromString(payload.data).actions:
             content = transaction_pb2.ChaincodeActionPayload.FromString(action.payload)
             response = proposal_response_pb2.ProposalResponsePayload.FromString(
                 content.action.proposal_response_payload)
-            results = proposal_pb2.ChaincodeAction.FromString(response.extension).results
-            for namespace in rwset_pb2.TxReadWriteSet.FromString(results).ns_rwset:
-                for write in kv_rwset_pb2.KVRWSet.FromString(namespace.rwset).writes:
-                    public.setdefault(namespace.namespace, {})[write.key.encode()] = (
-                        write.is_delete, write.value, version)
-                for collection in namespace.collection_hashed_rwset:
-                    writes = kv_rwset_pb2.HashedRWSet.FromString(collection.hashed_rwset).hashed_writes
-                    for write in writes:
-                        place = (namespace.namespace, collection.collection_name)
-                        hashed.setdefault(place, {})[write.key_hash] = (
-                            write.is_delete, write.value_hash, version)
-    encoded = b""
-    namespaces = set(public) | {namespace for namespace, _ in hashed}
-    for namespace in sorted(namespaces, key=str.encode):
-        name, place = namespace, ""
-        groups = [("", public.get(namespace, {}))]
-        groups += [(c, hashed[(n, c)]) for n, c in sorted(hashed, key=lambda p: p[1].encode()) if n == namespace]
-        for collection, writes in groups:
-            place = collection
-            for key in sorted(writes):
-                deleted, value, version = writes[key]
-                entry = b""
-                if name:
-                    entry += field(1, name.encode())
-                if place:
-                    entry += field(2, place.encode())
-                entry += field(3, key)
-                if deleted:
-                    entry += varint(4 << 3) + b"\x01"
-                elif value:
-                    entry += field(5, value)
-                entry += field(6, version)
-                encoded += field(1, entry)
-                name = place = ""
-    return encoded
+            yield index, proposal_pb2.ChaincodeAction.FromString(response.extension).results
 
 
-def commit_hash(block, previous):
-    codes = block.metadata.metadata[2]
-    return hashlib.sha256(varint(len(codes)) + codes + updates(block) + previous).digest()
+def blocks(content):
+    """The blocks of a file in which each follows its length as a varint."""
+    at = 0
+    while at < len(content):
+        length, shift = 0, 0
+        while True:
+            byte = content[at]
+            at += 1
+            length |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                break
+        yield common_pb2.Block.FromString(content[at:at + length])
+        at += length
 
 
 def stored_commit_hash(block):

@@ -150,12 +150,12 @@ def verdicts(blocks):
 
 def check_chain(blocks, name, committed=True):
     """Re-computes a chain's hashes; returns the hash of its last header and its last commit hash."""
-    previous_header, previous_commit = b"", b""
+    previous_header, previous_commit, commits = b"", b"", fabric.CommitHashes()
     for block in blocks:
         assert block.header.previous_hash == previous_header, f"{name}: block {block.header.number}"
         assert block.header.data_hash == fabric.data_hash(block), f"{name}: block {block.header.number}"
         if committed and block.header.number > 0:
-            previous_commit = fabric.commit_hash(block, previous_commit)
+            previous_commit = commits.next(block)
             assert fabric.stored_commit_hash(block) == previous_commit, f"{name}: block {block.header.number}"
         previous_header = fabric.header_hash(block.header)
     return previous_header, previous_commit
