@@ -166,7 +166,7 @@ final class ClientCall: Call, @unchecked Sendable {
         self.hold(initial)
         let call = self.channel.makeCall(
             self.descriptor,
-            queue: self.poller.queue,
+            queue: self.poller.completions,
             deadline: TimeoutEntry.deadline(in: metadata)
         )
         guard let call else { throw RPCError(code: .internalError, message: "C core made no call.") }

@@ -32,6 +32,7 @@ final class ListeningServer: CompletionTarget, @unchecked Sendable {
     let port: Int
     let localPeer: String
     let hasTLS: Bool
+    let runsHandlersOnPollers: Bool
 
     private struct State: ~Copyable {
         enum Phase { case bound, listening, stopping, stopped }
@@ -49,7 +50,7 @@ final class ListeningServer: CompletionTarget, @unchecked Sendable {
         let place = try ListeningAddress(address)
         let server = options.serverArguments.withChannelArguments { grpc_server_create($0, nil) }
         guard let server else { throw TransportError(.state, "C core made no server") }
-        for poller in pollers.all { grpc_server_register_completion_queue(server, poller.queue, nil) }
+        for poller in pollers.all { grpc_server_register_completion_queue(server, poller.completions, nil) }
         let port: Int
         do {
             port = try tls.withCredentials { (credentials) throws(TransportError) in
@@ -66,6 +67,7 @@ final class ListeningServer: CompletionTarget, @unchecked Sendable {
         self.handle = server
         self.port = port
         self.hasTLS = tls != nil
+        self.runsHandlersOnPollers = options.runsHandlersOnPollers
         self.localPeer = "\(place.host):\(port)"
         self.pollers = pollers
         super.init(poller: pollers.all[0])
@@ -136,8 +138,8 @@ final class ListeningServer: CompletionTarget, @unchecked Sendable {
                     &slots.pointee.initial_metadata,
                     method.readsRequestFirst
                         ? withUnsafeMutablePointer(to: &slots.pointee.message) { $0 } : nil,
-                    poller.queue,
-                    poller.queue,
+                    poller.completions,
+                    poller.completions,
                     tag
                 )
             } else {
@@ -146,8 +148,8 @@ final class ListeningServer: CompletionTarget, @unchecked Sendable {
                     &slots.pointee.call,
                     &slots.pointee.details,
                     &slots.pointee.initial_metadata,
-                    poller.queue,
-                    poller.queue,
+                    poller.completions,
+                    poller.completions,
                     tag
                 )
             }
@@ -165,7 +167,7 @@ final class ListeningServer: CompletionTarget, @unchecked Sendable {
             return true
         }
         guard isFirst else { return }
-        grpc_server_shutdown_and_notify(self.handle, self.poller.queue, self.makeTag(.shutdown))
+        grpc_server_shutdown_and_notify(self.handle, self.poller.completions, self.makeTag(.shutdown))
     }
 
     /// Cancels the calls that still run, after ``stop()``.

@@ -4,6 +4,14 @@ internal import Synchronization
 
 /// Threads that wait for C core, each with a completion queue of its own.
 ///
+/// They are also executors for the tasks that make and serve calls: such a task goes on where core's answer came
+/// in, which spares two changes of threads for every part of a call. Handlers run there unless
+/// ``TransportOptions/runsHandlersOnPollers`` says otherwise; for clients, see ``nextExecutor()``.
+///
+/// A task on a poller must not block its thread and should not compute for long (more than some 100 µs): every
+/// other call of that poller waits meanwhile. Signatures, disks and locks that are held for long belong onto
+/// other threads.
+///
 /// Made where a process is put together and passed to the transports that share it. The threads end, and the
 /// queues are destroyed, once the group and every transport and call that uses it are gone.
 package final class PollerGroup: Sendable {
@@ -22,8 +30,19 @@ package final class PollerGroup: Sendable {
 
     var all: [Poller] { self.pollers }
 
-    /// The poller for the next call, in turn.
+    /// An executor for tasks that mostly make calls; the pollers take turns.
+    ///
+    ///     try await withTaskExecutorPreference(group.nextExecutor()) { try await stub.endorse(proposal) }
+    ///
+    /// Calls that such a task makes use the poller on which it runs.
+    package func nextExecutor() -> any TaskExecutor { self.nextInTurn() }
+
+    /// The poller for the next call: the one on whose thread the caller runs, or in turn.
     func next() -> Poller {
+        self.pollers.first(where: \.isCurrent) ?? self.nextInTurn()
+    }
+
+    private func nextInTurn() -> Poller {
         guard self.pollers.count > 1 else { return self.pollers[0] }
         let turn = self.turn.wrappingAdd(1, ordering: .relaxed).newValue
         return self.pollers[Int(UInt(bitPattern: turn) % UInt(self.pollers.count))]
@@ -83,7 +102,7 @@ class CompletionTarget {
 
     /// Called on the thread of the poller.
     ///
-    /// Must not block and must not run service code.
+    /// Must not block and must not run service code: that runs between completions, as jobs.
     func complete(_ operation: Operation, succeeded: Bool) {
         preconditionFailure("\(type(of: self)) doesn't take completions")
     }
@@ -102,65 +121,5 @@ class CompletionTarget {
     final func cancelTag() {
         self.poller.liveBatches.wrappingSubtract(1, ordering: .relaxed)
         Unmanaged.passUnretained(self).release()
-    }
-}
-
-/// A completion queue of C core and the thread that waits on it.
-final class Poller: @unchecked Sendable {
-    // Why `@unchecked`: the pointer never changes, and core allows every call on a completion queue from any
-    // thread except waiting, which only `run` does. `run` destroys the queue, after everything that could use
-    // it is gone (`shutDown`).
-    let queue: OpaquePointer
-    let liveCalls = Atomic<Int>(0)
-    let liveBatches = Atomic<Int>(0)
-    let liveByteBuffers = Atomic<Int>(0)
-
-    init(name: String) {
-        grpc_init()
-        self.queue = grpc_completion_queue_create_for_next(nil)
-        self.startThread(name: name)
-    }
-
-    /// Ends the thread once the queue is drained.
-    ///
-    /// Only for the last owner: nothing may be started after it.
-    func shutDown() {
-        grpc_completion_queue_shutdown(self.queue)
-    }
-
-    private func startThread(name: String) {
-        let argument = Unmanaged.passRetained(self).toOpaque()
-        var thread = pthread_t()
-        let result = pthread_create(
-            &thread,
-            nil,
-            { argument in
-                let poller = Unmanaged<Poller>.fromOpaque(argument!).takeRetainedValue()
-                poller.run()
-                return nil
-            },
-            argument
-        )
-        precondition(result == 0, "no thread for RPC: \(String(cString: strerror(result)))")
-        weft_name_thread(thread, name)
-        pthread_detach(thread)
-    }
-
-    private func run() {
-        let forever = gpr_inf_future(GPR_CLOCK_MONOTONIC)
-        while true {
-            let event = grpc_completion_queue_next(self.queue, forever, nil)
-            if event.type == GRPC_QUEUE_SHUTDOWN { break }
-            guard event.type == GRPC_OP_COMPLETE, let tag = event.tag else { continue }
-            let bits = UInt(bitPattern: tag)
-            guard let address = UnsafeRawPointer(bitPattern: bits & ~Operation.mask),
-                let operation = Operation(rawValue: bits & Operation.mask)
-            else { continue }
-            self.liveBatches.wrappingSubtract(1, ordering: .acquiring)
-            let target = Unmanaged<CompletionTarget>.fromOpaque(address).takeRetainedValue()
-            target.complete(operation, succeeded: event.success != 0)
-        }
-        grpc_completion_queue_destroy(self.queue)
-        grpc_shutdown()
     }
 }

@@ -15,5 +15,5 @@
 //   `ListeningServer`) and the ``Operation`` in the low bits of the address.
 // - A `Call` owns one `grpc_call`, the memory core writes into and the state of both directions; `ClientCall`
 //   and `ServerCall` add the order of things on their side.
-// - Readers and writers suspend in a `WaitList`; the thread of the completion queue only wakes them, and
-//   never runs service code.
+// - Readers and writers suspend in a `WaitList`. The thread of the completion queue wakes them, and is an executor
+//   too: between completions it runs the tasks that prefer it, as handlers do by default (``PollerGroup``).

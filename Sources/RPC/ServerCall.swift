@@ -60,7 +60,9 @@ final class ServerCall: Call, @unchecked Sendable {
             self.state.withLock { $0.receiving = .underWay }
             self.startReceiving(call)
         }
-        let task = Task { await self.run() }
+        let task = Task(executorPreference: self.server.runsHandlersOnPollers ? self.poller : nil) {
+            await self.run()
+        }
         // `ended` comes on this very thread, so not before the task is known.
         self.progress.withLock { if !$0.handlerReturned { $0.task = task } }
     }

@@ -48,6 +48,11 @@ package struct TransportOptions: Sendable {
     /// How long one attempt to connect may take, TLS included.
     package var connectTimeout: Duration = .seconds(10)
 
+    /// Whether a server's handlers run on the threads that wait for core, or on Swift's own.
+    ///
+    /// The former saves the changes of threads, and asks handlers to give way: see ``PollerGroup``.
+    package var runsHandlersOnPollers = true
+
     /// How long a server that shuts down waits for running calls before it cancels them.
     package var gracefulShutdownTimeout: Duration = .seconds(10)
 

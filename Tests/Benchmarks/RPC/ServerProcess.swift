@@ -70,7 +70,7 @@ final class ServerProcess {
         let port: Int
         switch variant {
         case .raw: port = try RawServer.start(folder)
-        case .core: port = try SwiftServer.startCore(folder)
+        case .core, .pinned: port = try SwiftServer.startCore(folder)
         case .nio: port = try await SwiftServer.startNIO(folder)
         }
         print(port)

@@ -7,16 +7,33 @@ import Synchronization
 /// A client on GRPCCore, whatever the transport.
 final class SwiftClient<Transport: ClientTransport>: BenchmarkClient {
     private let client: GRPCClient<Transport>
+    /// What the calls run on; `nil` for Swift's own threads.
+    private let executor: (any TaskExecutor)?
 
-    init(_ transport: Transport) {
+    init(_ transport: Transport, executor: (any TaskExecutor)? = nil) {
         let client = GRPCClient(transport: transport)
         self.client = client
+        self.executor = executor
         Task { try await client.runConnections() }
     }
 
     func close() { self.client.beginGracefulShutdown() }
 
     func unary(count: Int, concurrency: Int) async throws {
+        try await withTaskExecutorPreference(self.executor) {
+            try await self.makeUnaryCalls(count: count, concurrency: concurrency)
+        }
+    }
+
+    func loneMedian(count: Int) async throws -> Double {
+        try await withTaskExecutorPreference(self.executor) { try await self.makeLoneCalls(count: count) }
+    }
+
+    func stream(count: Int) async throws {
+        try await withTaskExecutorPreference(self.executor) { try await self.receive(count: count) }
+    }
+
+    private func makeUnaryCalls(count: Int, concurrency: Int) async throws {
         let message = [UInt8](repeating: 1, count: RPCBenchmark.Load.bytes)
         try await withThrowingTaskGroup(of: Void.self) { group in
             for _ in 0..<concurrency {
@@ -29,7 +46,7 @@ final class SwiftClient<Transport: ClientTransport>: BenchmarkClient {
         }
     }
 
-    func loneMedian(count: Int) async throws -> Double {
+    private func makeLoneCalls(count: Int) async throws -> Double {
         let message = [UInt8](repeating: 1, count: RPCBenchmark.Load.bytes)
         var durations: [Duration] = []
         for _ in 0..<count {
@@ -40,7 +57,7 @@ final class SwiftClient<Transport: ClientTransport>: BenchmarkClient {
         return median(durations)
     }
 
-    func stream(count: Int) async throws {
+    private func receive(count: Int) async throws {
         let received = try await self.client.serverStreaming(
             request: ClientRequest(message: Array("\(count) \(RPCBenchmark.Load.bytes)".utf8)),
             descriptor: TestMethod.expand,
@@ -64,8 +81,10 @@ func median(_ durations: [Duration]) -> Double {
 private func pem(_ text: String) -> TLSConfig.CertificateSource { .bytes(Array(text.utf8), format: .pem) }
 
 extension SwiftClient where Transport == CoreClientTransport {
-    static func core(port: Int, _ folder: TLSFolder) throws -> SwiftClient {
-        SwiftClient(
+    // `isPinned`: whether the calls are made from the thread that waits for core.
+    static func core(port: Int, _ folder: TLSFolder, isPinned: Bool) throws -> SwiftClient {
+        let pollers = PollerGroup(count: 1)
+        return SwiftClient(
             try CoreClientTransport(
                 target: "localhost:\(port)",
                 tls: ClientTLS(
@@ -74,8 +93,10 @@ extension SwiftClient where Transport == CoreClientTransport {
                         certificateChainPEM: try folder.read("client.pem"),
                         privateKeyPEM: try folder.read("client.key")
                     )
-                )
-            )
+                ),
+                pollers: pollers
+            ),
+            executor: isPinned ? pollers.nextExecutor() : nil
         )
     }
 }
