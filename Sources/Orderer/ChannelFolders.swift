@@ -5,7 +5,16 @@ internal import KeyValueStore
 internal import Ledger
 internal import SwiftProtobuf
 
-/// Where a node keeps its channels: `<root>/channels/<channel>/{log,consensus}`.
+/// Where a node keeps its channels.
+///
+/// | path in the data folder | what it is |
+/// |---|---|
+/// | `channels/<channel>/{genesis.block,log,consensus}` | a channel |
+/// | `joining/<channel>/genesis.block` | a channel that is being joined; put into place by renaming it |
+/// | `removed/<channel>` | an empty file: the channel was removed, and its folder, if it is still there, goes too |
+///
+/// So a channel is there or not whenever the process ends: joining counts from the renaming, removing from the file
+/// in `removed`. That file stays, lest the genesis block in a node's configuration begin the channel anew.
 struct ChannelFolders: Sendable {
     /// A channel to run.
     struct Channel: Sendable {
@@ -14,68 +23,121 @@ struct ChannelFolders: Sendable {
         var genesis: Common_Block
     }
 
+    /// What was found in the data folder.
+    struct Contents: Sendable {
+        /// The channels to run, in the order of their names.
+        var channels: [Channel] = []
+        /// Channels whose folder can't be used, each with the reason.
+        var damaged: [(channel: ChannelID, reason: String)] = []
+        /// Removed channels whose folder can't be deleted, each with the reason.
+        var undeleted: [(channel: ChannelID, reason: String)] = []
+        /// Channels that are not begun although their genesis block was given, because they were removed.
+        var removed: [ChannelID] = []
+    }
+
     let root: String
 
     private var channels: String { "\(self.root)/channels" }
+    private var joining: String { "\(self.root)/joining" }
+    private var removed: String { "\(self.root)/removed" }
 
     private func folder(_ channel: ChannelID) -> String { "\(self.channels)/\(channel)" }
+    private func removal(_ channel: ChannelID) -> String { "\(self.removed)/\(channel)" }
 
-    /// The channels in the folder and those that `blocks` begin, in the order of their names.
+    /// Finishes what an earlier process had no time for, begins the channels of `blocks`, and says what is there.
     ///
-    /// A genesis block is kept beside the stores, so that a channel can be opened without being given it again.
-    func channels(beginning blocks: [Common_Block]) throws -> [Channel] {
-        do {
-            try FileManager.default.createDirectory(atPath: self.channels, withIntermediateDirectories: true)
-        } catch {
-            throw OrdererError.unreadableFolder(self.root, error)
-        }
-        for block in blocks { try self.add(block) }
-        let names = try FileManager.default.contentsOfDirectory(atPath: self.channels).sorted()
-        return try names.map { name in
-            let genesis = try self.genesis(in: name)
-            let channel = Channel(
-                configuration: try ChannelConfiguration(configBlock: genesis),
-                genesis: genesis
-            )
-            guard channel.configuration.channelID.description == name else {
-                throw OrdererError.otherChannel(
-                    expected: try ChannelID(name),
-                    found: channel.configuration.channelID
-                )
+    /// - Throws: ``OrdererError`` if the data folder can't be used or a given block can't begin a channel.
+    func open(beginning blocks: [Common_Block]) throws -> Contents {
+        try DurableFiles.remove(self.joining)
+        for folder in [self.channels, self.joining, self.removed] { try DurableFiles.makeFolder(folder) }
+        var contents = Contents()
+        for channel in try self.names(in: self.removed) {
+            do {
+                try DurableFiles.remove(self.folder(channel))
+            } catch {
+                contents.undeleted.append((channel, error.description))
             }
-            _ = try RaftConsenters(channel.configuration)
-            return channel
+        }
+        for block in blocks {
+            let configuration = try ChannelConfiguration(configBlock: block)
+            _ = try RaftConsenters(configuration)
+            let channel = configuration.channelID
+            if FileManager.default.fileExists(atPath: self.removal(channel)) {
+                contents.removed.append(channel)
+            } else if !FileManager.default.fileExists(atPath: self.folder(channel)) {
+                try self.begin(channel, genesis: block)
+            } else if let known = try? self.read(channel), known.genesis.header != block.header {
+                throw OrdererError.genesisMismatch(channel)
+            }
+        }
+        let undeleted = Set(contents.undeleted.map(\.channel))
+        for channel in try self.names(in: self.channels) where !undeleted.contains(channel) {
+            do {
+                contents.channels.append(try self.read(channel))
+            } catch {
+                contents.damaged.append((channel, "\(error)"))
+            }
+        }
+        return contents
+    }
+
+    /// The entries of a folder that can be a channel's; others are not this node's business.
+    private func names(in folder: String) throws(OrdererError) -> [ChannelID] {
+        do {
+            return try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
+                .compactMap { try? ChannelID($0) }
+        } catch {
+            throw .unreadableFolder(folder, error.localizedDescription)
         }
     }
 
-    private func add(_ genesis: Common_Block) throws {
-        let configuration = try ChannelConfiguration(configBlock: genesis)
-        _ = try RaftConsenters(configuration)
-        let folder = self.folder(configuration.channelID)
-        let file = "\(folder)/genesis.block"
-        if FileManager.default.fileExists(atPath: file) {
-            let known = try self.genesis(in: configuration.channelID.description)
-            guard known.header == genesis.header else {
-                throw OrdererError.genesisMismatch(configuration.channelID)
-            }
-            return
+    private func read(_ name: ChannelID) throws -> Channel {
+        let genesis = try self.genesis(name)
+        let channel = Channel(configuration: try ChannelConfiguration(configBlock: genesis), genesis: genesis)
+        guard channel.configuration.channelID == name else {
+            throw OrdererError.otherChannel(expected: name, found: channel.configuration.channelID)
         }
-        do {
-            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-            let bytes: Data = try genesis.serializedBytes()
-            try bytes.write(to: URL(filePath: file), options: .atomic)
-        } catch {
-            throw OrdererError.unreadableFolder(folder, error)
-        }
+        _ = try RaftConsenters(channel.configuration)
+        return channel
     }
 
-    private func genesis(in name: String) throws -> Common_Block {
-        let file = "\(self.channels)/\(name)/genesis.block"
+    private func genesis(_ channel: ChannelID) throws -> Common_Block {
+        let file = "\(self.folder(channel))/genesis.block"
         do {
             return try Common_Block(serializedBytes: Data(contentsOf: URL(filePath: file)))
         } catch {
-            throw OrdererError.unreadableFolder(file, error)
+            throw OrdererError.unreadableFolder(file, "\(error)")
         }
+    }
+
+    // MARK: - While the node runs
+
+    /// Makes the folder of a channel that begins; if this throws, there is none.
+    ///
+    /// The genesis block is kept beside the stores, so that a channel can be opened without being given it again.
+    func begin(_ channel: ChannelID, genesis: Common_Block) throws {
+        let folder = "\(self.joining)/\(channel)"
+        try DurableFiles.remove(folder)
+        try DurableFiles.makeFolder(folder)
+        try DurableFiles.write(try genesis.serializedBytes(), to: "\(folder)/genesis.block")
+        try DurableFiles.remove(self.removal(channel))
+        try DurableFiles.rename(folder, to: self.folder(channel))
+    }
+
+    /// Notes that a channel is removed; from here on it is, whatever becomes of this process.
+    func beginRemoval(_ channel: ChannelID) throws(OrdererError) {
+        try DurableFiles.write(Data(), to: self.removal(channel))
+    }
+
+    /// Deletes everything of a channel whose removal has begun.
+    func finishRemoval(_ channel: ChannelID) throws(OrdererError) {
+        try DurableFiles.remove(self.folder(channel))
+    }
+
+    /// Takes back ``begin(_:genesis:)``.
+    func undo(_ channel: ChannelID) throws(OrdererError) {
+        try self.beginRemoval(channel)
+        try self.finishRemoval(channel)
     }
 
     /// Opens the two stores of a channel.

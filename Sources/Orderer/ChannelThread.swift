@@ -22,22 +22,34 @@ struct ChannelThread: Sendable {
     /// The channel's first block, for an empty ledger.
     let genesis: Common_Block?
     let openStores: @Sendable () throws -> Stores
+    /// The end of the thread, once it was started.
+    let end = ThreadEnd()
+
+    /// Begins to work on a thread of its own.
+    func start() {
+        let thread = Thread {
+            self.run()
+            self.end.reached()
+        }
+        thread.name = "chain-\(self.channel.id)"
+        thread.start()
+    }
 
     /// Works until the channel is stopped.
-    func run() {
+    private func run() {
         var delay = self.settings.limits.reopenDelay
         while true {
             do {
                 let chain = try self.open()
                 delay = self.settings.limits.reopenDelay
                 try self.serve(chain)
-                self.end()
+                self.close()
                 return
             } catch let halted as ChainHalted {
                 self.fail(.halted(halted.description))
                 self.settings.logger.critical("chain halted", metadata: self.facts(["error": "\(halted)"]))
                 self.waitForStop()
-                self.end()
+                self.close()
                 return
             } catch {
                 self.channel.feed.released()
@@ -46,7 +58,7 @@ struct ChannelThread: Sendable {
                     "ledger unavailable; will be opened again",
                     metadata: self.facts(["error": "\(error)", "delay": "\(delay)"])
                 )
-                guard self.sleep(delay) else { return self.end() }
+                guard self.sleep(delay) else { return self.close() }
                 delay = min(delay * 2, self.settings.limits.reopenDelay * 30)
             }
         }
@@ -243,7 +255,7 @@ struct ChannelThread: Sendable {
         self.answer(waiting, Refusal.notOrdered(reason).response)
     }
 
-    private func end() {
+    private func close() {
         self.fail(.stopped)
         self.channel.feed.released()
     }

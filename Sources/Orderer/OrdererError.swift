@@ -66,9 +66,34 @@ package struct OrdererError: Error, Sendable, CustomStringConvertible {
         )
     }
 
-    static func unreadableFolder(_ folder: String, _ error: any Error) -> Self {
+    static func unsupportedCapabilities(_ channel: ChannelID, _ names: [String]) -> Self {
         Self(
-            description: "the data folder \(folder) can't be used: \(error); "
+            description:
+                "channel \(channel) requires \(names.joined(separator: ", ")), which this version doesn't have; "
+                + "run a version that does"
+        )
+    }
+
+    static func notConsenter(_ channel: ChannelID) -> Self {
+        Self(
+            description:
+                "this node's TLS server certificate is not that of the consenter of channel \(channel), so it "
+                + "could only follow the channel, which this version doesn't do; join it with the node that is the "
+                + "consenter, or make a channel whose consenter has this node's certificate"
+        )
+    }
+
+    static func laterBlock(_ channel: ChannelID, number: BlockNumber) -> Self {
+        Self(
+            description:
+                "block \(number) of channel \(channel) is not its first: a node that joins with a later block "
+                + "copies the channel from its other orderers, which this version doesn't do; join with block 0"
+        )
+    }
+
+    static func unreadableFolder(_ folder: String, _ reason: String) -> Self {
+        Self(
+            description: "the data folder \(folder) can't be used: \(reason); "
                 + "give the user of this process the right to read and write it"
         )
     }

@@ -14,8 +14,8 @@ internal import ServiceLifecycle
 /// Everything that it needs comes in through ``init(configuration:logger:)``, which opens the data folder and binds
 /// the port, so that a wrong setting is known at once. ``run()`` serves until shutdown begins.
 package struct OrdererNode: Service, CustomStringConvertible {
-    private let channels: OrderingChannels
-    private let threads: [ChannelThread]
+    /// The node's channels, for whoever administers it.
+    package let registrar: ChannelRegistrar
     private let transport: CoreServerTransport
     private let service: AtomicBroadcastService
     private let logger: Logger
@@ -31,7 +31,6 @@ package struct OrdererNode: Service, CustomStringConvertible {
     /// - Throws: ``OrdererError``, `ConfigurationError` or `TransportError`, naming the folder, block or address.
     package init(configuration: OrdererNodeConfiguration, logger: Logger) throws {
         self.logger = logger
-        self.channels = OrderingChannels()
         let settings = OrderingChannel.Settings(
             signer: configuration.identity,
             limits: configuration.limits,
@@ -43,21 +42,17 @@ package struct OrdererNode: Service, CustomStringConvertible {
             nonce: { (try? secureRandomBytes(24)) ?? Data() },
             logger: logger
         )
-        let folder = ChannelFolders(root: configuration.dataFolder)
-        self.threads = try folder.channels(beginning: configuration.genesisBlocks).map { channel in
-            ChannelThread(
-                channel: OrderingChannel(configuration: channel.configuration, settings: settings),
-                genesis: channel.genesis,
-                openStores: { try folder.openStores(channel.configuration.channelID) }
-            )
-        }
-        for thread in self.threads {
-            try thread.check()
-            self.channels.add(thread.channel)
-        }
+        self.registrar = try ChannelRegistrar(
+            folders: ChannelFolders(root: configuration.dataFolder),
+            settings: settings,
+            genesisBlocks: configuration.genesisBlocks,
+            serverKey: configuration.tls.map { tls in
+                try Certificate(pem: Data(tls.identity.certificateChainPEM.utf8)).publicKey
+            }
+        )
         let processors = ProcessInfo.processInfo.activeProcessorCount
         self.service = AtomicBroadcastService(
-            channels: self.channels,
+            channels: self.registrar.channels,
             limits: configuration.limits,
             requiresClientCertificates: configuration.tls?.clientCertificates == .required,
             checksExpiration: configuration.checksExpiration,
@@ -75,9 +70,9 @@ package struct OrdererNode: Service, CustomStringConvertible {
 
     /// Orders until shutdown begins or the task is cancelled; then finishes the block at hand and closes the stores.
     package func run() async throws {
-        let ends = self.threads.map { $0.start() }
-        let channels = self.channels
-        let health = HealthService { channels.all.allSatisfy { $0.health == .serving } }
+        self.registrar.start()
+        let registrar = self.registrar
+        let health = HealthService { registrar.failures.isEmpty }
         let server = GRPCServer(transport: self.transport, services: [self.service, health])
         self.logger.info("Beginning to serve requests", metadata: ["port": "\(self.boundPort)"])
         do {
@@ -85,47 +80,27 @@ package struct OrdererNode: Service, CustomStringConvertible {
                 try await withGracefulShutdownHandler {
                     try await server.serve()
                 } onGracefulShutdown: {
-                    self.stop()
+                    registrar.stop()
                     server.beginGracefulShutdown()
                 }
             } onCancel: {
-                self.stop()
+                registrar.stop()
             }
         } catch {
-            await self.finish(ends)
+            await self.finish()
             throw error
         }
-        await self.finish(ends)
+        await self.finish()
     }
 
-    private func stop() {
-        for channel in self.channels.all { channel.stop() }
-    }
-
-    private func finish(_ ends: [AsyncStream<Never>]) async {
-        self.stop()
-        for end in ends { for await _ in end {} }
+    private func finish() async {
+        self.registrar.stop()
+        await self.registrar.finish()
         self.logger.info("stopped")
     }
 
     private static func clock() -> @Sendable () -> Duration {
         let start = ContinuousClock.now
         return { ContinuousClock.now - start }
-    }
-}
-
-extension ChannelThread {
-    /// Begins to work on a thread of its own.
-    ///
-    /// - Returns: A stream that ends when the thread does.
-    func start() -> AsyncStream<Never> {
-        let (stream, continuation) = AsyncStream<Never>.makeStream()
-        let thread = Thread {
-            self.run()
-            continuation.finish()
-        }
-        thread.name = "chain-\(self.channel.id)"
-        thread.start()
-        return stream
     }
 }

@@ -29,7 +29,7 @@ final class OrderingChannel: Sendable {
             case .serving: nil
             case .starting: "channel \(channel) has no leader yet: try again"
             case .unavailable(let reason), .halted(let reason): "channel \(channel): \(reason)"
-            case .stopped: "the node is shutting down: send to another orderer"
+            case .stopped: "this node doesn't order channel \(channel) any more: send to another orderer"
             }
         }
     }
@@ -242,6 +242,23 @@ final class OrderingChannel: Sendable {
         case .cut: return true
         case .wait(until: let moment?): return sleepsUntil.map { moment < $0 } ?? true
         case .wait(until: nil): return false
+        }
+    }
+
+    /// Queues a checked envelope and waits for its answer.
+    func order(_ envelope: Waiting) async -> Orderer_BroadcastResponse {
+        await withCheckedContinuation { continuation in
+            let answer = self.submit(envelope) { continuation.resume(returning: $0) }
+            if let answer { continuation.resume(returning: answer) }
+        }
+    }
+
+    /// Waits until the channel's thread has opened its stores or failed to.
+    func opened() async {
+        while self.health == .starting {
+            let version = self.feed.find(0, insistsOnHealth: false).version
+            if self.health != .starting { return }
+            await self.feed.change(since: version)
         }
     }
 

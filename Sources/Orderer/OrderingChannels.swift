@@ -15,4 +15,8 @@ final class OrderingChannels: Sendable {
     func add(_ channel: OrderingChannel) {
         self.channels.withLock { $0[channel.id.description] = channel }
     }
+
+    func remove(_ channel: ChannelID) {
+        self.channels.withLock { $0[channel.description] = nil }
+    }
 }

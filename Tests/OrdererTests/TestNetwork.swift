@@ -102,25 +102,66 @@ struct TestNetwork: Sendable {
         self.client = try self.organization.issue("user1", "client")
         self.peer = try self.organization.issue("peer0", "peer")
 
-        var metadata = Etcdraft_ConfigMetadata()
-        var consenter = Etcdraft_Consenter()
-        consenter.host = "localhost"
-        consenter.port = 7050
-        consenter.clientTlsCert = Data("certificate".utf8)
-        consenter.serverTlsCert = Data("certificate".utf8)
-        metadata.consenters = [consenter]
-        metadata.options = .fabricDefault
         var size = Orderer_BatchSize()
         size.maxMessageCount = maxMessageCount
         size.absoluteMaxBytes = absoluteMaxBytes
         size.preferredMaxBytes = preferredMaxBytes
-        let profile = ChannelProfile(
+        self.genesis = try Self.genesis(
+            of: channel,
+            orderers: self.ordererOrganization,
+            members: self.organization,
+            size: size,
+            timeout: timeout
+        )
+    }
+
+    /// The genesis block of another channel of the same organizations; `certificates` are its consenters'.
+    func genesis(
+        of channel: String,
+        certificates: [Data] = [Data("certificate".utf8)],
+        _ change: (inout ChannelProfile) -> Void = { _ in }
+    ) throws -> Common_Block {
+        var size = Orderer_BatchSize()
+        size.maxMessageCount = 10
+        size.absoluteMaxBytes = 20_000
+        size.preferredMaxBytes = 10_000
+        return try Self.genesis(
+            of: channel,
+            orderers: self.ordererOrganization,
+            members: self.organization,
+            certificates: certificates,
+            size: size,
+            timeout: .milliseconds(100),
+            change
+        )
+    }
+
+    private static func genesis(
+        of channel: String,
+        orderers: TestOrganization,
+        members: TestOrganization,
+        certificates: [Data] = [Data("certificate".utf8)],
+        size: Orderer_BatchSize,
+        timeout: Duration,
+        _ change: (inout ChannelProfile) -> Void = { _ in }
+    ) throws -> Common_Block {
+        var metadata = Etcdraft_ConfigMetadata()
+        metadata.consenters = certificates.enumerated().map { index, certificate in
+            var consenter = Etcdraft_Consenter()
+            consenter.host = "localhost"
+            consenter.port = UInt32(7050 + index)
+            consenter.clientTlsCert = certificate
+            consenter.serverTlsCert = certificate
+            return consenter
+        }
+        metadata.options = .fabricDefault
+        var profile = ChannelProfile(
             orderer: .init(
                 consensus: .raft(metadata),
                 organizations: [
                     .init(
                         name: "OrdererOrg",
-                        msp: try self.ordererOrganization.msp,
+                        msp: try orderers.msp,
                         policies: .ordererOrganization("OrdererMSP"),
                         ordererEndpoints: ["localhost:7050"]
                     )
@@ -132,14 +173,15 @@ struct TestNetwork: Sendable {
                 organizations: [
                     .init(
                         name: "Org1",
-                        msp: try self.organization.msp,
+                        msp: try members.msp,
                         policies: .applicationOrganization("Org1MSP")
                     )
                 ]
             )
         )
-        self.genesis = try GenesisBlock.make(
-            channelID: self.channelID,
+        change(&profile)
+        return try GenesisBlock.make(
+            channelID: ChannelID(channel),
             profile: profile,
             nonce: Data(repeating: 1, count: 24),
             timestamp: Date(timeIntervalSince1970: 1_700_000_000)
@@ -168,14 +210,16 @@ struct TestNetwork: Sendable {
         from config: Common_Config,
         admin: SigningIdentity? = nil,
         sender: SigningIdentity? = nil,
+        channel: ChannelID? = nil,
         _ change: (inout Common_ConfigGroup) throws -> Void
     ) throws -> Common_Envelope {
+        let channelID = channel ?? self.channelID
         var group = config.channelGroup
         try change(&group)
         let update = try Common_ConfigUpdate.computing(
             from: config.channelGroup,
             to: group,
-            channelID: self.channelID
+            channelID: channelID
         )
         var envelope = Common_ConfigUpdateEnvelope()
         envelope.configUpdate = try update.serializedBytes()
@@ -189,7 +233,7 @@ struct TestNetwork: Sendable {
         envelope.signatures = [signature]
         return try Common_Envelope.signed(
             .configUpdate,
-            channel: self.channelID.description,
+            channel: channelID.description,
             data: envelope.serializedBytes(),
             signer: sender ?? self.client,
             nonce: secureRandomBytes(24),
@@ -238,7 +282,7 @@ final class TestOrderer: Sendable {
     let channels = OrderingChannels()
     let channel: OrderingChannel
     let service: AtomicBroadcastService
-    private let end: AsyncStream<Never>
+    private let thread: ChannelThread
 
     init(
         _ network: TestNetwork,
@@ -280,15 +324,17 @@ final class TestOrderer: Sendable {
             date: date,
             logger: logger
         )
-        self.end = ChannelThread(channel: self.channel, genesis: network.genesis) {
+        self.thread = ChannelThread(channel: self.channel, genesis: network.genesis) {
             ChannelThread.Stores(log: disk.open("log"), consensus: disk.open("consensus"))
-        }.start()
+        }
+        self.thread.start()
     }
 
     /// Stops the channel, as the node does when it ends.
     func stop() async {
         self.channel.stop()
-        for await _ in self.end {}
+        let end = self.thread.end
+        try? await WorkerThreads(name: "wait", count: 1).run { end.wait() }
     }
 
     /// Waits until the channel serves.

@@ -54,13 +54,15 @@ final class BlockFeed: Sendable {
         case notYet
         /// The chain can't go on; readers that insist on a healthy one are told.
         case failed(String)
-        /// The node is shutting down.
+        /// The node is shutting down, or leaves the channel.
         case closed
     }
 
     private struct State {
         var height: BlockNumber = 0
         var log: BlockLog?
+        /// The log that was opened last, for as long as the chain or a reader has it.
+        weak var opened: BlockLog?
         var recent: Deque<DeliverableBlock> = []
         var recentBytes = 0
         /// Why the chain can't go on.
@@ -88,10 +90,14 @@ final class BlockFeed: Sendable {
     /// Why the chain can't go on, if it can't.
     var failure: String? { self.state.withLock { $0.failure } }
 
+    /// Whether nobody, no reader either, has the blocks on disk open.
+    var isReleased: Bool { self.state.withLock { $0.opened == nil } }
+
     /// The blocks on disk can be read.
     func opened(_ log: BlockLog) {
         self.change { state in
             state.log = log
+            state.opened = log
             // After a failure the log may lack blocks that readers have seen; they come again.
             state.height = max(state.height, log.height)
         }
@@ -141,6 +147,17 @@ final class BlockFeed: Sendable {
         }
         if let log = state.log { return .stored(log) }
         return .notYet
+    }
+
+    /// Block `number` for one who doesn't wait for it, `nil` if it doesn't exist or can't be read now.
+    ///
+    /// Reads the disk.
+    func block(_ number: BlockNumber) throws -> Common_Block? {
+        switch self.find(number, insistsOnHealth: false).next {
+        case .block(let block): try Orderer_DeliverResponse(serializedBytes: block.whole).block
+        case .stored(let log): try log.block(number)
+        case .notYet, .failed, .closed: nil
+        }
     }
 
     /// Waits until something has changed since `version`, or the task is cancelled.

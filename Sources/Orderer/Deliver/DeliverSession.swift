@@ -91,7 +91,8 @@ struct DeliverSession: Sendable {
                     throw Refusal(status: .notFound, info: "block \(number) does not exist yet")
                 }
             case .failed(let reason): throw Refusal.unavailable(reason)
-            case .closed: throw Refusal.unavailable("the node is shutting down: ask another orderer")
+            case .closed:
+                throw Refusal.unavailable("this node doesn't serve the channel any more: ask another orderer")
             }
             await channel.feed.change(since: version)
         }

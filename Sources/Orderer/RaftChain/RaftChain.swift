@@ -69,6 +69,11 @@ final class RaftChain {
         guard self.configuration.channelID == channelID else {
             throw OrdererError.otherChannel(expected: channelID, found: self.configuration.channelID)
         }
+        do {
+            try self.configuration.checkCapabilities()
+        } catch {
+            throw ChainHalted(reason: error.description)
+        }
         let consenters = try RaftConsenters(self.configuration)
         let metadata = try ConsenterMetadata(of: last) ?? .founding(consenters: consenters.count)
         self.metadata = metadata

@@ -9,6 +9,8 @@ internal import SwiftProtobuf
 struct RaftConsenters: Equatable {
     /// Each consenter's TLS certificate as client, which identifies it, in the order of the configuration.
     let certificates: [Data]
+    /// Each consenter's TLS certificate as server, by whose public key a node finds itself.
+    let serverCertificates: [Data]
 
     var count: Int { self.certificates.count }
 
@@ -54,6 +56,7 @@ struct RaftConsenters: Equatable {
             }
         }
         self.certificates = message.consenters.map(\.clientTlsCert)
+        self.serverCertificates = message.consenters.map(\.serverTlsCert)
     }
 
     private static func check(_ options: Etcdraft_Options) throws(InvalidConsensusMetadata) {

@@ -211,6 +211,7 @@ import Testing
 
     @Test("a data folder in use is refused, and named")
     func refusesAFolderInUse() throws {
+        _ = try OrdererNode(configuration: self.configuration(), logger: self.logger)
         let held = try LevelDBStore(folder: "\(self.folder)/channels/trade/log", options: .forLog)
         let error = #expect(throws: KeyValueStoreError.self) {
             try OrdererNode(configuration: self.configuration(), logger: self.logger)
@@ -251,9 +252,10 @@ import Testing
         }
     }
 
-    @Test("a damaged database is refused, and the file named")
-    func refusesADamagedDatabase() async throws {
-        let envelope = try self.network.envelope()
+    @Test("a damaged database stops its channel, which health tells, and not the node")
+    func isolatesADamagedDatabase() async throws {
+        let network = self.network
+        let envelope = try network.envelope()
         _ = try await self.withNode(self.configuration()) { client in
             try await self.waitUntilServing(client)
             return try await self.broadcast(envelope, client)
@@ -263,9 +265,18 @@ import Testing
             $0.hasPrefix("MANIFEST")
         }
         for name in current { try Data("garbage".utf8).write(to: URL(filePath: "\(log)/\(name)")) }
-        let error = #expect(throws: KeyValueStoreError.self) {
-            try OrdererNode(configuration: self.configuration(), logger: self.logger)
+        var configuration = self.configuration()
+        configuration.genesisBlocks.append(try network.genesis(of: "second"))
+        let answers = try await self.withNode(configuration) { client in
+            var answers: [Orderer_BroadcastResponse] = []
+            repeat {
+                answers = [try await self.broadcast(network.envelope("a", channel: "second"), client)]
+            } while answers.last?.status == .serviceUnavailable
+            answers.append(try await self.broadcast(network.envelope("b"), client))
+            let health = Grpc_Health_V1_Health.Client(wrapping: client)
+            #expect(try await health.check(Grpc_Health_V1_HealthCheckRequest()).status == .notServing)
+            return answers
         }
-        #expect(error?.description.contains(log) == true)
+        #expect(answers.map(\.status) == [.success, .serviceUnavailable])
     }
 }

@@ -1,0 +1,145 @@
+import Channel
+import Cryptography
+import FabricProtos
+import Foundation
+import Logging
+import SwiftProtobuf
+
+@testable import Orderer
+
+/// A running registrar on a real folder, and the API in front of it.
+struct TestRegistrar: Sendable {
+    let network: TestNetwork
+    let folder: String
+    let registrar: ChannelRegistrar
+
+    /// A new folder for the test that asks for it.
+    static func newFolder() -> String {
+        FileManager.default.temporaryDirectory.appending(path: "weft-registrar-\(UUID().uuidString)").path
+    }
+
+    init(
+        _ network: TestNetwork,
+        folder: String = newFolder(),
+        genesisBlocks: [Common_Block] = [],
+        serverKey: PublicKey? = nil
+    ) throws {
+        self.network = network
+        self.folder = folder
+        let start = ContinuousClock.now
+        var logger = Logger(label: "test")
+        logger.logLevel = .critical
+        logger.handler = SwiftLogNoOpLogHandler()
+        self.registrar = try ChannelRegistrar(
+            folders: ChannelFolders(root: folder),
+            settings: OrderingChannel.Settings(
+                signer: network.orderer,
+                limits: .forTests,
+                cutting: .adaptive,
+                acknowledgesWhenDurable: true,
+                checksExpiration: true,
+                clock: { ContinuousClock.now - start },
+                date: { Date() },
+                nonce: { (try? secureRandomBytes(24)) ?? Data() },
+                logger: logger
+            ),
+            genesisBlocks: genesisBlocks,
+            serverKey: serverKey
+        )
+        self.registrar.start()
+    }
+
+    func api(isEnabled: Bool = true) -> ParticipationAPI {
+        var logger = Logger(label: "test")
+        logger.handler = SwiftLogNoOpLogHandler()
+        return ParticipationAPI(registrar: self.registrar, isEnabled: isEnabled, logger: logger)
+    }
+
+    func stop() async {
+        self.registrar.stop()
+        await self.registrar.finish()
+    }
+
+    /// Stops, and deletes the folder.
+    func end() async throws {
+        await self.stop()
+        try FileManager.default.removeItem(atPath: self.folder)
+    }
+
+    /// Waits until a channel that is being removed is gone.
+    func gone(_ channel: String) async throws {
+        while self.registrar.names.contains(channel) { try await Task.sleep(for: .milliseconds(2)) }
+    }
+
+    /// Orders an envelope and waits until it is in a block.
+    func order(_ text: String, on channel: String) async throws -> Orderer_BroadcastResponse {
+        guard let channel = self.registrar.channels[channel] else {
+            return Refusal.badRequest("no such channel").response
+        }
+        await channel.opened()
+        let envelope = try self.network.envelope(text, channel: channel.id.description)
+        do {
+            return await channel.order(try channel.check(envelope, EnvelopeHeaders(envelope)))
+        } catch let refusal as Refusal {
+            return refusal.response
+        }
+    }
+}
+
+extension ParticipationAPI {
+    func get(_ path: String, accept: String? = nil) async -> ParticipationResponse {
+        await self.send("GET", path, accept: accept)
+    }
+
+    func send(
+        _ method: String,
+        _ path: String,
+        accept: String? = nil,
+        contentType: String? = nil,
+        body: Data = Data()
+    ) async -> ParticipationResponse {
+        await self.answer(
+            ParticipationRequest(
+                method: method,
+                path: path,
+                accept: accept,
+                contentType: contentType,
+                body: body
+            )
+        )
+    }
+
+    /// Posts a block as `osnadmin` does.
+    func join(_ block: Common_Block) async throws -> ParticipationResponse {
+        await self.send(
+            "POST",
+            "/participation/v1/channels",
+            contentType: "multipart/form-data; boundary=limit",
+            body: form([("config-block", "config.block", try block.serializedBytes())])
+        )
+    }
+
+    func update(_ envelope: Common_Envelope) async throws -> ParticipationResponse {
+        await self.send(
+            "PUT",
+            "/participation/v1/channels",
+            contentType: "multipart/form-data; boundary=limit",
+            body: form([("config-update-envelope", "update", try envelope.serializedBytes())])
+        )
+    }
+}
+
+/// A form with the boundary "limit"; a part without a file name is a value.
+func form(_ parts: [(name: String, file: String?, content: Data)]) -> Data {
+    var body = Data()
+    for part in parts {
+        let file = part.file.map { "; filename=\"\($0)\"" } ?? ""
+        body += Data("--limit\r\nContent-Disposition: form-data; name=\"\(part.name)\"\(file)\r\n".utf8)
+        body += Data("Content-Type: application/octet-stream\r\n\r\n".utf8) + part.content + Data("\r\n".utf8)
+    }
+    return body + Data("--limit--\r\n".utf8)
+}
+
+extension ParticipationResponse {
+    var text: String { String(decoding: self.body, as: UTF8.self) }
+}
