@@ -40,9 +40,17 @@ let grpcNIO: Target.Dependency = .product(name: "GRPCNIOTransportHTTP2", package
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 let asn1: Target.Dependency = .product(name: "SwiftASN1", package: "swift-asn1")
 let deque: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
+let http: [Target.Dependency] = [
+    .product(name: "HummingbirdCore", package: "hummingbird"),
+    .product(name: "HTTPTypes", package: "swift-http-types"),
+    .product(name: "NIOCore", package: "swift-nio"),
+    .product(name: "NIOPosix", package: "swift-nio"),
+    .product(name: "NIOSSL", package: "swift-nio-ssl"),
+]
 let histogram: Target.Dependency = .product(name: "Histogram", package: "hdrhistogram-swift")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let metrics: Target.Dependency = .product(name: "CoreMetrics", package: "swift-metrics")
 let subprocess: Target.Dependency = .product(name: "Subprocess", package: "swift-subprocess")
 let yaml: Target.Dependency = .product(name: "Yams", package: "Yams")
 
@@ -60,11 +68,16 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-asn1.git", from: "1.7.4"),
         .package(url: "https://github.com/apple/swift-collections.git", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-http-types.git", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log.git", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-metrics.git", from: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl.git", from: "2.37.6"),
         .package(url: "https://github.com/apple/swift-protobuf.git", from: "1.39.0"),
         .package(url: "https://github.com/grpc/grpc-swift-2.git", from: "2.4.3"),
         .package(url: "https://github.com/grpc/grpc-swift-nio-transport.git", from: "2.9.2"),
         .package(url: "https://github.com/grpc/grpc-swift-protobuf.git", from: "2.4.1"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.1", traits: []),
         .package(url: "https://github.com/jpsim/Yams.git", from: "6.2.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
         .package(url: "https://github.com/swiftlang/swift-subprocess.git", from: "1.0.2"),
@@ -88,10 +101,13 @@ let package = Package(
         // Subsystems: rules plus storage.
         module("Ledger", imports: channel + ["KeyValueStore", protobuf, log]),
 
+        // What every node shows its operator: HTTP, metrics, logs, health.
+        module("Operations", imports: ["RPC", grpc, log, metrics, lifecycle] + http),
+
         // Roles: one module for each thing a process can be.
         module("CertificateAuthority", imports: channel + [protobuf, yaml]),
-        module("Orderer", imports: channel + ["Consensus", "KeyValueStore", "Ledger", "RPC", grpc, grpcProtobuf, protobuf, log, lifecycle, deque]),
-        module("Peer", imports: channel + ["KeyValueStore", "Ledger", "RPC", grpc, grpcProtobuf, protobuf, log, lifecycle, deque]),
+        module("Orderer", imports: channel + ["Consensus", "KeyValueStore", "Ledger", "Operations", "RPC", grpc, grpcProtobuf, protobuf, log, lifecycle, deque]),
+        module("Peer", imports: channel + ["KeyValueStore", "Ledger", "Operations", "RPC", grpc, grpcProtobuf, protobuf, log, lifecycle, deque]),
 
         // For applications: the only modules with `public` declarations.
         module("WeftClient", imports: channel + ["RPC", grpc, grpcProtobuf, protobuf]),
@@ -100,7 +116,7 @@ let package = Package(
         .executableTarget(
             name: "weft",
             dependencies: channel + [
-                "CertificateAuthority", "KeyValueStore", "Ledger", "Orderer", "Peer", "RPC", "WeftClient",
+                "CertificateAuthority", "KeyValueStore", "Ledger", "Operations", "Orderer", "Peer", "RPC", "WeftClient",
                 arguments, grpc, protobuf, histogram, lifecycle, log, subprocess, yaml,
             ],
             swiftSettings: settings
@@ -119,6 +135,7 @@ let package = Package(
         tests("RPCTests", of: "RPC", and: ["RPCTestService", grpc]),
         // Apart from RPCTests, since SwiftNIO is much to build and sanitizers have nothing to find in it.
         tests("RPCInteropTests", of: "RPC", and: ["RPCTestService", grpc, grpcNIO]),
+        tests("OperationsTests", of: "Operations", and: ["RPC", "Cryptography", grpc, log, metrics, lifecycle] + http),
         tests("ConsensusTests", of: "Consensus"),
         tests("ChannelTests", of: "Channel", and: ["Cryptography", "FabricProtos", protobuf]),
         tests("LedgerTests", of: "Ledger", and: channel + ["KeyValueStore", protobuf]),
