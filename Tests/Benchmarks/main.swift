@@ -3,11 +3,15 @@ import Foundation
 
 switch CommandLine.arguments.dropFirst().first {
 case "rpc":
-    try await RPCBenchmark().run()
+    var benchmark = RPCBenchmark()
+    let named = CommandLine.arguments.dropFirst(2)
+    if !named.isEmpty { benchmark.variants = named.compactMap(RPCBenchmark.Variant.init(rawValue:)) }
+    guard named.isEmpty || benchmark.variants.count == named.count else { exit(64) }
+    try await benchmark.run()
 case "rpc-server" where CommandLine.arguments.count == 4:
     guard let variant = RPCBenchmark.Variant(rawValue: CommandLine.arguments[2]) else { exit(64) }
     try await ServerProcess.serve(variant, TLSFolder(path: CommandLine.arguments[3]))
 default:
-    print("usage: Benchmarks rpc")
+    print("usage: Benchmarks rpc [raw|core|pinned|nio ...]")
     exit(64)
 }
