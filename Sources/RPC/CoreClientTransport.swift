@@ -14,6 +14,11 @@ package final class CoreClientTransport: ClientTransport {
     package typealias Bytes = MessageBytes
 
     private let target: String
+    private let tls: TLSSource<ClientTLS>?
+    private let options: TransportOptions
+    private let pollers: PollerGroup
+    /// Which TLS the channel in `state` has; set under that lock.
+    private let tlsVersion = Atomic<Int>(0)
     private let state: Mutex<State>
 
     private struct State {
@@ -33,23 +38,68 @@ package final class CoreClientTransport: ClientTransport {
     ///   - options: limits and timings.
     ///   - pollers: the threads that serve the calls; `nil` makes a group of its own.
     /// - Throws: ``TransportError`` if the certificates or the key can't be used.
-    package init(
+    package convenience init(
         target: String,
         tls: ClientTLS? = nil,
         options: TransportOptions = TransportOptions(),
         pollers: PollerGroup? = nil
     ) throws(TransportError) {
+        var source: TLSSource<ClientTLS>?
+        if let tls { source = try TLSSource(tls) }
+        try self.init(target: target, tlsSource: source, options: options, pollers: pollers)
+    }
+
+    /// Makes a client with TLS that may be replaced.
+    ///
+    /// As ``init(target:tls:options:pollers:)``. The first call after an update makes a new connection; calls
+    /// that run keep theirs.
+    ///
+    /// - Throws: ``TransportError`` if C core refuses the target or the TLS.
+    package init(
+        target: String,
+        tlsSource: TLSSource<ClientTLS>?,
+        options: TransportOptions = TransportOptions(),
+        pollers: PollerGroup? = nil
+    ) throws(TransportError) {
         self.target = target
-        self.state = Mutex(
-            State(
-                channel: try ClientChannel(
-                    target: target,
-                    tls: tls,
-                    options: options,
-                    pollers: pollers ?? PollerGroup()
-                )
-            )
+        self.tls = tlsSource
+        self.options = options
+        self.pollers = pollers ?? PollerGroup()
+        self.state = Mutex(State())
+        let (channel, version) = try self.makeChannel()
+        self.state.withLock { $0.channel = channel }
+        self.tlsVersion.store(version, ordering: .relaxed)
+    }
+
+    private func makeChannel() throws(TransportError) -> (ClientChannel, version: Int) {
+        let versioned = self.tls?.versioned
+        let channel = try ClientChannel(
+            target: self.target,
+            tls: versioned?.tls,
+            options: self.options,
+            pollers: self.pollers
         )
+        return (channel, versioned?.version ?? 0)
+    }
+
+    /// Makes a new connection for the calls to come, if the TLS is another one than before.
+    ///
+    /// Should core refuse it, calls go on with what there is, and the next one tries again.
+    private func followTLS() {
+        guard let tls, self.tlsVersion.load(ordering: .relaxed) != tls.version,
+            let (channel, version) = try? self.makeChannel()
+        else { return }
+        let replaced = self.state.withLock { state -> ClientChannel? in
+            // The client may have been shut down, or another call may have been faster.
+            guard let old = state.channel, self.tlsVersion.load(ordering: .relaxed) < version else {
+                return channel
+            }
+            state.channel = channel
+            self.tlsVersion.store(version, ordering: .relaxed)
+            return old
+        }
+        // Closed here, outside the lock, unless calls still run on it.
+        _ = consume replaced
     }
 
     package var retryThrottle: RetryThrottle? { nil }
@@ -107,6 +157,7 @@ package final class CoreClientTransport: ClientTransport {
     private func makeCall(_ descriptor: MethodDescriptor, _ options: CallOptions) throws(RPCError)
         -> ClientCall
     {
+        self.followTLS()
         let call: ClientCall? = self.state.withLock { state in
             guard let channel = state.channel else { return nil }
             let call = ClientCall(channel: channel, descriptor: descriptor, options: options)

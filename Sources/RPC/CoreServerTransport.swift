@@ -29,16 +29,33 @@ package final class CoreServerTransport: ServerTransport {
     ///   - options: limits and timings.
     ///   - pollers: the threads that serve the calls; `nil` makes a group of its own.
     /// - Throws: ``TransportError`` that says why the address or the TLS identity can't be used.
-    package init(
+    package convenience init(
         listeningOn address: String,
         tls: ServerTLS? = nil,
+        options: TransportOptions = TransportOptions(),
+        pollers: PollerGroup? = nil
+    ) throws(TransportError) {
+        var source: TLSSource<ServerTLS>?
+        if let tls { source = try TLSSource(tls) }
+        try self.init(listeningOn: address, tlsSource: source, options: options, pollers: pollers)
+    }
+
+    /// Binds to an address, with TLS that may be replaced.
+    ///
+    /// As ``init(listeningOn:tls:options:pollers:)``. Which certificates clients must present is settled here;
+    /// identity and roots follow `tlsSource`.
+    ///
+    /// - Throws: ``TransportError`` that says why the address or the TLS identity can't be used.
+    package init(
+        listeningOn address: String,
+        tlsSource: TLSSource<ServerTLS>?,
         options: TransportOptions = TransportOptions(),
         pollers: PollerGroup? = nil
     ) throws(TransportError) {
         self.options = options
         self.server = try ListeningServer(
             address: address,
-            tls: tls,
+            tls: tlsSource,
             options: options,
             pollers: pollers ?? PollerGroup()
         )

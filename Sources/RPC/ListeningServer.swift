@@ -31,8 +31,11 @@ final class ListeningServer: CompletionTarget, @unchecked Sendable {
     let pollers: PollerGroup
     let port: Int
     let localPeer: String
-    let hasTLS: Bool
+    /// Core refers to it as long as the server lives.
+    private let tls: ServerTLSFetcher?
     let runsHandlersOnPollers: Bool
+
+    var hasTLS: Bool { self.tls != nil }
 
     private struct State: ~Copyable {
         enum Phase { case bound, listening, stopping, stopped }
@@ -43,7 +46,7 @@ final class ListeningServer: CompletionTarget, @unchecked Sendable {
 
     init(
         address: String,
-        tls: ServerTLS?,
+        tls source: TLSSource<ServerTLS>?,
         options: TransportOptions,
         pollers: PollerGroup
     ) throws(TransportError) {
@@ -51,6 +54,7 @@ final class ListeningServer: CompletionTarget, @unchecked Sendable {
         let server = options.serverArguments.withChannelArguments { grpc_server_create($0, nil) }
         guard let server else { throw TransportError(.state, "C core made no server") }
         for poller in pollers.all { grpc_server_register_completion_queue(server, poller.completions, nil) }
+        let tls = source.map { ServerTLSFetcher($0) }
         let port: Int
         do {
             port = try tls.withCredentials { (credentials) throws(TransportError) in
@@ -66,7 +70,7 @@ final class ListeningServer: CompletionTarget, @unchecked Sendable {
         }
         self.handle = server
         self.port = port
-        self.hasTLS = tls != nil
+        self.tls = tls
         self.runsHandlersOnPollers = options.runsHandlersOnPollers
         self.localPeer = "\(place.host):\(port)"
         self.pollers = pollers

@@ -55,7 +55,15 @@ package struct ClientTLS: Sendable {
 
 // MARK: - Credentials of C core
 
-extension Optional<ServerTLS> {
+extension ServerTLS: TLSMaterial {
+    package func check() throws(TransportError) {
+        try self.identity.check("the server")
+        guard self.clientCertificates != .none else { return }
+        try checkCertificates(self.clientRootsPEM, "the roots for client certificates")
+    }
+}
+
+extension Optional<ServerTLSFetcher> {
     /// Calls `body` with server credentials, which are released when it returns (a server keeps its own
     /// reference).
     ///
@@ -65,29 +73,20 @@ extension Optional<ServerTLS> {
     ) throws(TransportError) -> Value {
         let credentials: OpaquePointer?
         switch self {
-        case .none:
-            credentials = grpc_insecure_server_credentials_create()
-        case .some(let tls):
-            try tls.identity.check("the server")
-            if tls.clientCertificates != .none {
-                try checkCertificates(tls.clientRootsPEM, "the roots for client certificates")
-            }
-            credentials = withKeyCertificatePair(tls.identity) { pair in
-                let request: grpc_ssl_client_certificate_request_type =
-                    switch tls.clientCertificates {
-                    case .none: GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE
-                    case .requested: GRPC_SSL_REQUEST_CLIENT_CERTIFICATE_AND_VERIFY
-                    case .required: GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY
-                    }
-                let roots = tls.clientCertificates == .none ? nil : tls.clientRootsPEM
-                return withOptionalCString(roots) {
-                    grpc_ssl_server_credentials_create_ex($0, pair, 1, request, nil)
-                }
-            }
+        case .none: credentials = grpc_insecure_server_credentials_create()
+        case .some(let fetcher): credentials = fetcher.makeCredentials()
         }
         guard let credentials else { throw TransportError(.tls, "C core refused the server's TLS identity") }
         defer { grpc_server_credentials_release(credentials) }
         return try body(credentials)
+    }
+}
+
+extension ClientTLS: TLSMaterial {
+    package func check() throws(TransportError) {
+        // Without roots core would trust those of the operating system.
+        try checkCertificates(self.rootsPEM, "the roots for the server's certificate")
+        try self.identity?.check("the client")
     }
 }
 
@@ -104,10 +103,7 @@ extension Optional<ClientTLS> {
         case .none:
             credentials = grpc_insecure_credentials_create()
         case .some(let tls):
-            // Without roots core would trust those of the operating system.
-            try checkCertificates(tls.rootsPEM, "the roots for the server's certificate")
             if let identity = tls.identity {
-                try identity.check("the client")
                 credentials = withKeyCertificatePair(identity) { pair in
                     grpc_ssl_credentials_create_ex(tls.rootsPEM, pair, nil, nil)
                 }
@@ -139,7 +135,7 @@ private func checkCertificates(_ pem: String, _ what: String) throws(TransportEr
     }
 }
 
-private func withKeyCertificatePair<Value>(
+func withKeyCertificatePair<Value>(
     _ identity: TLSIdentity,
     _ body: (UnsafeMutablePointer<grpc_ssl_pem_key_cert_pair>) -> Value
 ) -> Value {
@@ -149,9 +145,4 @@ private func withKeyCertificatePair<Value>(
             return body(&pair)
         }
     }
-}
-
-private func withOptionalCString<Value>(_ text: String?, _ body: (UnsafePointer<CChar>?) -> Value) -> Value {
-    guard let text else { return body(nil) }
-    return text.withCString { body($0) }
 }

@@ -12,10 +12,7 @@ package enum Certificates {
     package static func serverTLS(_ policy: ClientCertificatePolicy = .required) throws -> ServerTLS {
         let (authority, server, _) = try self.made.get()
         return ServerTLS(
-            identity: TLSIdentity(
-                certificateChainPEM: server.certificatePEM,
-                privateKeyPEM: server.privateKeyPEM
-            ),
+            identity: TLSIdentity(server),
             clientRootsPEM: authority.certificatePEM,
             clientCertificates: policy
         )
@@ -25,10 +22,14 @@ package enum Certificates {
         let (authority, _, client) = try self.made.get()
         return ClientTLS(
             rootsPEM: authority.certificatePEM,
-            identity: presents
-                ? TLSIdentity(certificateChainPEM: client.certificatePEM, privateKeyPEM: client.privateKeyPEM)
-                : nil
+            identity: presents ? TLSIdentity(client) : nil
         )
+    }
+}
+
+extension TLSIdentity {
+    package init(_ leaf: TLSTestAuthority.Leaf) {
+        self.init(certificateChainPEM: leaf.certificatePEM, privateKeyPEM: leaf.privateKeyPEM)
     }
 }
 
@@ -62,10 +63,19 @@ package func withCoreServer(
         options: options,
         pollers: pollers
     )
+    try await serve(service, on: transport) { try await body(transport.boundPort) }
+}
+
+/// Runs a server around `body`.
+package func serve(
+    _ service: TestService,
+    on transport: CoreServerTransport,
+    _ body: () async throws -> Void
+) async throws {
     let server = GRPCServer(transport: transport, router: service.router(for: transport))
     try await withThrowingTaskGroup(of: Void.self) { group in
         group.addTask { try await server.serve() }
-        let result = await Result { try await body(transport.boundPort) }
+        let result = await Result { try await body() }
         server.beginGracefulShutdown()
         try await group.waitForAll()
         try result.get()

@@ -129,8 +129,8 @@ struct RPCBenchmark {
         }
         guard let raw = cpu(.raw), let core = cpu(.core), let pinned = cpu(.pinned), let nio = cpu(.nio)
         else { return }
-        print("\ntarget: pinned at most 2.00 of raw: \(pinned / raw <= 2 ? "met" : "MISSED"); ", terminator: "")
-        print("core at most 0.50 of nio: \(core / nio <= 0.5 ? "met" : "MISSED")")
+        print("\ntargets: pinned at most 2.00 of raw: \(pinned / raw <= 2 ? "met" : "MISSED")")
+        print("         core at most 0.50 of nio: \(core / nio <= 0.5 ? "met" : "MISSED")")
     }
 }
 
