@@ -3,7 +3,7 @@ internal import CGRPC
 /// Limits and timings of a client or server transport.
 ///
 /// The defaults are Fabric's where Fabric has one (message size, keepalive).
-package struct TransportOptions: Sendable {
+package struct TransportOptions: Equatable, Sendable {
     /// The largest message that is accepted, in bytes.
     ///
     /// A larger one ends its call with `resourceExhausted`.

@@ -2,7 +2,7 @@ internal import Cryptography
 internal import FabricProtos
 internal import Foundation
 internal import GRPCCore
-internal import RPC
+package import RPC
 
 /// A connection to one node, shared by everything that talks to it.
 ///
@@ -58,9 +58,23 @@ public func withConnection<Value: Sendable>(
     security: ConnectionSecurity,
     _ body: (Connection) async throws -> Value
 ) async throws -> Value {
+    try await withConnection(to: endpoint, security: security, options: TransportOptions(), body)
+}
+
+/// The same with other limits and timings than the usual ones.
+package func withConnection<Value: Sendable>(
+    to endpoint: Endpoint,
+    security: ConnectionSecurity,
+    options: TransportOptions,
+    _ body: (Connection) async throws -> Value
+) async throws -> Value {
     let transport: CoreClientTransport
     do {
-        transport = try CoreClientTransport(target: endpoint.description, tls: security.tls)
+        transport = try CoreClientTransport(
+            target: endpoint.description,
+            tls: security.tls,
+            options: options
+        )
     } catch {
         throw ClientError(.invalidArgument, "can't make a connection to \(endpoint): \(error)")
     }

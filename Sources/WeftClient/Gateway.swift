@@ -1,5 +1,5 @@
-internal import Channel
-internal import FabricProtos
+package import Channel
+package import FabricProtos
 public import Foundation
 internal import GRPCCore
 internal import GRPCProtobuf
@@ -208,7 +208,7 @@ extension Gateway {
 
 extension Proposal {
     /// Signs a proposal with a fresh nonce and the present time.
-    static func signed(
+    package static func signed(
         _ invocation: Invocation,
         channel: String,
         by identity: ClientIdentity,

@@ -18,16 +18,7 @@ package struct OrderingNode: Sendable {
     package func broadcast(_ envelope: Common_Envelope) async throws(ClientError) {
         let endpoint = self.connection.endpoint
         do {
-            let answer = try await Orderer_AtomicBroadcast.Client(wrapping: self.connection.client)
-                .broadcast { writer in
-                    try await writer.write(envelope)
-                } onResponse: { response -> Orderer_BroadcastResponse? in
-                    for try await message in response.messages { return message }
-                    return nil
-                }
-            guard let answer else {
-                throw ClientError(.unavailable, "\(endpoint) ended the stream without an answer")
-            }
+            let answer = try await self.respond(to: envelope)
             guard answer.status == .success else {
                 let code: ClientError.Code =
                     answer.status == .serviceUnavailable ? .unavailable : .refused
@@ -79,15 +70,32 @@ enum SeekEnvelope {
     ) throws -> Common_Envelope {
         let start = first.map { Orderer_SeekPosition.block($0) } ?? .newestBlock
         let stop = first == nil && last == nil ? Orderer_SeekPosition.newestBlock : .block(last ?? .max)
-        return try .signed(
+        return try Self.make(connection, channel, identity, Orderer_SeekInfo(from: start, to: stop))
+    }
+
+    static func make(
+        _ connection: Connection,
+        _ channel: String,
+        _ identity: ClientIdentity,
+        _ seek: Orderer_SeekInfo
+    ) throws -> Common_Envelope {
+        try .signed(
             .deliverSeekInfo,
             channel: channel,
-            data: Orderer_SeekInfo(from: start, to: stop).serializedBytes(),
+            data: seek.serializedBytes(),
             signer: identity.signer,
             nonce: freshNonce(),
             timestamp: Date(),
             tlsCertificateHash: connection.certificateHash
         )
+    }
+
+    static func ended(_ endpoint: Endpoint) -> ClientError {
+        ClientError(.unavailable, "\(endpoint) ended the stream without an answer")
+    }
+
+    static func unexpected(_ endpoint: Endpoint) -> ClientError {
+        ClientError(.failed, "\(endpoint) sent a message of another kind than it was asked for")
     }
 
     static func check(_ status: Common_Status, _ endpoint: Endpoint) throws(ClientError) {

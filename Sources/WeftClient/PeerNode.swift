@@ -45,10 +45,7 @@ public struct PeerNode: Sendable {
     ) async throws(ClientError) -> Protos_ProposalResponse {
         let response: Protos_ProposalResponse
         do {
-            var options = CallOptions.defaults
-            options.timeout = self.timeout
-            response = try await Protos_Endorser.Client(wrapping: self.connection.client)
-                .processProposal(proposal, options: options)
+            response = try await self.respond(to: proposal)
         } catch {
             throw .from(error, at: self.connection.endpoint, transactionID: transactionID)
         }

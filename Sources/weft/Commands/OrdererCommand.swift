@@ -32,16 +32,35 @@ struct OrdererCommand: AsyncParsableCommand {
         func run() async throws {
             let logger = self.output.logger("weft.orderer", level: .info)
             let configuration = try OrdererConfiguration(file: self.config)
-            var settings = OrdererNodeConfiguration(
-                listenAddress: configuration.listen,
-                tls: try configuration.tls.map { try $0.server() },
-                identity: try configuration.identity.load(logger).signer,
-                dataFolder: configuration.data
-            )
-            settings.genesisBlocks = try configuration.channels.map(readGenesisBlock)
-            let node = try OrdererNode(configuration: settings, logger: logger)
-            try await runNode([node], logger: logger)
+            try await configuration.run(logger)
         }
+    }
+}
+
+extension OrdererConfiguration {
+    /// Runs the ordering node until it gets SIGTERM or SIGINT.
+    ///
+    /// - Parameters:
+    ///   - logger: What the node logs to.
+    ///   - whenReady: Called once the node listens.
+    /// - Throws: an error that names the file, the folder, the certificate or the address that can't be used.
+    func run(_ logger: Logger, whenReady: () -> Void = {}) async throws {
+        var settings = OrdererNodeConfiguration(
+            listenAddress: self.listen,
+            tls: try self.tls.map { try $0.server() },
+            identity: try self.identity.load(logger).signer,
+            dataFolder: self.data
+        )
+        settings.genesisBlocks = try self.channels.map(readGenesisBlock)
+        settings.checksExpiration = self.checksExpiration
+        settings.limits.deliverTimeWindow = self.timeWindow ?? settings.limits.deliverTimeWindow
+        // An orderer ends streams that are merely open sooner than a peer does.
+        let shutdown = settings.transport.gracefulShutdownTimeout
+        settings.transport = self.transport
+        settings.transport.gracefulShutdownTimeout = shutdown
+        let node = try OrdererNode(configuration: settings, logger: logger)
+        whenReady()
+        try await runNode([node], logger: logger)
     }
 }
 

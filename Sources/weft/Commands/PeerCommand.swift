@@ -28,27 +28,45 @@ struct PeerCommand: AsyncParsableCommand {
         func run() async throws {
             let logger = self.output.logger("weft.peer", level: .info)
             let configuration = try PeerConfiguration(file: self.config)
-            let member = try configuration.identity.load(logger)
-            let node = try PeerNode(
-                configuration: PeerNodeConfiguration(
-                    listenAddress: configuration.listen,
-                    externalEndpoint: configuration.advertise,
-                    tls: configuration.tls.map { try $0.server() },
-                    clientTLSIdentity: configuration.tls.map { try $0.load().identity },
-                    usesTLSToOthers: configuration.tls != nil,
-                    identity: member.signer,
-                    localMSP: member.config,
-                    dataFolder: configuration.data,
-                    genesisBlocks: try configuration.channels.map(readGenesisBlock),
-                    ordererOverrides: configuration.orderers.sorted { $0.key < $1.key }.map {
-                        OrdererOverride(from: $0.key, to: $0.value)
-                    },
-                    concurrency: configuration.limits
-                ),
-                logger: logger
-            )
-            try await runNode([node], logger: logger)
+            try await configuration.run(logger)
         }
+    }
+}
+
+extension PeerConfiguration {
+    /// Runs the peer until it gets SIGTERM or SIGINT.
+    ///
+    /// - Parameters:
+    ///   - logger: What the peer logs to.
+    ///   - whenReady: Called once the peer listens.
+    /// - Throws: an error that names the file, the folder, the certificate or the address that can't be used.
+    func run(_ logger: Logger, whenReady: () -> Void = {}) async throws {
+        let member = try self.identity.load(logger)
+        var settings = PeerNodeConfiguration(
+            listenAddress: self.listen,
+            externalEndpoint: self.advertise,
+            tls: try self.tls.map { try $0.server() },
+            clientTLSIdentity: try self.tls.map { try $0.client() },
+            usesTLSToOthers: self.tls != nil,
+            identity: member.signer,
+            localMSP: member.config,
+            dataFolder: self.data,
+            genesisBlocks: try self.channels.map(readGenesisBlock),
+            ordererOverrides: try self.orderers.sorted { $0.key < $1.key }.map { from, to in
+                OrdererOverride(
+                    from: from,
+                    to: to,
+                    tlsRootsPEM: try self.ordererRoots[from].map {
+                        try readText($0, as: "an orderer's TLS roots")
+                    }
+                )
+            },
+            concurrency: self.limits
+        )
+        settings.transport = self.transport
+        let node = try PeerNode(configuration: settings, logger: logger)
+        whenReady()
+        try await runNode([node], logger: logger)
     }
 }
 

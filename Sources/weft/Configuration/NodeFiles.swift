@@ -31,6 +31,12 @@ struct IdentityFiles: Equatable {
     }
 }
 
+/// A certificate and its key, in PEM files.
+struct CertificateFiles: Equatable {
+    var certificate: String
+    var key: String
+}
+
 /// Which files hold the TLS identity of a node, and whom it lets in.
 ///
 /// ```yaml
@@ -45,6 +51,8 @@ struct TLSFiles: Equatable {
     var key: String
     var roots: [String]
     var clients: ClientCertificatePolicy
+    /// The certificate and the key to show other nodes, where they are others than those shown to clients.
+    var towardsNodes: CertificateFiles?
 
     init(certificate: String, key: String, roots: [String], clients: ClientCertificatePolicy) {
         self.certificate = certificate
@@ -72,6 +80,15 @@ struct TLSFiles: Equatable {
                 "missing; clients must present a certificate, so name the files of the roots that they lead to"
             )
         }
+    }
+
+    /// The identity to show other nodes.
+    func client() throws -> TLSIdentity {
+        guard let towardsNodes else { return try self.load().identity }
+        return TLSIdentity(
+            certificateChainPEM: try readText(towardsNodes.certificate, as: "the TLS client certificate"),
+            privateKeyPEM: try readText(towardsNodes.key, as: "the TLS client private key")
+        )
     }
 
     /// Reads the files.

@@ -1,4 +1,5 @@
 import Foundation
+import RPC
 
 /// How one orderer process runs.
 ///
@@ -21,6 +22,12 @@ struct OrdererConfiguration: Equatable {
     var tls: TLSFiles?
     /// Files with the genesis blocks of the channels to serve.
     var channels: [String]
+    /// Whether clients whose certificates have expired are refused.
+    var checksExpiration = true
+    /// How far a request's timestamp may be from this node's clock; the usual 15 minutes when nil.
+    var timeWindow: Duration?
+    /// Limits and timings of connections.
+    var transport = TransportOptions()
 
     init(listen: String, data: String, identity: IdentityFiles, tls: TLSFiles?, channels: [String]) {
         self.listen = listen

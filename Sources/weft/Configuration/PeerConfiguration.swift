@@ -1,5 +1,6 @@
 import Foundation
 import Peer
+import RPC
 
 /// How one peer process runs.
 ///
@@ -32,6 +33,10 @@ struct PeerConfiguration: Equatable {
     var orderers: [String: String]
     /// How many calls each service takes at once.
     var limits: ConcurrencyLimits
+    /// Files with the TLS roots of orderers whose address is replaced, by the address in the channel's configuration.
+    var ordererRoots: [String: String] = [:]
+    /// Limits and timings of connections.
+    var transport = TransportOptions()
 
     init(
         listen: String,

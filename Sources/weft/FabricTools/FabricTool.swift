@@ -23,8 +23,8 @@ enum FabricTool: String, CaseIterable {
 
     var entry: Entry {
         switch self {
-        case .peer: .command(PeerCommand.self)
-        case .orderer: .command(OrdererCommand.self)
+        case .peer: .program(PeerTool.run)
+        case .orderer: .program(OrdererTool.run)
         case .configtxgen: .command(ConfigtxgenCommand.self)
         case .cryptogen: .command(CryptogenCommand.self)
         }

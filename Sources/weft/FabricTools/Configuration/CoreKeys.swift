@@ -1,0 +1,250 @@
+extension FabricKeys {
+    /// The keys of `core.yaml`.
+    ///
+    /// - Source: Fabric v3.1, sample `core.yaml`, and the packages that read it.
+    static let core = FabricKeys(corePeer + coreGossip + coreContracts + coreLedger + coreOperations)
+}
+
+private let corePeer: [FabricKeys.Group] = [
+    .init(
+        .used,
+        below: "peer",
+        [
+            "id", "networkId", "listenAddress", "address", "addressAutoDetect", "localMspId", "mspConfigPath",
+            "fileSystemPath", "maxRecvMsgSize", "maxSendMsgSize", "keepalive.interval", "keepalive.timeout",
+            "keepalive.minInterval", "limits.concurrency.endorserService",
+            "limits.concurrency.gatewayService",
+            "deliveryclient.addressOverrides", "client.connTimeout",
+        ]
+    ),
+    .init(
+        .used,
+        below: "peer.tls",
+        [
+            "enabled", "clientAuthRequired", "cert.file", "key.file", "rootcert.file", "clientRootCAs.files",
+            "clientCert.file", "clientKey.file", "serverhostoverride",
+        ]
+    ),
+    .init(
+        .notYet("certificates are checked against the present time", unless: ["0", "0s"]),
+        ["peer.tls.handshakeTimeShift"]
+    ),
+    .init(.notYet("the gateway is always there", unless: ["true"]), ["peer.gateway.enabled"]),
+    .init(.notYet("endorsers get 30 s", unless: ["30s"]), ["peer.gateway.endorsementTimeout"]),
+    .init(.notYet("orderers get 30 s", unless: ["30s"]), ["peer.gateway.broadcastTimeout"]),
+    .init(
+        .notNeeded("connections to other peers are made when they are needed, and again after a failure"),
+        ["peer.gateway.dialTimeout"]
+    ),
+    .init(
+        .notNeeded("outgoing connections are checked every minute, with 20 s for the answer"),
+        below: "peer.keepalive",
+        ["client.interval", "client.timeout", "deliveryClient.interval", "deliveryClient.timeout"]
+    ),
+    .init(
+        .notYet("proposals and requests may be 15 minutes off", unless: ["15m", "900s"]),
+        ["peer.authentication.timewindow"]
+    ),
+    .init(
+        .notYet("streams of blocks aren't counted", unless: ["0", "2500"]),
+        ["peer.limits.concurrency.deliverService"]
+    ),
+    .init(
+        .notNeeded("block delivery goes to another orderer at once, and tries again for ever"),
+        below: "peer.deliveryclient",
+        [
+            "connTimeout", "reconnectTotalTimeThreshold", "reConnectBackoffThreshold",
+            "minimalReconnectInterval",
+        ]
+    ),
+    .init(
+        .notYet("one orderer at a time is read from", unless: ["simple", "cluster"]),
+        below: "peer.deliveryclient",
+        ["policy"]
+    ),
+    .init(
+        .notYet("an orderer that withholds blocks isn't noticed by others' headers"),
+        below: "peer.deliveryclient",
+        ["blockCensorshipTimeoutKey"]
+    ),
+    .init(
+        .notYet("peers don't pass blocks on", unless: ["false"]),
+        ["peer.deliveryclient.blockGossipEnabled"]
+    ),
+    .init(.notYet("MSPs are of type bccsp", unless: ["bccsp"]), ["peer.localMspType"]),
+    .init(.notYet("keys are read from files", unless: ["sw"]), ["peer.BCCSP.Default"]),
+    .init(
+        .notNeeded("keys are read from the MSP folder's keystore, hashes are what the MSP says"),
+        below: "peer.BCCSP.SW",
+        ["Hash", "Security", "FileKeyStore.KeyStore", "FileKeyStore"]
+    ),
+    .init(
+        .notYet("keys in a hardware module"),
+        below: "peer.BCCSP.PKCS11",
+        [
+            "Library", "Label", "Pin", "Hash", "Security", "FileKeyStore.KeyStore", "SoftwareVerify",
+            "Immutable",
+            "AltID", "KeyIds", "KeyIds.*",
+        ]
+    ),
+    .init(
+        .notNeeded("there is no profiling endpoint; use the machine's own tools"),
+        ["peer.profile.enabled", "peer.profile.listenAddress"]
+    ),
+    .init(
+        .notYet(
+            "only Fabric's own filters, endorsement and validation are there",
+            unless: ["[…]", "escc", "vscc"]
+        ),
+        ["peer.handlers.authFilters", "peer.handlers.decorators"]
+    ),
+    .init(
+        .notYet(
+            "only Fabric's own endorsement and validation are there",
+            unless: ["defaultendorsement", "defaultvalidation"]
+        ),
+        ["peer.handlers.endorsers.*", "peer.handlers.validators.*"]
+    ),
+    .init(.notNeeded("validation uses all processors"), ["peer.validatorPoolSize"]),
+    .init(
+        .notYet("the discovery service"),
+        below: "peer.discovery",
+        [
+            "enabled", "authCacheEnabled", "authCacheMaxSize", "authCachePurgeRetentionRatio",
+            "orgMembersAllowedAccess",
+        ]
+    ),
+    .init(
+        .notNeeded("a connection has 10 s to become ready"),
+        ["peer.connectiontimeout"]
+    ),
+    .init(
+        .notNeeded("keys of Fabric before v2"),
+        ["peer.events.*", "peer.adminService.*", "peer.gossip.election.*"]
+    ),
+    .init(
+        .notNeeded("set FABRIC_LOGGING_SPEC in its place, as in Fabric"),
+        ["logging.level", "logging_level", "logging.format"]
+    ),
+]
+
+private let coreGossip: [FabricKeys.Group] = [
+    .init(.used, ["peer.gossip.externalEndpoint"]),
+    .init(
+        .notYet("gossip; each peer reads blocks from the orderers itself"),
+        below: "peer.gossip",
+        [
+            "bootstrap", "membershipTrackerInterval", "endpoint", "maxBlockCountToStore",
+            "maxPropagationBurstLatency", "maxPropagationBurstSize", "propagateIterations",
+            "propagatePeerNum",
+            "pullInterval", "pullPeerNum", "requestStateInfoInterval", "publishStateInfoInterval",
+            "stateInfoRetentionInterval", "publishCertPeriod", "dialTimeout", "connTimeout", "recvBuffSize",
+            "sendBuffSize", "digestWaitTime", "requestWaitTime", "responseWaitTime", "aliveTimeInterval",
+            "aliveExpirationTimeout", "reconnectInterval", "maxConnectionAttempts", "msgExpirationFactor",
+            "pvtData.pullRetryThreshold", "pvtData.pushAckTimeout", "pvtData.btlPullMargin",
+            "pvtData.reconcileBatchSize", "pvtData.reconcileSleepInterval", "pvtData.reconciliationEnabled",
+            "pvtData.implicitCollectionDisseminationPolicy.requiredPeerCount",
+            "pvtData.implicitCollectionDisseminationPolicy.maxPeerCount",
+        ]
+    ),
+    .init(
+        .notYet("each peer reads blocks from the orderers itself", unless: ["false"]),
+        ["peer.gossip.useLeaderElection", "peer.gossip.state.enabled"]
+    ),
+    .init(
+        .notYet("each peer reads blocks from the orderers itself", unless: ["true"]),
+        ["peer.gossip.orgLeader"]
+    ),
+    .init(.notYet("blocks are always verified", unless: ["false"]), ["peer.gossip.skipBlockVerification"]),
+    .init(
+        .notYet("private data of invalid transactions is not asked for"),
+        ["peer.gossip.pvtData.skipPullingInvalidTransactionsDuringCommit"]
+    ),
+    .init(
+        .notYet("private data that waits for its block is kept until it is committed or refused"),
+        ["peer.gossip.pvtData.transientstoreMaxBlockRetention"]
+    ),
+    .init(
+        .notNeeded("there is no state transfer among peers to tune"),
+        below: "peer.gossip",
+        [
+            "state.checkInterval", "state.responseTimeout", "state.batchSize", "state.blockBufferSize",
+            "state.maxRetries", "state.channelSize", "nonBlockingCommitMode", "election.startupGracePeriod",
+            "election.membershipSampleInterval", "election.leaderAliveThreshold",
+            "election.leaderElectionDuration",
+        ]
+    ),
+]
+
+private let coreContracts: [FabricKeys.Group] = [
+    .init(
+        .notYet("contracts as processes of their own; those built into Weft need none of this"),
+        [
+            "peer.chaincodeListenAddress", "peer.chaincodeAddress", "chaincode.externalBuilders",
+            "chaincode.externalBuilders.*", "chaincode.installTimeout", "chaincode.startuptimeout",
+            "chaincode.executetimeout", "chaincode.mode", "chaincode.keepalive", "chaincode.logging.level",
+            "chaincode.logging.shim", "chaincode.logging.format", "chaincode.runtimeParams.useWriteBatch",
+            "chaincode.runtimeParams.maxSizeWriteBatch", "chaincode.runtimeParams.useGetMultipleKeys",
+            "chaincode.runtimeParams.maxSizeGetMultipleKeys",
+        ]
+    ),
+    .init(
+        .notNeeded("Weft has no use for Docker"),
+        [
+            "vm.endpoint", "vm.docker.tls.enabled", "vm.docker.tls.ca.file", "vm.docker.tls.cert.file",
+            "vm.docker.tls.key.file", "vm.docker.attachStdout", "vm.docker.hostConfig.*", "chaincode.id.path",
+            "chaincode.id.name", "chaincode.builder", "chaincode.pull", "chaincode.golang.runtime",
+            "chaincode.golang.dynamicLink", "chaincode.java.runtime", "chaincode.java.Dockerfile",
+            "chaincode.node.runtime",
+        ]
+    ),
+    .init(
+        .notNeeded("system contracts are always there"),
+        ["chaincode.system.*", "chaincode.systemPlugins.*"]
+    ),
+]
+
+private let coreLedger: [FabricKeys.Group] = [
+    .init(.notYet("the state is kept in LevelDB", unless: ["goleveldb"]), ["ledger.state.stateDatabase"]),
+    .init(.notYet("queries aren't cut short", unless: ["100000"]), ["ledger.state.totalQueryLimit"]),
+    .init(
+        .notNeeded("the state is kept in LevelDB, not in CouchDB"),
+        below: "ledger.state.couchDBConfig",
+        [
+            "couchDBAddress", "username", "password", "maxRetries", "maxRetriesOnStartup", "requestTimeout",
+            "internalQueryLimit", "maxBatchUpdateSize", "createGlobalChangesDB", "cacheSize",
+            "warmIndexesAfterNBlocks", "redoLogPath",
+        ]
+    ),
+    .init(.notYet("the history is always kept", unless: ["true"]), ["ledger.history.enableHistoryDatabase"]),
+    .init(.notNeeded("an empty section"), ["ledger.blockchain"]),
+    .init(
+        .notNeeded("private data that becomes readable later is kept with its block, without a batch job"),
+        below: "ledger.pvtdataStore",
+        ["collElgProcMaxDbBatchSize", "collElgProcDbBatchesInterval", "deprioritizedDataReconcilerInterval"]
+    ),
+    .init(
+        .notNeeded("private data is deleted in the block at which it expires"),
+        ["ledger.pvtdataStore.purgeInterval"]
+    ),
+    .init(.notYet("purges aren't logged"), ["ledger.pvtdataStore.purgedKeyAuditLogging"]),
+    .init(.notYet("snapshots"), ["ledger.snapshots.rootDir"]),
+]
+
+/// The operations service and metrics: `used` once `CoreYAML` reads them.
+private let coreOperations: [FabricKeys.Group] = [
+    .init(
+        .notYet("the operations service"),
+        below: "operations",
+        [
+            "listenAddress", "tls.enabled", "tls.cert.file", "tls.key.file", "tls.clientAuthRequired",
+            "tls.clientRootCAs.files",
+        ]
+    ),
+    .init(.notYet("metrics", unless: ["disabled"]), ["metrics.provider"]),
+    .init(
+        .notYet("metrics by StatsD", unless: ["udp", "127.0.0.1:8125", "10s", "30s"]),
+        below: "metrics.statsd",
+        ["network", "address", "writeInterval", "prefix"]
+    ),
+]

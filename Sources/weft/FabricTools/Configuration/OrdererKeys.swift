@@ -1,0 +1,128 @@
+extension FabricKeys {
+    /// The keys of `orderer.yaml`.
+    ///
+    /// - Source: Fabric v3.1, sample `orderer.yaml`, and package `orderer/common/localconfig`.
+    static let orderer = FabricKeys(ordererGeneral + ordererCluster + ordererServices)
+}
+
+private let ordererGeneral: [FabricKeys.Group] = [
+    .init(
+        .used,
+        below: "General",
+        [
+            "ListenAddress", "ListenPort", "LocalMSPDir", "LocalMSPID", "MaxRecvMsgSize", "MaxSendMsgSize",
+            "TLS.Enabled", "TLS.PrivateKey", "TLS.Certificate", "TLS.RootCAs", "TLS.ClientAuthRequired",
+            "TLS.ClientRootCAs", "Keepalive.ServerMinInterval", "Keepalive.ServerInterval",
+            "Keepalive.ServerTimeout", "Authentication.TimeWindow", "Authentication.NoExpirationChecks",
+            "BootstrapMethod", "GenesisMethod",
+        ]
+    ),
+    .init(.used, ["FileLedger.Location"]),
+    .init(
+        .notYet("certificates are checked against the present time", unless: ["0", "0s"]),
+        ["General.TLS.TLSHandshakeTimeShift"]
+    ),
+    .init(.notYet("clients aren't slowed down", unless: ["0"]), ["General.Throttling.Rate"]),
+    .init(.notNeeded("clients aren't slowed down"), ["General.Throttling.InactivityTimeout"]),
+    .init(.notYet("keys are read from files", unless: ["sw"]), ["General.BCCSP.Default"]),
+    .init(
+        .notNeeded("keys are read from the MSP folder's keystore, hashes are what the MSP says"),
+        below: "General.BCCSP.SW",
+        ["Hash", "Security", "FileKeyStore.KeyStore", "FileKeyStore"]
+    ),
+    .init(
+        .notYet("keys in a hardware module"),
+        below: "General.BCCSP.PKCS11",
+        [
+            "Library", "Label", "Pin", "Hash", "Security", "FileKeyStore.KeyStore", "SoftwareVerify",
+            "Immutable",
+            "AltID", "KeyIds", "KeyIds.*",
+        ]
+    ),
+    .init(
+        .notNeeded("there is no profiling endpoint; use the machine's own tools"),
+        ["General.Profile.Enabled", "General.Profile.Address"]
+    ),
+    .init(
+        .notNeeded("there is no system channel, in Fabric v3 neither; join channels with osnadmin"),
+        ["General.BootstrapFile", "General.GenesisFile", "General.GenesisProfile", "General.SystemChannel"]
+    ),
+    .init(.notNeeded("a connection has 10 s to become ready"), ["General.ConnectionTimeout"]),
+    .init(
+        .notNeeded("set FABRIC_LOGGING_SPEC in its place, as in Fabric"),
+        ["General.LogLevel", "General.LogFormat"]
+    ),
+    .init(
+        .notNeeded("a key of Fabric before v3"),
+        ["FileLedger.Prefix", "General.LedgerType", "RAMLedger.*", "Kafka.*"]
+    ),
+]
+
+private let ordererCluster: [FabricKeys.Group] = [
+    .init(
+        .notYet("clusters of orderers; the channel has one consenter"),
+        below: "General.Cluster",
+        [
+            "ListenAddress", "ListenPort", "ServerCertificate", "ServerPrivateKey", "ClientCertificate",
+            "ClientPrivateKey", "RootCAs", "DialTimeout", "RPCTimeout", "ReplicationBufferSize",
+            "ReplicationPullTimeout", "ReplicationRetryTimeout", "ReplicationMaxRetries",
+            "ReplicationBackgroundRefreshInterval", "ReplicationPolicy", "CertExpirationWarningThreshold",
+            "TLSHandshakeTimeShift",
+        ]
+    ),
+    .init(
+        .notYet("clusters of orderers; the channel has one consenter", unless: ["100", "10"]),
+        ["General.Cluster.SendBufferSize"]
+    ),
+    .init(
+        .notYet("clusters of orderers; the channel has one consenter", unless: ["1s", "1.6", "2m"]),
+        below: "General.Backoff",
+        ["BaseDelay", "Multiplier", "MaxDelay"]
+    ),
+    .init(
+        .notNeeded("the consensus log is below FileLedger.Location, and needs no snapshots of its own"),
+        ["Consensus.WALDir", "Consensus.SnapDir"]
+    ),
+    .init(
+        .notYet("clusters of orderers; the channel has one consenter"),
+        ["Consensus.EvictionSuspicion", "Consensus.TickIntervalOverride"]
+    ),
+]
+
+/// The services besides gRPC: `used` once `OrdererYAML` reads them.
+private let ordererServices: [FabricKeys.Group] = [
+    .init(
+        .notYet("the operations service"),
+        below: "Operations",
+        [
+            "ListenAddress", "TLS.Enabled", "TLS.Certificate", "TLS.PrivateKey", "TLS.ClientAuthRequired",
+            "TLS.ClientRootCAs", "TLS.RootCAs", "TLS.TLSHandshakeTimeShift",
+        ]
+    ),
+    .init(.notYet("metrics", unless: ["disabled"]), ["Metrics.Provider"]),
+    .init(
+        .notYet("metrics by StatsD", unless: ["udp", "127.0.0.1:8125", "10s", "30s"]),
+        below: "Metrics.Statsd",
+        ["Network", "Address", "WriteInterval", "Prefix"]
+    ),
+    .init(
+        .notYet("the channel participation service"),
+        below: "Admin",
+        [
+            "ListenAddress", "TLS.Enabled", "TLS.Certificate", "TLS.PrivateKey", "TLS.ClientAuthRequired",
+            "TLS.ClientRootCAs", "TLS.RootCAs", "TLS.TLSHandshakeTimeShift",
+        ]
+    ),
+    .init(
+        .notYet("the channel participation service", unless: ["1 mb"]),
+        ["ChannelParticipation.MaxRequestBodySize"]
+    ),
+    .init(
+        .notNeeded("channel participation needs no switch, in Fabric v3 neither"),
+        ["ChannelParticipation.Enabled"]
+    ),
+    .init(
+        .notYet("requests aren't recorded in files"),
+        ["Debug.BroadcastTraceDir", "Debug.DeliverTraceDir", "Debug.*"]
+    ),
+]

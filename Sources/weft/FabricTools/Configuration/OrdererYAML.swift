@@ -1,0 +1,91 @@
+import Foundation
+import RPC
+
+/// What Fabric's `orderer.yaml` says about an ordering node.
+struct OrdererYAML {
+    let settings: FabricSettings
+    let configuration: OrdererConfiguration
+
+    /// Reads the settings.
+    ///
+    /// - Throws: ``ConfigurationError`` when a key that Weft needs is missing or can't be used.
+    /// - Source: Fabric v3.1, package `orderer/common/localconfig`, with its defaults.
+    init(_ settings: FabricSettings) throws(ConfigurationError) {
+        self.settings = settings
+        let host = try settings.text("General.ListenAddress") ?? "127.0.0.1"
+        let port = try settings.value("General.ListenPort", expected: "a port, 0 to 65535") { UInt16($0) }
+        let oldBootstrap = try settings.text("General.GenesisMethod")
+        let bootstrap = try settings.text("General.BootstrapMethod") ?? oldBootstrap
+        if let bootstrap, bootstrap != "none" {
+            throw settings.error(
+                "General.BootstrapMethod",
+                "\"\(bootstrap)\" is not possible: Fabric v3 and Weft have no system channel; set it to none and "
+                    + "join channels with osnadmin channel join"
+            )
+        }
+        var configuration = OrdererConfiguration(
+            listen: "\(host):\(port ?? 7050)",
+            data: (try settings.path("FileLedger.Location") ?? "/var/hyperledger/production/orderer")
+                + "/weft",
+            identity: try Self.identity(settings),
+            tls: try Self.tls(settings),
+            channels: []
+        )
+        configuration.checksExpiration =
+            !(try settings.flag("General.Authentication.NoExpirationChecks") ?? false)
+        configuration.timeWindow = try settings.duration("General.Authentication.TimeWindow").flatMap {
+            $0 == .zero ? nil : $0
+        }
+        configuration.transport = try Self.transport(settings)
+        // The admin listener (Admin, ChannelParticipation), and the operations service (Operations, Metrics), go here.
+        self.configuration = configuration
+    }
+
+    private static func identity(_ settings: FabricSettings) throws(ConfigurationError) -> IdentityFiles {
+        // Keys in a hardware module (General.BCCSP) are to be read here.
+        IdentityFiles(
+            mspID: try settings.text("General.LocalMSPID") ?? "SampleOrg",
+            folder: try settings.path("General.LocalMSPDir") ?? configuredPath("msp", from: settings.file)
+        )
+    }
+
+    private static func tls(_ settings: FabricSettings) throws(ConfigurationError) -> TLSFiles? {
+        guard try settings.flag("General.TLS.Enabled") ?? false else { return nil }
+        guard
+            let certificate = try settings.path("General.TLS.Certificate"),
+            let key = try settings.path("General.TLS.PrivateKey")
+        else {
+            throw settings.error("General.TLS", "with TLS, Certificate and PrivateKey must be there")
+        }
+        let isRequired = try settings.flag("General.TLS.ClientAuthRequired") ?? false
+        var roots = try settings.paths("General.TLS.ClientRootCAs")
+        // At least the own organization's administrators and orderers get in.
+        if roots.isEmpty { roots = try settings.paths("General.TLS.RootCAs") }
+        guard !isRequired || !roots.isEmpty else {
+            throw settings.error(
+                "General.TLS.ClientRootCAs",
+                "missing; clients must present a certificate, so name the files of the roots that they lead to"
+            )
+        }
+        return TLSFiles(
+            certificate: certificate,
+            key: key,
+            roots: isRequired ? roots : [],
+            clients: isRequired ? .required : .none
+        )
+    }
+
+    private static func transport(_ settings: FabricSettings) throws(ConfigurationError) -> TransportOptions {
+        var options = TransportOptions()
+        options.maxReceiveMessageBytes =
+            try settings.integer("General.MaxRecvMsgSize") ?? options.maxReceiveMessageBytes
+        options.maxSendMessageBytes =
+            try settings.integer("General.MaxSendMsgSize") ?? options.maxSendMessageBytes
+        options.keepaliveInterval = try settings.duration("General.Keepalive.ServerInterval")
+        options.keepaliveTimeout =
+            try settings.duration("General.Keepalive.ServerTimeout") ?? options.keepaliveTimeout
+        options.minimumPingInterval =
+            try settings.duration("General.Keepalive.ServerMinInterval") ?? options.minimumPingInterval
+        return options
+    }
+}
