@@ -97,6 +97,7 @@ let package = Package(
         // Rules: pure. No files, sockets, clocks, tasks or logging.
         module("Consensus"),
         module("Channel", imports: ["FabricProtos", "Cryptography", protobuf, asn1]),
+        module("Translation", imports: ["FabricProtos", protobuf]),
 
         // Subsystems: rules plus storage.
         module("Ledger", imports: channel + ["KeyValueStore", protobuf, log]),
@@ -116,7 +117,7 @@ let package = Package(
         .executableTarget(
             name: "weft",
             dependencies: channel + [
-                "CertificateAuthority", "KeyValueStore", "Ledger", "Operations", "Orderer", "Peer", "RPC", "WeftClient",
+                "CertificateAuthority", "KeyValueStore", "Ledger", "Operations", "Orderer", "Peer", "RPC", "Translation", "WeftClient",
                 arguments, grpc, protobuf, histogram, lifecycle, log, subprocess, yaml,
             ],
             swiftSettings: settings
@@ -138,11 +139,12 @@ let package = Package(
         tests("OperationsTests", of: "Operations", and: ["RPC", "Cryptography", grpc, log, metrics, lifecycle] + http),
         tests("ConsensusTests", of: "Consensus"),
         tests("ChannelTests", of: "Channel", and: ["Cryptography", "FabricProtos", protobuf]),
+        tests("TranslationTests", of: "Translation", and: ["FabricProtos", protobuf]),
         tests("LedgerTests", of: "Ledger", and: channel + ["KeyValueStore", protobuf]),
         tests("CertificateAuthorityTests", of: "CertificateAuthority", and: channel + [protobuf]),
         tests("OrdererTests", of: "Orderer", and: channel + ["Consensus", "KeyValueStore", "Ledger", "RPC", grpc, grpcInProcess, protobuf, log, lifecycle]),
         tests("PeerTests", of: "Peer", and: channel + ["KeyValueStore", "Ledger", "RPC", grpc, grpcInProcess, protobuf, lifecycle, log]),
-        tests("ConformanceTests", of: "Channel", and: ["Cryptography", "FabricProtos", "Ledger", "Peer", protobuf, log]),
+        tests("ConformanceTests", of: "Channel", and: ["Cryptography", "FabricProtos", "Ledger", "Peer", "Translation", protobuf, log]),
         tests("NetworkTests", of: "Peer", and: channel + ["CertificateAuthority", "Ledger", "Orderer", "RPC", "WeftClient", lifecycle, log, protobuf]),
         // The command line's own parts; what needs running processes is in EndToEndTests.
         tests("WeftTests", of: "weft", and: channel + ["Orderer", "Peer", "RPC", "WeftClient", arguments, log, protobuf, yaml]),

@@ -140,7 +140,7 @@ extension Common_ConfigValue: ConfigurationMember {
 
 extension Common_ConfigPolicy: ConfigurationMember {
     fileprivate func hasContent(of other: Self) -> Bool {
-        self.policy == other.policy && self.modPolicy == other.modPolicy
+        self.hasPolicy == other.hasPolicy && self.policy == other.policy && self.modPolicy == other.modPolicy
     }
 }
 

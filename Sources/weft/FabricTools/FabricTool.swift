@@ -11,6 +11,7 @@ enum FabricTool: String, CaseIterable {
     case peer
     case orderer
     case configtxgen
+    case configtxlator
     case cryptogen
 
     /// What runs a program.
@@ -26,7 +27,9 @@ enum FabricTool: String, CaseIterable {
         case .peer: .program(PeerTool.run)
         case .orderer: .program(OrdererTool.run)
         case .configtxgen: .command(ConfigtxgenCommand.self)
-        case .cryptogen: .command(CryptogenCommand.self)
+        case .configtxlator:
+            .program { await KingpinProgram.run(ConfigtxlatorCommand.self, named: "configtxlator", $0) }
+        case .cryptogen: .program { await KingpinProgram.run(CryptogenCommand.self, named: "cryptogen", $0) }
         }
     }
 
