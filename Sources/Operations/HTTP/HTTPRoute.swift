@@ -2,9 +2,13 @@
 package struct HTTPRoute: Sendable {
     package typealias Answer = @Sendable (HTTPExchangeRequest) async -> HTTPExchangeResponse
 
-    /// An exact path, or with a slash at its end everything below it. The longest path that fits wins.
+    /// An exact path, or with a slash at its end everything below it.
+    ///
+    /// The longest path that fits wins.
     package var path: String
-    /// Whether a request without a verified client certificate gets 401. Without TLS nothing is asked for.
+    /// Whether a request without a verified client certificate gets 401.
+    ///
+    /// Without TLS nothing is asked for.
     ///
     /// - Source: Fabric v3.1, package `core/middleware`, `RequireCert`.
     package var requiresClientCertificate: Bool
@@ -12,7 +16,9 @@ package struct HTTPRoute: Sendable {
     package var bodyLimit: Int
     /// The answer to a longer body.
     package var tooLong: HTTPExchangeResponse
-    /// Answers a request. A call that takes longer than the server's limit is cancelled, which it should heed.
+    /// Answers a request.
+    ///
+    /// A call that takes longer than the server's limit is cancelled, which it should heed.
     package var answer: Answer
 
     package init(

@@ -26,7 +26,7 @@ package final class HTTPServer: Service, CustomStringConvertible {
     private let logger: Logger
 
     /// - Parameters:
-    ///   - listeningOn: `host:port`; port 0 takes any that is free. Bound by ``run()``.
+    ///   - address: `host:port`; port 0 takes any that is free. Bound by ``run()``.
     ///   - tls: `nil` for plaintext.
     ///   - limits: What one client may take.
     ///   - routes: What answers; paths that none fits get 404.

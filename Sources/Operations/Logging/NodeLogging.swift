@@ -1,0 +1,185 @@
+internal import Foundation
+package import Logging
+internal import Synchronization
+
+/// The logs of one process: makes loggers, and changes at run time from which level on they log.
+///
+/// ```swift
+/// let logging = NodeLogging(specification: try LogSpecification("info:gossip=debug"), format: .standard(colors: false))
+/// let logger = logging.logger("orderer.common.broadcast")
+/// ```
+///
+/// A logger that is silent costs one relaxed atomic load: each knows its own threshold, which
+/// ``activate(_:)`` rewrites.
+package final class NodeLogging: Sendable {
+    /// Where finished lines go, and what counts them.
+    package typealias Output = @Sendable (_ line: String) -> Void
+
+    private struct State {
+        var specification: LogSpecification
+        var thresholds: [String: LogThreshold] = [:]
+    }
+
+    private let state: Mutex<State>
+    let format: LogFormat
+    let sequence = Atomic(0)
+    private let output: Mutex<Output>
+    private let observer = Mutex<(@Sendable (LogSeverity) -> Void)?>(nil)
+
+    /// - Parameters:
+    ///   - specification: Which loggers log from which level on.
+    ///   - format: How lines look.
+    ///   - output: Takes whole lines, one call at a time; standard error when left out.
+    package init(
+        specification: LogSpecification,
+        format: LogFormat,
+        output: @escaping Output = NodeLogging.standardError
+    ) {
+        self.state = Mutex(State(specification: specification))
+        self.format = format
+        self.output = Mutex(output)
+    }
+
+    /// The specification in force.
+    package var specification: LogSpecification { self.state.withLock { $0.specification } }
+
+    /// Puts another specification in force, for all loggers there are and will be.
+    package func activate(_ specification: LogSpecification) {
+        self.state.withLock { state in
+            state.specification = specification
+            for (name, threshold) in state.thresholds { threshold.set(specification.level(of: name)) }
+        }
+    }
+
+    /// Has each line that is written reported; for the metric of Fabric's name `logging_entries_written`.
+    package func observe(_ observer: @escaping @Sendable (LogSeverity) -> Void) {
+        self.observer.withLock { $0 = observer }
+    }
+
+    /// A logger with Fabric's name for a part of a node, such as `orderer.common.broadcast`.
+    package func logger(_ name: String) -> Logger {
+        Logger(label: name) { NodeLogHandler(logging: self, label: $0) }
+    }
+
+    func threshold(_ name: String) -> LogThreshold {
+        self.state.withLock { state in
+            if let known = state.thresholds[name] { return known }
+            let threshold = LogThreshold(state.specification.level(of: name))
+            state.thresholds[name] = threshold
+            return threshold
+        }
+    }
+
+    func write(_ record: LogRecord) {
+        var record = record
+        record.sequence = self.sequence.wrappingAdd(1, ordering: .relaxed).newValue
+        let line = self.format.line(record)
+        self.output.withLock { $0(line) }
+        self.observer.withLock { $0 }?(record.severity)
+    }
+
+    /// Writes a line to standard error, whole.
+    package static let standardError: Output = { line in
+        var bytes = Array(line.utf8)[...]
+        while !bytes.isEmpty {
+            let count = bytes.withUnsafeBytes { Foundation.write(2, $0.baseAddress, $0.count) }
+            guard count > 0 || errno == EINTR else { return }
+            bytes = bytes.dropFirst(max(0, count))
+        }
+    }
+}
+
+/// From which level on the loggers of one name log.
+final class LogThreshold: Sendable {
+    private static let levels = Logger.Level.allCases
+    /// The place of the level in ``levels``.
+    private let level: Atomic<Int>
+
+    init(_ severity: LogSeverity) { self.level = Atomic(Self.rank(severity.threshold)) }
+
+    var current: Logger.Level {
+        let rank = self.level.load(ordering: .relaxed)
+        return Self.levels.indices.contains(rank) ? Self.levels[rank] : .info
+    }
+
+    func set(_ severity: LogSeverity) {
+        self.level.store(Self.rank(severity.threshold), ordering: .relaxed)
+    }
+
+    private static func rank(_ level: Logger.Level) -> Int {
+        Self.levels.firstIndex(of: level) ?? 0
+    }
+}
+
+/// Logs for ``NodeLogging``.
+struct NodeLogHandler: LogHandler {
+    private let logging: NodeLogging
+    private let label: String
+    private let threshold: LogThreshold
+    /// Set by code that wants its own level, whatever the specification says.
+    private var override: Logger.Level?
+    var metadata: Logger.Metadata = [:]
+    var metadataProvider: Logger.MetadataProvider?
+
+    init(logging: NodeLogging, label: String) {
+        self.logging = logging
+        self.label = label
+        self.threshold = logging.threshold(label)
+    }
+
+    var logLevel: Logger.Level {
+        get { self.override ?? self.threshold.current }
+        set { self.override = newValue }
+    }
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { self.metadata[key] }
+        set { self.metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) {
+        var fields = self.metadata
+        if let provider = self.metadataProvider { fields.merge(provider.get()) { $1 } }
+        if let own = event.metadata { fields.merge(own) { $1 } }
+        if let error = event.error { fields["error"] = "\(error)" }
+        self.logging.write(
+            LogRecord(
+                time: Date(),
+                severity: LogSeverity(event.level),
+                logger: self.label,
+                message: String(event.message.description.trimmingSuffix { $0 == "\n" }),
+                fields: fields.map { ($0.key, $0.value.description) }.sorted { $0.0 < $1.0 },
+                file: event.file,
+                line: event.line,
+                function: event.function,
+                sequence: 0
+            )
+        )
+    }
+
+    /// The same under another name.
+    func named(_ name: String) -> Self {
+        var copy = Self(logging: self.logging, label: name)
+        copy.metadata = self.metadata
+        copy.metadataProvider = self.metadataProvider
+        return copy
+    }
+}
+
+extension Logger {
+    /// A logger for another part of the same node: Fabric's name for it, and levels of its own.
+    ///
+    /// Loggers that weren't made by ``NodeLogging`` keep what they have.
+    package func named(_ name: String) -> Logger {
+        guard let handler = self.handler as? NodeLogHandler else { return self }
+        return Logger(label: name) { handler.named($0) }
+    }
+}
+
+extension String {
+    fileprivate func trimmingSuffix(while predicate: (Character) -> Bool) -> Substring {
+        var rest = self[...]
+        while let last = rest.last, predicate(last) { rest.removeLast() }
+        return rest
+    }
+}
