@@ -17,7 +17,7 @@ struct Weft: AsyncParsableCommand {
         version: version,
         subcommands: [
             NetworkCommand.self, TransactionCommand.self, BlockCommand.self, LedgerCommand.self,
-            EmissionsCommand.self, BenchCommand.self,
+            EmissionsCommand.self, ChannelCommand.self, BenchCommand.self,
             OrdererCommand.self, PeerCommand.self, CACommand.self, ConfigtxgenCommand.self,
             CryptogenCommand.self, FabricToolsCommand.self,
         ]

@@ -35,31 +35,106 @@ extension ChannelConfiguration {
     package func applying(
         _ envelope: Common_ConfigUpdateEnvelope
     ) throws(ConfigUpdateError) -> Common_Config {
-        let update = try Self.decode(Common_ConfigUpdate.self, envelope.configUpdate, "config update")
-        guard update.channelID == self.channelID.description else {
-            throw ConfigUpdateError(
-                reason: "it is for channel \"\(update.channelID)\", this is \(self.channelID)"
+        let update = try PendingUpdate(envelope.configUpdate, over: self)
+        try self.authorize(update, signatures: Self.signedData(envelope))
+        return try update.result()
+    }
+
+    /// The configuration after an update as it would be if all necessary signatures were there.
+    ///
+    /// - Throws: ``ConfigUpdateError``.
+    package func previewing(
+        _ envelope: Common_ConfigUpdateEnvelope
+    ) throws(ConfigUpdateError) -> Common_Config {
+        let update = try PendingUpdate(envelope.configUpdate, over: self)
+        try update.checkVersions()
+        return try update.result()
+    }
+
+    static func signedData(
+        _ envelope: Common_ConfigUpdateEnvelope
+    ) throws(ConfigUpdateError) -> [SignedData] {
+        var set: [SignedData] = []
+        for signature in envelope.signatures {
+            let header = try PendingUpdate.decode(
+                Common_SignatureHeader.self,
+                signature.signatureHeader,
+                "signature header"
+            )
+            set.append(
+                SignedData(
+                    data: signature.signatureHeader + envelope.configUpdate,
+                    identity: header.creator,
+                    signature: signature.signature
+                )
             )
         }
-        if let fault = SerializedNames.fault(inConfigUpdate: envelope.configUpdate) {
+        return set
+    }
+
+    private func authorize(
+        _ update: PendingUpdate,
+        signatures: [SignedData]
+    ) throws(ConfigUpdateError) {
+        let (identities, rejected) = SignatureSet.verified(signatures, in: self.directory)
+        // Many elements have one policy: each is asked once.
+        var satisfied: Set<String> = []
+        for (key, element) in update.delta {
+            try update.checkVersion(of: key, element)
+            guard let existing = update.current[key] else { continue }
+            let policy = self.policies.policy(named: existing.modificationPolicy, in: key.group)
+            guard !satisfied.contains(policy.name) else { continue }
+            guard policy.isSatisfied(by: identities) else {
+                let failure = policy.failure(identities, rejected: rejected)
+                throw ConfigUpdateError(element: "\(key)", reason: "\(failure)", failure: failure)
+            }
+            satisfied.insert(policy.name)
+        }
+    }
+}
+
+/// An update that was read and fits the configuration in force, but for its signatures.
+struct PendingUpdate {
+    /// The elements of the configuration in force.
+    let current: [ConfigurationElementKey: ConfigurationElement]
+    /// What the update writes beyond its read set, in the order of elements.
+    let delta: [(key: ConfigurationElementKey, element: ConfigurationElement)]
+    private let writeSet: [ConfigurationElementKey: ConfigurationElement]
+    private let nextSequence: UInt64
+
+    /// Reads a serialized `common.ConfigUpdate` and checks its read set.
+    init(_ bytes: Data, over configuration: ChannelConfiguration) throws(ConfigUpdateError) {
+        let update = try Self.decode(Common_ConfigUpdate.self, bytes, "config update")
+        guard update.channelID == configuration.channelID.description else {
+            throw ConfigUpdateError(
+                reason: "it is for channel \"\(update.channelID)\", this is \(configuration.channelID)"
+            )
+        }
+        if let fault = SerializedNames.fault(inConfigUpdate: bytes) {
             throw ConfigUpdateError(reason: fault)
         }
-        let current = try Self.elements(self.config.channelGroup, "the current configuration")
+        self.current = try Self.elements(configuration.config.channelGroup, "the current configuration")
         let readSet = try Self.elements(update.readSet, "the read set")
-        let writeSet = try Self.elements(update.writeSet, "the write set")
-        try Self.checkReadSet(readSet, against: current)
-        let delta = writeSet.filter { key, element in readSet[key]?.version != element.version }
-        guard !delta.isEmpty else {
+        self.writeSet = try Self.elements(update.writeSet, "the write set")
+        self.nextSequence = configuration.sequence &+ 1
+        self.delta = self.writeSet
+            .filter { key, element in readSet[key]?.version != element.version }
+            .sorted { $0.key < $1.key }
+            .map { (key: $0.key, element: $0.value) }
+        try Self.checkReadSet(readSet, against: self.current)
+        guard !self.delta.isEmpty else {
             throw ConfigUpdateError(reason: "its write set changes nothing beyond the read set")
         }
-        try self.authorize(delta, over: current, signatures: Self.signedData(envelope))
+    }
 
+    /// The configuration with the changes made.
+    func result() throws(ConfigUpdateError) -> Common_Config {
         var result = Common_Config()
-        result.sequence = self.sequence &+ 1
-        var elements = current
-        elements.merge(delta) { _, new in new }
+        result.sequence = self.nextSequence
+        var elements = self.current
+        for (key, element) in self.delta { elements[key] = element }
         result.channelGroup = try Self.assemble(PolicyTree.root, from: elements)
-        try Self.checkComplete(result.channelGroup, holds: writeSet)
+        try Self.checkComplete(result.channelGroup, holds: self.writeSet)
         if result.channelGroup.groups[ConfigurationKey.orderer]?.values[ConfigurationKey.capabilities] != nil
         {
             result.channelGroup.fillModificationPolicies()
@@ -67,7 +142,37 @@ extension ChannelConfiguration {
         return result
     }
 
-    private static func decode<Value: Message>(
+    func checkVersions() throws(ConfigUpdateError) {
+        for (key, element) in self.delta { try self.checkVersion(of: key, element) }
+    }
+
+    /// Checks that a changed element has the next version, and a policy that can be looked up.
+    func checkVersion(
+        of key: ConfigurationElementKey,
+        _ element: ConfigurationElement
+    ) throws(ConfigUpdateError) {
+        if let fault = ConfigurationName.fault(ofModificationPolicy: element.modificationPolicy) {
+            throw ConfigUpdateError(element: "\(key)", reason: fault)
+        }
+        guard let existing = self.current[key] else {
+            guard element.version == 0 else {
+                throw ConfigUpdateError(
+                    element: "\(key)",
+                    reason: "it is new, so its version must be 0, not \(element.version)"
+                )
+            }
+            return
+        }
+        guard existing.version < .max, element.version == existing.version + 1 else {
+            throw ConfigUpdateError(
+                element: "\(key)",
+                reason: "it is set to version \(element.version), but it is at version "
+                    + "\(existing.version), so the next is \(existing.version &+ 1)"
+            )
+        }
+    }
+
+    static func decode<Value: Message>(
         _ type: Value.Type,
         _ bytes: Data,
         _ name: String
@@ -90,27 +195,6 @@ extension ChannelConfiguration {
         }
     }
 
-    private static func signedData(
-        _ envelope: Common_ConfigUpdateEnvelope
-    ) throws(ConfigUpdateError) -> [SignedData] {
-        var set: [SignedData] = []
-        for signature in envelope.signatures {
-            let header = try Self.decode(
-                Common_SignatureHeader.self,
-                signature.signatureHeader,
-                "signature header"
-            )
-            set.append(
-                SignedData(
-                    data: signature.signatureHeader + envelope.configUpdate,
-                    identity: header.creator,
-                    signature: signature.signature
-                )
-            )
-        }
-        return set
-    }
-
     private static func checkReadSet(
         _ readSet: [ConfigurationElementKey: ConfigurationElement],
         against current: [ConfigurationElementKey: ConfigurationElement]
@@ -128,40 +212,6 @@ extension ChannelConfiguration {
                     reason: "the update was made for version \(element.version), but it is at version "
                         + "\(existing.version); fetch the current configuration and make the update again"
                 )
-            }
-        }
-    }
-
-    private func authorize(
-        _ delta: [ConfigurationElementKey: ConfigurationElement],
-        over current: [ConfigurationElementKey: ConfigurationElement],
-        signatures: [SignedData]
-    ) throws(ConfigUpdateError) {
-        let (identities, rejected) = SignatureSet.verified(signatures, in: self.directory)
-        for (key, element) in delta.sorted(by: { $0.key < $1.key }) {
-            if let fault = ConfigurationName.fault(ofModificationPolicy: element.modificationPolicy) {
-                throw ConfigUpdateError(element: "\(key)", reason: fault)
-            }
-            guard let existing = current[key] else {
-                guard element.version == 0 else {
-                    throw ConfigUpdateError(
-                        element: "\(key)",
-                        reason: "it is new, so its version must be 0, not \(element.version)"
-                    )
-                }
-                continue
-            }
-            guard existing.version < .max, element.version == existing.version + 1 else {
-                throw ConfigUpdateError(
-                    element: "\(key)",
-                    reason: "it is set to version \(element.version), but it is at version "
-                        + "\(existing.version), so the next is \(existing.version &+ 1)"
-                )
-            }
-            let policy = self.policies.policy(named: existing.modificationPolicy, in: key.group)
-            guard policy.isSatisfied(by: identities) else {
-                let failure = policy.failure(identities, rejected: rejected)
-                throw ConfigUpdateError(element: "\(key)", reason: "\(failure)", failure: failure)
             }
         }
     }

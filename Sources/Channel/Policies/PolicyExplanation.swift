@@ -1,4 +1,26 @@
 extension CompiledPolicy {
+    /// What the policy asks for, and what each signature is good for, whether it is satisfied or not.
+    ///
+    /// - Parameters:
+    ///   - identities: signers whose signatures were verified.
+    ///   - rejected: signatures that count for no policy.
+    /// - Returns: the explanation; its words are those of a failure, also where there is none.
+    package func explanation(_ identities: [Identity], rejected: [RejectedSignature] = []) -> PolicyFailure {
+        self.failure(identities, rejected: rejected)
+    }
+
+    /// Whether a signature of `identity` is good for any part of the policy.
+    package func counts(_ identity: Identity) -> Bool {
+        switch self.rule {
+        case .signature(_, let principals):
+            principals.contains { self.refusal(of: identity, as: $0) == nil }
+        case .implicitMeta(_, let groups):
+            groups.contains { $0.policy.counts(identity) }
+        case .rejectAll:
+            false
+        }
+    }
+
     /// The failure of the policy, with what each signature was good for.
     func failure(_ identities: [Identity], rejected: [RejectedSignature]) -> PolicyFailure {
         var ledger = SignatureLedger(identities: identities)
@@ -13,6 +35,10 @@ extension CompiledPolicy {
         )
     }
 
+    /// How many groups that are missing, and how many characters of a rule, a reason tells at most.
+    private static let shownParts = 20
+    private static let shownCharacters = 2_000
+
     /// What is required and missing, as a clause; notes in `ledger` what identities were good for.
     private func explain(_ identities: [Identity], into ledger: inout SignatureLedger) -> String {
         switch self.rule {
@@ -22,7 +48,9 @@ extension CompiledPolicy {
                     ledger.note(index, self.refusal(of: identity, as: principal), as: principal, by: identity)
                 }
             }
-            return "it requires \(rule.text(principals.map(\.name)))"
+            let text = rule.text(principals.map(\.name))
+            let isLong = text.utf8.count > Self.shownCharacters
+            return "it requires \(isLong ? text.prefix(Self.shownCharacters) + "…" : text[...])"
         case .implicitMeta(let meta, let groups):
             var missing: [String] = []
             for group in groups {
@@ -30,8 +58,13 @@ extension CompiledPolicy {
                 if !group.policy.isSatisfied(by: identities) { missing.append("\(group.name): \(reason)") }
             }
             let threshold = meta.threshold(groupCount: groups.count)
+            let missingCount = missing.count
+            if missingCount > Self.shownParts {
+                missing.removeSubrange(Self.shownParts...)
+                missing.append("and \(missingCount - Self.shownParts) more")
+            }
             return "\(meta) requires \(threshold) of \(groups.count) groups and has "
-                + "\(groups.count - missing.count) (\(missing.joined(separator: "; ")))"
+                + "\(groups.count - missingCount) (\(missing.joined(separator: "; ")))"
         case .rejectAll(let reason):
             return reason
         }

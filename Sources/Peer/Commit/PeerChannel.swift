@@ -42,6 +42,9 @@ package final class PeerChannel: Sendable {
     private struct State {
         var configuration: ChannelConfiguration
         var status: ChannelStatus = .running
+        /// Who is told of new configurations.
+        var observers: [UInt64: AsyncStream<ChannelConfiguration>.Continuation] = [:]
+        var lastObserver: UInt64 = 0
     }
 
     private let state: Mutex<State>
@@ -58,6 +61,25 @@ package final class PeerChannel: Sendable {
 
     /// The configuration in force after the last committed block.
     package var configuration: ChannelConfiguration { self.state.withLock { $0.configuration } }
+
+    /// The configuration in force, and each one that comes into force after it; of several that come while nobody
+    /// looks, the newest.
+    func configurations() -> AsyncStream<ChannelConfiguration> {
+        let (stream, continuation) = AsyncStream.makeStream(
+            of: ChannelConfiguration.self,
+            bufferingPolicy: .bufferingNewest(1)
+        )
+        let number = self.state.withLock { state in
+            state.lastObserver &+= 1
+            state.observers[state.lastObserver] = continuation
+            continuation.yield(state.configuration)
+            return state.lastObserver
+        }
+        continuation.onTermination = { [weak self] _ in
+            self?.state.withLock { _ = $0.observers.removeValue(forKey: number) }
+        }
+        return stream
+    }
 
     /// How block processing stands: for logs, health checks and error messages.
     package var status: ChannelStatus {
@@ -104,8 +126,17 @@ package final class PeerChannel: Sendable {
         configuration: ChannelConfiguration?,
         transactionIDs: [String?]
     ) {
-        if let configuration { self.state.withLock { $0.configuration = configuration } }
+        if let configuration { self.adopt(configuration) }
         self.committed.publish(committed, transactionIDs: transactionIDs)
+    }
+
+    /// Puts a configuration in force and tells whoever follows configurations.
+    func adopt(_ configuration: ChannelConfiguration) {
+        let observers = self.state.withLock { state in
+            state.configuration = configuration
+            return Array(state.observers.values)
+        }
+        for observer in observers { observer.yield(configuration) }
     }
 
     private static func storedConfiguration(of ledger: Ledger) throws -> ChannelConfiguration {

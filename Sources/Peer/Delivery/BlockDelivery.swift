@@ -12,7 +12,8 @@ internal import SwiftProtobuf
 ///
 /// One orderer at a time. When it fails, has nothing, or sends a block that is refused, the next one is asked,
 /// after a pause that grows as long as no block comes. The endpoints are taken from the configuration in
-/// force each time, so orderers that join or leave are followed.
+/// force each time; a configuration without the orderer in use, or with other TLS roots for it, ends the stream
+/// at once. So orderers that join, leave or move are followed.
 ///
 /// - Source: Fabric v3, package `internal/pkg/peer/blocksprovider`.
 package struct BlockDelivery<Transport: ClientTransport>: Sendable {
@@ -103,6 +104,9 @@ package struct BlockDelivery<Transport: ClientTransport>: Sendable {
                 try await self.pull(from: endpoints[turn % endpoints.count])
             } catch let halt as ChannelHalted {
                 throw halt
+            } catch let change as OrdererReplaced {
+                failures = 0
+                self.logger.info("changing the orderer", metadata: ["reason": "\(change)"])
             } catch {
                 try Task.checkCancellation()
                 failures = self.channel.ledger.height > height ? 0 : failures + 1
@@ -117,8 +121,23 @@ package struct BlockDelivery<Transport: ClientTransport>: Sendable {
         }
     }
 
-    /// Takes blocks from one orderer until it fails or the stream ends, which is a failure too.
+    /// Takes blocks from one orderer until it fails or the stream ends, which is a failure too, or until the
+    /// channel's configuration no longer has it.
     private func pull(from endpoint: OrdererEndpoint) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await self.stream(from: endpoint) }
+            group.addTask {
+                for await configuration in self.channel.configurations() {
+                    let endpoints = configuration.ordererEndpoints(overrides: self.options.overrides)
+                    guard endpoints.contains(endpoint) else { throw OrdererReplaced(endpoint, configuration) }
+                }
+            }
+            defer { group.cancelAll() }
+            try await group.next()
+        }
+    }
+
+    private func stream(from endpoint: OrdererEndpoint) async throws {
         let transport = try self.connect(endpoint)
         try await withGRPCClient(transport: transport) { client in
             let orderer = Orderer_AtomicBroadcast.Client(wrapping: client)
@@ -173,6 +192,16 @@ package struct BlockDelivery<Transport: ClientTransport>: Sendable {
             isRefusal ? "refused a block" : "lost the orderer",
             metadata: ["orderer": "\(orderer?.address ?? "none")", "reason": "\(error)"]
         )
+    }
+}
+
+/// The configuration in force no longer names the orderer that blocks come from, or not in the same words.
+private struct OrdererReplaced: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ endpoint: OrdererEndpoint, _ configuration: ChannelConfiguration) {
+        self.description =
+            "configuration \(configuration.sequence) no longer has orderer \(endpoint), or has other TLS roots for it"
     }
 }
 

@@ -71,7 +71,17 @@ package final class ChannelRegistry: Sendable {
 
         let ledger = try self.openLedger(id)
         guard ledger.height <= 1 else { throw JoinError.alreadyJoined(id) }
-        if ledger.height == 0 { _ = try ledger.commit(Self.genesisToCommit(genesis)) }
+        // A ledger of one block is left when the peer ended while it joined.
+        if let first = ledger.lastHeader {
+            guard first.hash == genesis.header.hash else {
+                throw JoinError(
+                    "the ledger of \(id) here begins with another genesis block (hash "
+                        + "\(first.hash.hexadecimal.prefix(16))…); leave that channel first"
+                )
+            }
+        } else {
+            _ = try ledger.commit(Self.genesisToCommit(genesis))
+        }
         let channel = try PeerChannel(ledger)
         self.add(channel)
         return channel

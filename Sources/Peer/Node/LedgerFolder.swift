@@ -7,15 +7,20 @@ internal import Ledger
 struct LedgerFolder: Sendable {
     private let path: String
 
+    /// Opens the folder, and finishes removing channels whose removal was interrupted.
+    ///
     /// - Throws: ``LedgerFolderError`` if the folder can't be made or written to.
     init(_ dataFolder: String) throws(LedgerFolderError) {
-        self.path = "\(dataFolder)/channels"
+        self.path = Self.path(in: dataFolder)
         do {
             try FileManager.default.createDirectory(atPath: self.path, withIntermediateDirectories: true)
         } catch {
             throw LedgerFolderError(folder: self.path, reason: "\(error.localizedDescription)")
         }
+        try ChannelRemoval.finish(in: self.path)
     }
+
+    static func path(in dataFolder: String) -> String { "\(dataFolder)/channels" }
 
     /// The channels that have a ledger here, by name.
     func channels() throws(LedgerFolderError) -> [ChannelID] {

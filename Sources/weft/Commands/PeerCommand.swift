@@ -11,7 +11,7 @@ struct PeerCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "peer",
         abstract: "Run a peer.",
-        subcommands: [Start.self]
+        subcommands: [Start.self, Unjoin.self]
     )
 
     struct Start: AsyncParsableCommand {

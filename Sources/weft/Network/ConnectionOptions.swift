@@ -97,6 +97,29 @@ struct ConnectionOptions: ParsableArguments {
         )
     }
 
+    /// How to connect to another node whose TLS certificate leads to `roots`, as the same client.
+    func security(trusting roots: Data) throws -> ConnectionSecurity {
+        if self.identity != nil {
+            guard self.tlsRoot != nil else { return .plaintext }
+            return try ConnectionSecurity(
+                roots: roots,
+                clientCertificate: self.tlsCertificate.map { try readBytes($0, as: "the TLS certificate") },
+                clientKey: self.tlsKey.map { try readBytes($0, as: "the TLS private key") }
+            )
+        }
+        let description = try NetworkDescription(folder: self.network)
+        let name = self.identityName ?? description.peers.first.map { "\($0.name)/user" } ?? ""
+        let identity = try description.identity(name)
+        return try ConnectionSecurity(
+            roots: roots,
+            clientCertificate: readBytes(
+                description.path(identity.tlsCertificate),
+                as: "the TLS certificate"
+            ),
+            clientKey: readBytes(description.path(identity.tlsKey), as: "the TLS private key")
+        )
+    }
+
     /// Connects as the flags say.
     func withTarget<Value: Sendable>(
         _ body: (Connection, Target) async throws -> Value

@@ -22,7 +22,8 @@ enum ConfigurationPicture {
         ])
     }
 
-    private static func json(of group: Common_ConfigGroup) throws -> JSONValue {
+    /// A group with everything in it.
+    static func json(of group: Common_ConfigGroup) throws -> JSONValue {
         var members: [(String, JSONValue)] = []
         let groups = try group.groups.sorted { $0.key < $1.key }.map { ($0.key, try Self.json(of: $0.value)) }
         members.append(("groups", .members(groups)))

@@ -114,6 +114,46 @@ import Testing
         #expect(channel.ledger.height == 4)
     }
 
+    @Test func changesTheOrdererAsSoonAsAConfigurationNamesAnother() async throws {
+        let chain = try VectorNetwork.chain("side")
+        let channel = try VectorNetwork.registry().join(chain[0])
+        var editor = ConfigurationEditor(channel.configuration.config.channelGroup)
+        let organization = try #require(channel.configuration.orderer?.organizations.first)
+        try editor.apply(.addOrdererEndpoint("moved.example:7050", of: organization.name))
+        for address in organization.endpoints {
+            try editor.apply(.removeOrdererEndpoint(address, of: organization.name))
+        }
+        var config = channel.configuration.config
+        config.channelGroup = editor.channelGroup
+        let next = try ChannelConfiguration(channelID: channel.id, config: config)
+
+        let (attempts, attempt) = AsyncStream.makeStream(of: String.self)
+        let delivery = BlockDelivery(
+            channel: channel,
+            pipeline: try VectorNetwork.pipeline(channel),
+            signer: try VectorNetwork.peer("alpha"),
+            certificateHash: Data(),
+            options: .init(firstPause: .milliseconds(1), longestPause: .milliseconds(5)),
+            logger: VectorNetwork.logger
+        ) { endpoint in
+            attempt.yield(endpoint.address)
+            // Nobody serves it: the call waits.
+            return InProcessTransport().client
+        }
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await delivery.run() }
+            group.addTask {
+                for await address in attempts {
+                    if address == "moved.example:7050" { return }
+                    channel.adopt(next)
+                }
+            }
+            await group.next()
+            group.cancelAll()
+        }
+        #expect(channel.configuration === next)
+    }
+
     @Test func ordererAddressesComeFromTheConfigurationOrAnOverride() throws {
         let chain = try VectorNetwork.chain("side")
         let configuration = try ChannelConfiguration(configBlock: chain[0])

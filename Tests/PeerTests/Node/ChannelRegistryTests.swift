@@ -37,6 +37,22 @@ import Testing
         #expect(second[id] != nil)
     }
 
+    @Test func joinsNoChannelOfTheSameNameThatBeganOtherwise() throws {
+        let stores = LedgerStores.inMemory()
+        let genesis = try VectorNetwork.chain("side")[0]
+        _ = try ChannelRegistry { try Ledger(channelID: $0, stores: stores) }.join(genesis)
+        let configuration = try ChannelConfiguration(configBlock: genesis)
+        let other = try GenesisBlock.make(
+            channelID: configuration.channelID,
+            config: configuration.config,
+            nonce: Data(count: 24),
+            timestamp: Date(timeIntervalSince1970: 0)
+        )
+        let again = ChannelRegistry { try Ledger(channelID: $0, stores: stores) }
+        #expect(throws: JoinError.self) { try again.join(other) }
+        #expect(try again.join(genesis).ledger.height == 1)
+    }
+
     @Test func anEmptyLedgerIsNoChannel() throws {
         let registry = VectorNetwork.registry()
         #expect(try registry.open(ChannelID("nothing")) == nil)
