@@ -133,7 +133,7 @@ let package = Package(
             path: "Tests/RPCTestService",
             swiftSettings: settings
         ),
-        tests("RPCTests", of: "RPC", and: ["RPCTestService", grpc]),
+        tests("RPCTests", of: "RPC", and: ["CGRPC", "RPCTestService", grpc]),
         // Apart from RPCTests, since SwiftNIO is much to build and sanitizers have nothing to find in it.
         tests("RPCInteropTests", of: "RPC", and: ["RPCTestService", grpc, grpcNIO]),
         tests("OperationsTests", of: "Operations", and: ["RPC", "Cryptography", grpc, log, metrics, lifecycle] + http),

@@ -6,7 +6,11 @@ internal import Synchronization
 ///
 /// A direction never has more than one batch under way. Sending returns as soon as core has taken a part, and
 /// the next part waits until that one has passed flow control: so a peer that doesn't read stops the writer,
-/// with one message in core and one in the writer's hands. Receiving asks for one message ahead of the reader.
+/// with one message in core and one in the writer's hands. Receiving goes some messages ahead of the reader, see
+/// ``Incoming``.
+///
+/// The asynchronous functions here stay with their caller (`nonisolated(nonsending)`), since each change of
+/// executor costs a task that prefers a poller as much as a lock.
 class Call: CompletionTarget, @unchecked Sendable {
     // Why `@unchecked`: `slots` is written by core while a batch is under way and by its completion, and read
     // only after that completion was seen under the lock of `state`; `slots.sending` belongs to whoever has
@@ -24,7 +28,7 @@ class Call: CompletionTarget, @unchecked Sendable {
 
     deinit {
         // No batch is under way: each holds a reference to self.
-        if case .message(let buffer) = self.state.withLock({ $0.receiving }) { self.destroy(buffer) }
+        while let unread = self.state.withLock({ $0.incoming.next() }) { self.destroy(unread.buffer) }
         if let buffer = self.slots.pointee.message { grpc_byte_buffer_destroy(buffer) }
         if let buffer = self.slots.pointee.sending { self.destroy(buffer) }
         if let call = self.slots.pointee.call {
@@ -58,23 +62,24 @@ class Call: CompletionTarget, @unchecked Sendable {
 
     // MARK: Waiting
 
+    /// Whether all that can be waited for comes when the call ends, and the task that makes the call ends it when
+    /// it is cancelled: then its waiting needs no care of its own.
+    var endsWithItsTask: Bool { false }
+
     /// Suspends until `ready` holds or the list is resumed; the caller looks at the state again afterwards.
     ///
     /// - Throws: `RPCError` with code `cancelled` when the task is cancelled.
-    final func wait(
+    nonisolated(nonsending) final func wait(
         _ direction: CallState.Direction,
-        unless ready: (CallState) -> Bool
+        unless ready: @Sendable (CallState) -> Bool
     ) async throws(RPCError) {
+        guard !self.endsWithItsTask else {
+            await withUnsafeContinuation { self.add($0, id: 0, to: direction, unless: ready) }
+            return
+        }
         let id = self.state.withLock { $0.makeWaiterID() }
         await withTaskCancellationHandler {
-            await withUnsafeContinuation { (waiter: WaitList.Waiter) in
-                let goOn = self.state.withLock { state in
-                    if Task.isCancelled || ready(state) { return true }
-                    state.append(waiter, id: id, to: direction)
-                    return false
-                }
-                if goOn { waiter.resume() }
-            }
+            await withUnsafeContinuation { self.add($0, id: id, to: direction, unless: ready) }
         } onCancel: {
             self.state.withLock { $0.removeWaiter(id: id, from: direction) }?.resume()
         }
@@ -87,31 +92,44 @@ class Call: CompletionTarget, @unchecked Sendable {
         }
     }
 
+    private func add(
+        _ waiter: WaitList.Waiter,
+        id: UInt64,
+        to direction: CallState.Direction,
+        unless ready: (CallState) -> Bool
+    ) {
+        let goOn = self.state.withLock { state in
+            if ready(state) || (id > 0 && Task.isCancelled) { return true }
+            state.append(waiter, id: id, to: direction)
+            return false
+        }
+        if goOn { waiter.resume() }
+    }
+
     // MARK: Receiving
+
+    /// Whether core is asked for messages before somebody reads them.
+    var readsAhead: Bool { false }
 
     /// The next message, or `nil` after the last one.
     ///
-    /// - Parameter ahead: whether to ask core for the message after this one already.
-    /// - Returns: the message, or `nil`.
     /// - Throws: `RPCError` with code `cancelled` when the task is cancelled while it waits.
-    final func receiveMessage(ahead: Bool) async throws(RPCError) -> MessageBytes? {
+    nonisolated(nonsending) final func nextMessage() async throws(RPCError) -> MessageBytes? {
         while true {
-            let (received, call) = self.state.withLock { $0.takeMessage(ahead: ahead) }
-            if let call { self.startReceiving(call) }
-            switch received {
-            case .message(let buffer):
-                defer { self.destroy(buffer) }
-                return MessageBytes(copying: buffer)
-            case .ended:
-                return nil
-            case .idle, .underWay:
-                try await self.wait(.receiving) { state in
-                    switch state.receiving {
-                    case .message, .ended: true
-                    case .idle, .underWay: false
-                    }
-                }
+            let (message, ended, call) = self.state.withLock { state in
+                let message = state.incoming.next()
+                let receives =
+                    state.call != nil && (message == nil || self.readsAhead)
+                    && state.incoming.beginReceiving(ahead: self.readsAhead)
+                return (message, state.incoming.phase == .ended, receives ? state.call : nil)
             }
+            if let call { self.startReceiving(call) }
+            if let message {
+                defer { self.destroy(message.buffer) }
+                return MessageBytes(copying: message.buffer, count: message.count)
+            }
+            if ended { return nil }
+            try await self.wait(.receiving) { $0.incoming.isReadable }
         }
     }
 
@@ -125,19 +143,23 @@ class Call: CompletionTarget, @unchecked Sendable {
         self.receivedMessage(nil)
     }
 
-    /// Takes what core has received out of the slots.
-    final func receivedMessage(_ buffer: UnsafeMutablePointer<grpc_byte_buffer>?) {
-        if buffer != nil { self.poller.liveByteBuffers.wrappingAdd(1, ordering: .relaxed) }
-        let woken = self.state.withLock { state in
-            state.receiving = buffer.map { .message($0) } ?? .ended
-            return state.readers.removeAll()
+    /// Takes over what core has received (nothing: there will be no message any more), and asks for more.
+    final func receivedMessage(_ message: ReceivedMessage?) {
+        let (woken, call) = self.state.withLock { state in
+            state.incoming.receive(message)
+            let receives = self.readsAhead && state.incoming.beginReceiving(ahead: true)
+            return (state.readers.removeAll(), receives ? state.call : nil)
         }
         woken.resume()
+        if let call { self.startReceiving(call) }
     }
 
-    final func takeReceivedSlot() -> UnsafeMutablePointer<grpc_byte_buffer>? {
-        defer { self.slots.pointee.message = nil }
-        return self.slots.pointee.message
+    /// Takes what core has received out of the slots.
+    final func takeReceivedMessage() -> ReceivedMessage? {
+        let message = ReceivedMessage(self.slots.pointee.message)
+        self.slots.pointee.message = nil
+        if message != nil { self.poller.liveByteBuffers.wrappingAdd(1, ordering: .relaxed) }
+        return message
     }
 
     final func destroy(_ buffer: UnsafeMutablePointer<grpc_byte_buffer>) {
@@ -148,7 +170,7 @@ class Call: CompletionTarget, @unchecked Sendable {
     // MARK: Sending
 
     /// Waits for the turn to send, and takes it: ``startSending(_:_:)`` or ``sent(succeeded:)`` must follow.
-    final func takeTurnToSend() async throws(RPCError) -> OpaquePointer {
+    nonisolated(nonsending) final func takeTurnToSend() async throws(RPCError) -> OpaquePointer {
         while true {
             switch self.state.withLock({ $0.takeTurnToSend() }) {
             case .taken(let call): return call
@@ -202,10 +224,7 @@ class Call: CompletionTarget, @unchecked Sendable {
 
     /// Ends the turn to send.
     final func sent(succeeded: Bool) {
-        if let buffer = self.slots.pointee.sending {
-            self.slots.pointee.sending = nil
-            self.destroy(buffer)
-        }
+        self.destroySent()
         let woken = self.state.withLock { state in
             state.isSending = false
             if !succeeded { state.sendFailed = true }
@@ -215,91 +234,15 @@ class Call: CompletionTarget, @unchecked Sendable {
     }
 }
 
-func name(of error: grpc_call_error) -> String {
-    grpc_call_error_to_string(error).map { String(cString: $0) } ?? "error \(error.rawValue)"
+extension Call {
+    /// Releases the message whose batch has completed.
+    final func destroySent() {
+        guard let buffer = self.slots.pointee.sending else { return }
+        self.slots.pointee.sending = nil
+        self.destroy(buffer)
+    }
 }
 
-/// The state of a call's two directions.
-struct CallState: @unchecked Sendable {
-    // Why `@unchecked`: the pointers are core's, which any thread may use; who owns a message is said by where
-    // it is kept.
-
-    enum Receiving: @unchecked Sendable {
-        // Why `@unchecked`: as above.
-        case idle
-        case underWay
-        case message(UnsafeMutablePointer<grpc_byte_buffer>)
-        case ended
-    }
-
-    /// Core's handle, once there is one.
-    var call: OpaquePointer?
-    var receiving = Receiving.idle
-    /// A batch that sends is under way, or about to be.
-    var isSending = false
-    /// A batch that sends has failed: the peer will get nothing more.
-    var sendFailed = false
-    /// The client has its status, or the server knows that the call is over.
-    var isOver = false
-    var readers = WaitList()
-    var writers = WaitList()
-    private var nextWaiterID: UInt64 = 0
-
-    enum Direction { case receiving, sending }
-
-    mutating func append(_ waiter: WaitList.Waiter, id: UInt64, to direction: Direction) {
-        switch direction {
-        case .receiving: self.readers.append(waiter, id: id)
-        case .sending: self.writers.append(waiter, id: id)
-        }
-    }
-
-    mutating func removeWaiter(id: UInt64, from direction: Direction) -> WaitList.Waiter? {
-        switch direction {
-        case .receiving: self.readers.remove(id: id)
-        case .sending: self.writers.remove(id: id)
-        }
-    }
-
-    mutating func makeWaiterID() -> UInt64 {
-        self.nextWaiterID &+= 1
-        return self.nextWaiterID
-    }
-
-    /// Hands out the message that has come in, and the call if the caller is to start receiving.
-    mutating func takeMessage(ahead: Bool) -> (Receiving, OpaquePointer?) {
-        let received = self.receiving
-        switch received {
-        case .message:
-            self.receiving = ahead ? .underWay : .idle
-            return (received, ahead ? self.call : nil)
-        case .idle:
-            guard let call else { return (received, nil) }
-            self.receiving = .underWay
-            return (received, call)
-        case .underWay, .ended:
-            return (received, nil)
-        }
-    }
-
-    enum TurnToSend {
-        case taken(OpaquePointer)
-        case wait
-        case isOver
-        case notStarted
-    }
-
-    mutating func takeTurnToSend() -> TurnToSend {
-        if self.isOver || self.sendFailed { return .isOver }
-        guard let call else { return .notStarted }
-        guard !self.isSending else { return .wait }
-        self.isSending = true
-        return .taken(call)
-    }
-
-    /// Notes that the call is over and wakes everybody.
-    mutating func end() -> (WaitList.Woken, WaitList.Woken) {
-        self.isOver = true
-        return (self.readers.removeAll(), self.writers.removeAll())
-    }
+func name(of error: grpc_call_error) -> String {
+    grpc_call_error_to_string(error).map { String(cString: $0) } ?? "error \(error.rawValue)"
 }

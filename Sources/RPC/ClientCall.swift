@@ -21,7 +21,6 @@ final class ClientCall: Call, @unchecked Sendable {
         /// Held back until the call starts.
         var metadata: Metadata?
         var message: MessageBytes?
-        var hasInitialMetadata = false
         /// Core has taken the batch that tells how the call ended.
         var receivesStatus = false
         /// The status when core has none: the call never started.
@@ -38,9 +37,14 @@ final class ClientCall: Call, @unchecked Sendable {
         super.init(poller: channel.pollers.next())
     }
 
+    override var readsAhead: Bool { self.responseStreams }
+
+    /// A unary call is one batch, and `CoreClientTransport.withStream` cancels it.
+    override var endsWithItsTask: Bool { !self.requestStreams && !self.responseStreams }
+
     // MARK: Sending
 
-    func write(_ part: RPCRequestPart<MessageBytes>, bufferHint: Bool) async throws {
+    nonisolated(nonsending) func write(_ part: RPCRequestPart<MessageBytes>, bufferHint: Bool) async throws {
         switch part {
         case .metadata(let metadata):
             if self.requestStreams {
@@ -68,7 +72,7 @@ final class ClientCall: Call, @unchecked Sendable {
         }
     }
 
-    func finish() async {
+    nonisolated(nonsending) func finish() async {
         do {
             if self.requestStreams {
                 let call = try await self.takeTurnToSend()
@@ -116,7 +120,7 @@ final class ClientCall: Call, @unchecked Sendable {
         outgoing.message = self.hold(message)
         outgoing.has_close = 1
         self.state.withLock { state in
-            state.receiving = .underWay
+            state.incoming.phase = .underWay
             state.isSending = true
         }
         let error = weft_call_run_unary(call, &outgoing, self.slots, self.makeTag(.unaryCall))
@@ -132,7 +136,7 @@ final class ClientCall: Call, @unchecked Sendable {
         guard let call = self.slots.pointee.call else { return }
         self.state.withLock { state in
             state.isSending = true
-            state.receiving = .underWay
+            state.incoming.phase = .underWay
         }
         var error = weft_call_receive_status(call, self.slots, self.makeTag(.receiveEnd))
         if error == GRPC_CALL_OK {
@@ -205,7 +209,8 @@ final class ClientCall: Call, @unchecked Sendable {
     private func endLocally(_ status: Status) {
         self.progress.withLock { $0.localStatus = $0.localStatus ?? status }
         let (readers, writers) = self.state.withLock { state in
-            if case .idle = state.receiving { state.receiving = .ended }
+            if state.incoming.phase == .idle { state.incoming.phase = .ended }
+            state.neverStarted = true
             return state.end()
         }
         readers.resume()
@@ -215,22 +220,37 @@ final class ClientCall: Call, @unchecked Sendable {
     override func complete(_ operation: Operation, succeeded: Bool) {
         switch operation {
         case .unaryCall:
-            self.progress.withLock { $0.hasInitialMetadata = true }
-            self.sent(succeeded: true)
-            self.receivedMessage(self.takeReceivedSlot())
-            self.ended()
+            self.endedUnary()
         case .send, .sendLast:
             self.sent(succeeded: succeeded)
         case .receiveInitialMetadata:
-            self.progress.withLock { $0.hasInitialMetadata = true }
-            self.state.withLock { $0.readers.removeAll() }.resume()
+            let woken = self.state.withLock { state in
+                state.hasInitialMetadata = true
+                return state.readers.removeAll()
+            }
+            woken.resume()
         case .receiveMessage:
-            self.receivedMessage(self.takeReceivedSlot())
+            self.receivedMessage(self.takeReceivedMessage())
         case .receiveEnd:
             self.ended()
         case .acceptCall, .shutdown:
             break
         }
+    }
+
+    /// Everything has come at once.
+    private func endedUnary() {
+        self.destroySent()
+        let message = self.takeReceivedMessage()
+        let (readers, writers) = self.state.withLock { state in
+            state.hasInitialMetadata = true
+            state.isSending = false
+            state.incoming.receive(message)
+            if message != nil { state.incoming.phase = .ended }
+            return state.end()
+        }
+        readers.resume()
+        writers.resume()
     }
 
     private func ended() {
@@ -241,21 +261,18 @@ final class ClientCall: Call, @unchecked Sendable {
 
     // MARK: Receiving
 
-    /// The server's initial metadata, or `nil` if the call ended before it.
-    func receiveInitialMetadata() async throws(RPCError) -> Metadata? {
+    /// The server's initial metadata, or `nil` if the call never started.
+    nonisolated(nonsending) func receiveInitialMetadata() async throws(RPCError) -> Metadata? {
         while true {
-            if self.progress.withLock({ $0.localStatus != nil }) { return nil }
-            if self.progress.withLock({ $0.hasInitialMetadata }) {
-                return Metadata(self.slots.pointee.initial_metadata)
-            }
-            try await self.wait(.receiving) { state in
-                state.isOver || self.progress.withLock { $0.hasInitialMetadata }
-            }
+            let (has, neverStarted) = self.state.withLock { ($0.hasInitialMetadata, $0.neverStarted) }
+            if neverStarted { return nil }
+            if has { return Metadata(self.slots.pointee.initial_metadata) }
+            try await self.wait(.receiving) { $0.hasInitialMetadata || $0.neverStarted }
         }
     }
 
-    func receiveMessage() async throws(RPCError) -> MessageBytes? {
-        let message = try await self.receiveMessage(ahead: self.responseStreams)
+    nonisolated(nonsending) func receiveMessage() async throws(RPCError) -> MessageBytes? {
+        let message = try await self.nextMessage()
         if let message, let limit = self.options.maxResponseMessageBytes, message.count > limit {
             self.cancel()
             throw RPCError(
@@ -267,7 +284,7 @@ final class ClientCall: Call, @unchecked Sendable {
     }
 
     /// The status with which the call ended.
-    func receiveStatus() async throws(RPCError) -> (Status, Metadata) {
+    nonisolated(nonsending) func receiveStatus() async throws(RPCError) -> (Status, Metadata) {
         while true {
             if let status = self.progress.withLock({ $0.localStatus }) { return (status, [:]) }
             if self.state.withLock({ $0.isOver }) {

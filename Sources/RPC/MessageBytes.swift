@@ -65,8 +65,8 @@ extension MessageBytes {
     /// Copies a received message out of core's slices.
     ///
     /// The buffer stays with the caller.
-    init(copying buffer: UnsafeMutablePointer<grpc_byte_buffer>) {
-        self.storage = .make(count: grpc_byte_buffer_length(buffer))
+    init(copying buffer: UnsafeMutablePointer<grpc_byte_buffer>, count: Int) {
+        self.storage = .make(count: count)
         var reader = grpc_byte_buffer_reader()
         guard grpc_byte_buffer_reader_init(&reader, buffer) != 0 else {
             self.storage = .make(count: 0)

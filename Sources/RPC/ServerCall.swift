@@ -36,7 +36,7 @@ final class ServerCall: Call, @unchecked Sendable {
         case .send, .sendLast:
             self.sent(succeeded: succeeded)
         case .receiveMessage:
-            self.receivedMessage(self.takeReceivedSlot())
+            self.receivedMessage(self.takeReceivedMessage())
         case .receiveEnd:
             self.ended(cancelled: self.slots.pointee.cancelled != 0)
         case .unaryCall, .receiveInitialMetadata, .shutdown:
@@ -55,9 +55,9 @@ final class ServerCall: Call, @unchecked Sendable {
             return
         }
         if self.method.readsRequestFirst {
-            self.receivedMessage(self.takeReceivedSlot())
+            self.receivedMessage(self.takeReceivedMessage())
         } else {
-            self.state.withLock { $0.receiving = .underWay }
+            self.state.withLock { $0.incoming.phase = .underWay }
             self.startReceiving(call)
         }
         let task = Task(executorPreference: self.server.runsHandlersOnPollers ? self.poller : nil) {
@@ -127,13 +127,15 @@ final class ServerCall: Call, @unchecked Sendable {
 
     // MARK: Receiving
 
+    override var readsAhead: Bool { !self.method.readsRequestFirst }
+
     var initialMetadata: Metadata { Metadata(self.slots.pointee.initial_metadata) }
 
     /// The next request message, or `nil` once the client has closed its side.
     ///
     /// - Throws: `RPCError` with code `cancelled` if the call ended without that.
-    func receiveMessage() async throws(RPCError) -> MessageBytes? {
-        if let message = try await self.receiveMessage(ahead: !self.method.readsRequestFirst) {
+    nonisolated(nonsending) func receiveMessage() async throws(RPCError) -> MessageBytes? {
+        if let message = try await self.nextMessage() {
             return message
         }
         guard let call = self.slots.pointee.call, grpc_call_failed_before_recv_message(call) != 0 else {
@@ -147,7 +149,7 @@ final class ServerCall: Call, @unchecked Sendable {
 
     // MARK: Sending
 
-    func write(_ part: RPCResponsePart<MessageBytes>, bufferHint: Bool) async throws {
+    nonisolated(nonsending) func write(_ part: RPCResponsePart<MessageBytes>, bufferHint: Bool) async throws {
         switch part {
         case .metadata(let metadata):
             let outgoing = try OutgoingMetadata.of(metadata)
@@ -180,11 +182,11 @@ final class ServerCall: Call, @unchecked Sendable {
         }
     }
 
-    func finish() async {
+    nonisolated(nonsending) func finish() async {
         if !self.progress.withLock({ $0.sentStatus }) { self.cancel() }
     }
 
-    private func send(_ status: Status, _ metadata: Metadata) async throws(RPCError) {
+    nonisolated(nonsending) private func send(_ status: Status, _ metadata: Metadata) async throws(RPCError) {
         var status = status
         let trailing: OutgoingMetadata
         do {

@@ -60,7 +60,7 @@ struct ClientInbound: AsyncSequence, Sendable {
         ///
         /// A response that is only a status has to begin with it (retries look for that), and
         /// core shows it as empty metadata first: so empty metadata waits for what follows it.
-        private mutating func opening() async throws -> Element? {
+        nonisolated(nonsending) private mutating func opening() async throws -> Element? {
             guard let metadata = try await self.call.receiveInitialMetadata() else {
                 return try await self.ending()
             }
@@ -75,7 +75,7 @@ struct ClientInbound: AsyncSequence, Sendable {
             return .metadata(metadata)
         }
 
-        private mutating func ending() async throws -> Element? {
+        nonisolated(nonsending) private mutating func ending() async throws -> Element? {
             let (status, metadata) = try await self.call.receiveStatus()
             self.next = .end
             return .status(status, metadata)
@@ -89,19 +89,19 @@ struct ClientOutbound: ClosableRPCWriterProtocol {
 
     let call: ClientCall
 
-    func write(_ element: Element) async throws {
+    nonisolated(nonsending) func write(_ element: Element) async throws {
         try await self.call.write(element, bufferHint: false)
     }
 
-    func write(contentsOf elements: some Sequence<Element>) async throws {
+    nonisolated(nonsending) func write(contentsOf elements: some Sequence<Element>) async throws {
         try await writeAll(elements) { try await self.call.write($0, bufferHint: $1) }
     }
 
-    func finish() async {
+    nonisolated(nonsending) func finish() async {
         await self.call.finish()
     }
 
-    func finish(throwing error: any Error) async {
+    nonisolated(nonsending) func finish(throwing error: any Error) async {
         self.call.finish(throwing: error)
     }
 }
@@ -159,27 +159,27 @@ struct ServerOutbound: ClosableRPCWriterProtocol {
 
     let call: ServerCall
 
-    func write(_ element: Element) async throws {
+    nonisolated(nonsending) func write(_ element: Element) async throws {
         try await self.call.write(element, bufferHint: false)
     }
 
-    func write(contentsOf elements: some Sequence<Element>) async throws {
+    nonisolated(nonsending) func write(contentsOf elements: some Sequence<Element>) async throws {
         try await writeAll(elements) { try await self.call.write($0, bufferHint: $1) }
     }
 
-    func finish() async {
+    nonisolated(nonsending) func finish() async {
         await self.call.finish()
     }
 
-    func finish(throwing error: any Error) async {
+    nonisolated(nonsending) func finish(throwing error: any Error) async {
         await self.call.finish()
     }
 }
 
 /// Writes each element; all but the last with the hint that more follows at once.
-private func writeAll<Element>(
+nonisolated(nonsending) private func writeAll<Element>(
     _ elements: some Sequence<Element>,
-    _ write: (Element, Bool) async throws -> Void
+    _ write: nonisolated(nonsending) (Element, Bool) async throws -> Void
 ) async throws {
     var pending: Element?
     for element in elements {

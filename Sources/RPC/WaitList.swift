@@ -5,30 +5,44 @@
 struct WaitList {
     typealias Waiter = UnsafeContinuation<Void, Never>
 
-    private var waiters: [(id: UInt64, waiter: Waiter)] = []
+    // Nearly always one at a time, which then costs no memory of its own.
+    private var first: (id: UInt64, waiter: Waiter)?
+    private var others: [(id: UInt64, waiter: Waiter)] = []
 
     mutating func append(_ waiter: Waiter, id: UInt64) {
-        self.waiters.append((id, waiter))
+        if self.first == nil {
+            self.first = (id, waiter)
+        } else {
+            self.others.append((id, waiter))
+        }
     }
 
     /// The waiter with this number, if it still waits.
     mutating func remove(id: UInt64) -> Waiter? {
-        guard let index = self.waiters.firstIndex(where: { $0.id == id }) else { return nil }
-        return self.waiters.remove(at: index).waiter
+        if let first, first.id == id {
+            self.first = nil
+            return first.waiter
+        }
+        guard let index = self.others.firstIndex(where: { $0.id == id }) else { return nil }
+        return self.others.remove(at: index).waiter
     }
 
     mutating func removeAll() -> Woken {
-        guard !self.waiters.isEmpty else { return Woken(waiters: []) }
-        defer { self.waiters.removeAll(keepingCapacity: true) }
-        return Woken(waiters: self.waiters.map(\.waiter))
+        defer {
+            self.first = nil
+            self.others = []
+        }
+        return Woken(first: self.first?.waiter, others: self.others.map(\.waiter))
     }
 
     /// Tasks to resume outside the lock.
     struct Woken {
-        fileprivate var waiters: [Waiter]
+        fileprivate var first: Waiter?
+        fileprivate var others: [Waiter]
 
         consuming func resume() {
-            for waiter in self.waiters { waiter.resume() }
+            self.first?.resume()
+            for waiter in self.others { waiter.resume() }
         }
     }
 }
