@@ -95,6 +95,7 @@ struct ChannelThread: Sendable {
             state.cutter.rebound(BatchBounds(configuration), queue: [], at: self.settings.clock())
             if !state.isStopped { state.health = .serving }
         }
+        self.settings.adopted(configuration)
         self.channel.feed.report(failure: nil)
         self.settings.logger.info(
             "Raft leader changed: 0 -> 1 channel=\(self.channel.id) node=1",
@@ -228,6 +229,7 @@ struct ChannelThread: Sendable {
     }
 
     private func install(_ configuration: ChannelConfiguration) {
+        self.settings.adopted(configuration)
         self.channel.monitor.withLock { state in
             state.configuration = configuration
             state.cutter.rebound(

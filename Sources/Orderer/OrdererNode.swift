@@ -31,6 +31,8 @@ package struct OrdererNode: Service, CustomStringConvertible {
     /// - Throws: ``OrdererError``, `ConfigurationError` or `TransportError`, naming the folder, block or address.
     package init(configuration: OrdererNodeConfiguration, logger: Logger) throws {
         self.logger = logger
+        let serverTLS = try configuration.tls.map { try TLSSource($0) }
+        let clientRoots = serverTLS.map { ClientRoots($0) }
         let settings = OrderingChannel.Settings(
             signer: configuration.identity,
             limits: configuration.limits,
@@ -40,7 +42,12 @@ package struct OrdererNode: Service, CustomStringConvertible {
             clock: Self.clock(),
             date: { Date() },
             nonce: { (try? secureRandomBytes(24)) ?? Data() },
-            logger: logger
+            logger: logger,
+            adopted: { configuration in
+                // The MSPs were checked with their configuration: their certificates are PEM.
+                try? clientRoots?.set(configuration.tlsRootsPEM, of: configuration.channelID.description)
+            },
+            removed: { channel in try? clientRoots?.set([], of: channel.description) }
         )
         self.registrar = try ChannelRegistrar(
             folders: ChannelFolders(root: configuration.dataFolder),
@@ -63,7 +70,7 @@ package struct OrdererNode: Service, CustomStringConvertible {
         )
         self.transport = try CoreServerTransport(
             listeningOn: configuration.listenAddress,
-            tls: configuration.tls,
+            tlsSource: serverTLS,
             options: configuration.transport
         )
     }

@@ -77,6 +77,10 @@ final class OrderingChannel: Sendable {
         var date: @Sendable () -> Date
         var nonce: @Sendable () -> Data
         var logger: Logger
+        /// Called with each configuration that comes into force.
+        var adopted: @Sendable (ChannelConfiguration) -> Void = { _ in }
+        /// Called when a channel is no longer here.
+        var removed: @Sendable (ChannelID) -> Void = { _ in }
     }
 
     init(configuration: ChannelConfiguration, settings: Settings) {

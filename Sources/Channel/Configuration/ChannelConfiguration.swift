@@ -169,3 +169,14 @@ extension ChannelConfiguration {
         }
     }
 }
+
+extension ChannelConfiguration {
+    /// The certificates, PEM, that TLS certificates of the channel's organizations lead to.
+    package var tlsRootsPEM: [String] {
+        self.directory.mspIDs.flatMap { id in
+            guard let msp = self.directory[id] else { return [String]() }
+            return (msp.tlsRootCertificates + msp.tlsIntermediateCertificates)
+                .map { String(decoding: $0, as: UTF8.self) }
+        }
+    }
+}

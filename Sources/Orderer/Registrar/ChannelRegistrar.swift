@@ -322,6 +322,7 @@ package final class ChannelRegistrar: Sendable {
                 end.wait()
                 Self.waitForReaders(of: channel)
             }
+            self.settings.removed(id)
             self.finishRemoval(id)
             removal.reached()
             self.state.withLock { state in state.removals.removeAll { $0 === removal } }

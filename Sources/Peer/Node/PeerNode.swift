@@ -22,6 +22,8 @@ package struct PeerNode: Service {
         /// Threads for reads that may touch the disk.
         let readers: BlockingExecutor
         let pollers: PollerGroup
+        /// Who may connect to the peer; `nil` where it serves plaintext.
+        let clientRoots: ClientRoots?
         /// Whether calls are taken.
         let isServing: Flag
         let logger: Logger
@@ -48,6 +50,9 @@ package struct PeerNode: Service {
             if channels[id] == nil { try channels.join(block) }
         }
         let localMSP = try MSP(configuration.localMSP, version: .v3_0)
+        let serverTLS = try configuration.tls.map { try TLSSource($0) }
+        let clientRoots = serverTLS.map { ClientRoots($0) }
+        for channel in channels.list { clientRoots?.trust(channel.configuration) }
         let pollers = PollerGroup()
         let isServing = Flag()
         self.parts = Parts(
@@ -61,12 +66,13 @@ package struct PeerNode: Service {
             localMSP: localMSP,
             readers: BlockingExecutor(name: "weft-read", threads: configuration.readerThreads),
             pollers: pollers,
+            clientRoots: clientRoots,
             isServing: isServing,
             logger: logger
         )
         self.server = try CoreServerTransport(
             listeningOn: configuration.listenAddress,
-            tls: configuration.tls,
+            tlsSource: serverTLS,
             options: configuration.transport,
             pollers: pollers
         )

@@ -62,7 +62,8 @@ struct PeerServices {
             deliver,
             health,
         ]
-        self.background = [connections]
+        let updates = parts.clientRoots.map { ClientRootsUpdates(channels: parts.channels, roots: $0) }
+        self.background = [connections] + (updates.map { [$0] } ?? [])
     }
 
     /// Requests on connections with mutual TLS must repeat the hash of the client's certificate.
