@@ -187,12 +187,18 @@ package final class TestService: Sendable {
 package final class Signal: Sendable {
     private let stream: AsyncStream<Void>
     private let continuation: AsyncStream<Void>.Continuation
+    private let opened = Atomic<Bool>(false)
+
+    package var isOpen: Bool { self.opened.load(ordering: .acquiring) }
 
     package init() {
         (self.stream, self.continuation) = AsyncStream.makeStream()
     }
 
-    package func open() { self.continuation.finish() }
+    package func open() {
+        self.opened.store(true, ordering: .releasing)
+        self.continuation.finish()
+    }
 
     /// - Throws: `CancellationError` if the task is cancelled first.
     package func wait() async throws {
