@@ -11,7 +11,10 @@ case "rpc":
 case "rpc-server" where CommandLine.arguments.count == 4:
     guard let variant = RPCBenchmark.Variant(rawValue: CommandLine.arguments[2]) else { exit(64) }
     try await ServerProcess.serve(variant, TLSFolder(path: CommandLine.arguments[3]))
+case "rpc-soak":
+    let seconds = CommandLine.arguments.dropFirst(2).first.flatMap(Int.init) ?? 60
+    exit(try await RPCSoak(duration: .seconds(seconds)).run() ? 0 : 1)
 default:
-    print("usage: Benchmarks rpc [raw|core|pinned|nio ...]")
+    print("usage: Benchmarks rpc [raw|core|pinned|nio ...] | rpc-soak [SECONDS]")
     exit(64)
 }

@@ -80,38 +80,49 @@ func median(_ durations: [Duration]) -> Double {
 
 private func pem(_ text: String) -> TLSConfig.CertificateSource { .bytes(Array(text.utf8), format: .pem) }
 
+extension TLSFolder {
+    fileprivate func identity(_ name: String) throws -> TLSIdentity {
+        TLSIdentity(
+            certificateChainPEM: try self.read("\(name).pem"),
+            privateKeyPEM: try self.read("\(name).key")
+        )
+    }
+}
+
 extension SwiftClient where Transport == CoreClientTransport {
     // `isPinned`: whether the calls are made from the thread that waits for core.
     static func core(port: Int, _ folder: TLSFolder, isPinned: Bool) throws -> SwiftClient {
         let pollers = PollerGroup(count: 1)
         return SwiftClient(
-            try CoreClientTransport(
-                target: "localhost:\(port)",
-                tls: ClientTLS(
-                    rootsPEM: try folder.read("ca.pem"),
-                    identity: TLSIdentity(
-                        certificateChainPEM: try folder.read("client.pem"),
-                        privateKeyPEM: try folder.read("client.key")
-                    )
-                ),
-                pollers: pollers
-            ),
+            try self.coreTransport(port: port, folder, pollers),
             executor: isPinned ? pollers.nextExecutor() : nil
+        )
+    }
+
+    static func coreTransport(port: Int, _ folder: TLSFolder, _ pollers: PollerGroup? = nil) throws
+        -> CoreClientTransport
+    {
+        try CoreClientTransport(
+            target: "localhost:\(port)",
+            tls: ClientTLS(rootsPEM: try folder.read("ca.pem"), identity: try folder.identity("client")),
+            pollers: pollers
         )
     }
 }
 
 extension SwiftClient where Transport == HTTP2ClientTransport.Posix {
     static func nio(port: Int, _ folder: TLSFolder) throws -> SwiftClient {
+        SwiftClient(try self.nioTransport(port: port, folder))
+    }
+
+    static func nioTransport(port: Int, _ folder: TLSFolder) throws -> HTTP2ClientTransport.Posix {
         let roots = pem(try folder.read("ca.pem"))
-        return SwiftClient(
-            try HTTP2ClientTransport.Posix(
-                target: .dns(host: "localhost", port: port),
-                transportSecurity: .mTLS(
-                    certificateChain: [pem(try folder.read("client.pem"))],
-                    privateKey: .bytes(Array(try folder.read("client.key").utf8), format: .pem)
-                ) { $0.trustRoots = .certificates([roots]) }
-            )
+        return try HTTP2ClientTransport.Posix(
+            target: .dns(host: "localhost", port: port),
+            transportSecurity: .mTLS(
+                certificateChain: [pem(try folder.read("client.pem"))],
+                privateKey: .bytes(Array(try folder.read("client.key").utf8), format: .pem)
+            ) { $0.trustRoots = .certificates([roots]) }
         )
     }
 }
@@ -119,36 +130,42 @@ extension SwiftClient where Transport == HTTP2ClientTransport.Posix {
 /// A server on GRPCCore that echoes, in this process.
 enum SwiftServer {
     static func startCore(_ folder: TLSFolder) throws -> Int {
-        let transport = try CoreServerTransport(
-            listeningOn: "127.0.0.1:0",
-            tls: ServerTLS(
-                identity: TLSIdentity(
-                    certificateChainPEM: try folder.read("server.pem"),
-                    privateKeyPEM: try folder.read("server.key")
-                ),
-                clientRootsPEM: try folder.read("ca.pem"),
-                clientCertificates: .required
-            )
-        )
+        let transport = try self.coreTransport(folder, PollerGroup())
         let server = GRPCServer(transport: transport, router: TestService().router(for: transport))
         Task { try await server.serve() }
         return transport.boundPort
     }
 
-    static func startNIO(_ folder: TLSFolder) async throws -> Int {
-        let roots = pem(try folder.read("ca.pem"))
-        let transport = HTTP2ServerTransport.Posix(
-            address: .ipv4(host: "127.0.0.1", port: 0),
-            transportSecurity: .mTLS(
-                certificateChain: [pem(try folder.read("server.pem"))],
-                privateKey: .bytes(Array(try folder.read("server.key").utf8), format: .pem)
-            ) { $0.trustRoots = .certificates([roots]) }
+    static func coreTransport(_ folder: TLSFolder, _ pollers: PollerGroup) throws -> CoreServerTransport {
+        try CoreServerTransport(
+            listeningOn: "127.0.0.1:0",
+            tls: ServerTLS(
+                identity: try folder.identity("server"),
+                clientRootsPEM: try folder.read("ca.pem"),
+                clientCertificates: .required
+            ),
+            pollers: pollers
         )
+    }
+
+    static func startNIO(_ folder: TLSFolder) async throws -> Int {
+        let transport = try self.nioTransport(folder)
         let server = GRPCServer(transport: transport, router: TestService().router(for: transport))
         Task { try await server.serve() }
         guard let port = try await transport.listeningAddress.ipv4?.port else {
             throw RPCError(code: .internalError, message: "the server has no port")
         }
         return port
+    }
+
+    static func nioTransport(_ folder: TLSFolder) throws -> HTTP2ServerTransport.Posix {
+        let roots = pem(try folder.read("ca.pem"))
+        return HTTP2ServerTransport.Posix(
+            address: .ipv4(host: "127.0.0.1", port: 0),
+            transportSecurity: .mTLS(
+                certificateChain: [pem(try folder.read("server.pem"))],
+                privateKey: .bytes(Array(try folder.read("server.key").utf8), format: .pem)
+            ) { $0.trustRoots = .certificates([roots]) }
+        )
     }
 }
