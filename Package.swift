@@ -47,6 +47,12 @@ let http: [Target.Dependency] = [
     .product(name: "NIOPosix", package: "swift-nio"),
     .product(name: "NIOSSL", package: "swift-nio-ssl"),
 ]
+let httpClient: [Target.Dependency] = [
+    .product(name: "AsyncHTTPClient", package: "async-http-client"),
+    .product(name: "NIOCore", package: "swift-nio"),
+    .product(name: "NIOHTTP1", package: "swift-nio"),
+    .product(name: "NIOSSL", package: "swift-nio-ssl"),
+]
 let histogram: Target.Dependency = .product(name: "Histogram", package: "hdrhistogram-swift")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
@@ -79,6 +85,7 @@ let package = Package(
         .package(url: "https://github.com/grpc/grpc-swift-protobuf.git", from: "2.4.1"),
         .package(url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.1", traits: []),
         .package(url: "https://github.com/jpsim/Yams.git", from: "6.2.2"),
+        .package(url: "https://github.com/swift-server/async-http-client.git", from: "1.37.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
         .package(url: "https://github.com/swiftlang/swift-subprocess.git", from: "1.0.2"),
     ],
@@ -119,7 +126,7 @@ let package = Package(
             dependencies: channel + [
                 "CertificateAuthority", "KeyValueStore", "Ledger", "Operations", "Orderer", "Peer", "RPC", "Translation", "WeftClient",
                 arguments, grpc, protobuf, histogram, lifecycle, log, subprocess, yaml,
-            ],
+            ] + httpClient,
             swiftSettings: settings
         ),
 
@@ -142,7 +149,7 @@ let package = Package(
         tests("TranslationTests", of: "Translation", and: ["FabricProtos", protobuf]),
         tests("LedgerTests", of: "Ledger", and: channel + ["KeyValueStore", protobuf]),
         tests("CertificateAuthorityTests", of: "CertificateAuthority", and: channel + [protobuf]),
-        tests("OrdererTests", of: "Orderer", and: channel + ["Consensus", "KeyValueStore", "Ledger", "RPC", grpc, grpcInProcess, protobuf, log, lifecycle]),
+        tests("OrdererTests", of: "Orderer", and: channel + ["Consensus", "KeyValueStore", "Ledger", "Operations", "RPC", grpc, grpcInProcess, protobuf, log, lifecycle]),
         tests("PeerTests", of: "Peer", and: channel + ["KeyValueStore", "Ledger", "RPC", grpc, grpcInProcess, protobuf, lifecycle, log]),
         tests("ConformanceTests", of: "Channel", and: ["Cryptography", "FabricProtos", "Ledger", "Peer", "Translation", protobuf, log]),
         tests("NetworkTests", of: "Peer", and: channel + ["CertificateAuthority", "Ledger", "Orderer", "RPC", "WeftClient", lifecycle, log, protobuf]),

@@ -91,6 +91,14 @@ package struct OrdererError: Error, Sendable, CustomStringConvertible {
         )
     }
 
+    static func administrationWithoutCertificates(_ address: String) -> Self {
+        Self(
+            description:
+                "the administration endpoint \(address) has TLS that doesn't require client certificates, so that "
+                + "anybody could administer the node; require them"
+        )
+    }
+
     static func unreadableFolder(_ folder: String, _ reason: String) -> Self {
         Self(
             description: "the data folder \(folder) can't be used: \(reason); "

@@ -18,7 +18,7 @@ package struct OrdererNode: Service, CustomStringConvertible {
     package let registrar: ChannelRegistrar
     private let transport: CoreServerTransport
     private let service: AtomicBroadcastService
-    private let logger: Logger
+    let logger: Logger
 
     /// What logs call the node.
     package var description: String { "OrdererNode" }

@@ -47,6 +47,21 @@ struct TestOrganization: Sendable {
         return try SigningIdentity(mspID: self.mspID, certificate: certificate, key: key)
     }
 
+    /// Issues a TLS certificate for a node.
+    func issueTLS(_ name: String, expiresIn seconds: TimeInterval = 3600) throws -> Data {
+        var template = CertificateTemplate(
+            subject: try DistinguishedName([.commonName(name)]),
+            serialNumber: try CertificateTemplate.randomSerialNumber(),
+            notBefore: Date(timeIntervalSinceNow: min(-3600, seconds - 60)),
+            notAfter: Date(timeIntervalSinceNow: seconds),
+            keyUsage: [.digitalSignature]
+        )
+        template.extendedKeyUsages = [.serverAuthentication, .clientAuthentication]
+        template.subjectAlternativeNames = [.dns("localhost")]
+        let key = try PrivateKey.generate(.p256)
+        return try template.issued(for: key.publicKey, by: self.authority, with: self.authorityKey).pem
+    }
+
     /// The organization's MSP with roles by organizational unit.
     var msp: Msp_MSPConfig {
         get throws {
@@ -83,6 +98,8 @@ struct TestNetwork: Sendable {
     let ordererAdmin: SigningIdentity
     let client: SigningIdentity
     let peer: SigningIdentity
+    /// The TLS certificate of the channel's consenter.
+    let consenter: Data
     let genesis: Common_Block
 
     /// Makes identities and a genesis block; the numbers are the bounds of a batch.
@@ -106,10 +123,12 @@ struct TestNetwork: Sendable {
         size.maxMessageCount = maxMessageCount
         size.absoluteMaxBytes = absoluteMaxBytes
         size.preferredMaxBytes = preferredMaxBytes
+        self.consenter = try self.ordererOrganization.issueTLS("orderer0")
         self.genesis = try Self.genesis(
             of: channel,
             orderers: self.ordererOrganization,
             members: self.organization,
+            certificates: [self.consenter],
             size: size,
             timeout: timeout
         )
@@ -118,7 +137,7 @@ struct TestNetwork: Sendable {
     /// The genesis block of another channel of the same organizations; `certificates` are its consenters'.
     func genesis(
         of channel: String,
-        certificates: [Data] = [Data("certificate".utf8)],
+        certificates: [Data]? = nil,
         _ change: (inout ChannelProfile) -> Void = { _ in }
     ) throws -> Common_Block {
         var size = Orderer_BatchSize()
@@ -129,7 +148,7 @@ struct TestNetwork: Sendable {
             of: channel,
             orderers: self.ordererOrganization,
             members: self.organization,
-            certificates: certificates,
+            certificates: certificates ?? [self.consenter],
             size: size,
             timeout: .milliseconds(100),
             change
@@ -140,7 +159,7 @@ struct TestNetwork: Sendable {
         of channel: String,
         orderers: TestOrganization,
         members: TestOrganization,
-        certificates: [Data] = [Data("certificate".utf8)],
+        certificates: [Data],
         size: Orderer_BatchSize,
         timeout: Duration,
         _ change: (inout ChannelProfile) -> Void = { _ in }
@@ -213,6 +232,23 @@ struct TestNetwork: Sendable {
         channel: ChannelID? = nil,
         _ change: (inout Common_ConfigGroup) throws -> Void
     ) throws -> Common_Envelope {
+        try self.update(
+            from: config,
+            admins: [admin ?? self.ordererAdmin],
+            sender: sender,
+            channel: channel,
+            change
+        )
+    }
+
+    /// A configuration update signed by several.
+    func update(
+        from config: Common_Config,
+        admins: [SigningIdentity],
+        sender: SigningIdentity? = nil,
+        channel: ChannelID? = nil,
+        _ change: (inout Common_ConfigGroup) throws -> Void
+    ) throws -> Common_Envelope {
         let channelID = channel ?? self.channelID
         var group = config.channelGroup
         try change(&group)
@@ -223,14 +259,15 @@ struct TestNetwork: Sendable {
         )
         var envelope = Common_ConfigUpdateEnvelope()
         envelope.configUpdate = try update.serializedBytes()
-        let signer = admin ?? self.ordererAdmin
-        var header = Common_SignatureHeader()
-        header.creator = signer.serialized
-        header.nonce = try secureRandomBytes(24)
-        var signature = Common_ConfigSignature()
-        signature.signatureHeader = try header.serializedBytes()
-        signature.signature = try signer.sign(signature.signatureHeader + envelope.configUpdate)
-        envelope.signatures = [signature]
+        envelope.signatures = try admins.map { signer in
+            var header = Common_SignatureHeader()
+            header.creator = signer.serialized
+            header.nonce = try secureRandomBytes(24)
+            var signature = Common_ConfigSignature()
+            signature.signatureHeader = try header.serializedBytes()
+            signature.signature = try signer.sign(signature.signatureHeader + envelope.configUpdate)
+            return signature
+        }
         return try Common_Envelope.signed(
             .configUpdate,
             channel: channelID.description,

@@ -3,11 +3,12 @@
 # free_port: a port of 127.0.0.1 that nobody listens on.
 free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 
-# endpoint NODE: the address of a node of the network, out of its description.
+# endpoint NODE [KEY]: an address of a node of the network, out of its description.
 endpoint() {
     python3 -c 'import json, sys
 nodes = json.load(open(sys.argv[1]))["nodes"]
-print(next(node["endpoint"] for node in nodes if node["name"] == sys.argv[2]))' "$network/network.json" "$1"
+print(next(node[sys.argv[3]] for node in nodes if node["name"] == sys.argv[2]))' \
+        "$network/network.json" "$1" "${2:-endpoint}"
 }
 
 msp_id() { echo "${1^}MSP"; }

@@ -2,6 +2,7 @@ internal import Channel
 internal import FabricProtos
 internal import Foundation
 package import Logging
+package import Operations
 internal import SwiftProtobuf
 
 /// The channel participation API: HTTP requests about a node's channels, and their answers.
@@ -34,17 +35,23 @@ package struct ParticipationAPI: Sendable {
         self.logger = logger
     }
 
-    /// What a server answers without reading more when a body is longer than `limit` bytes.
-    package static func tooLong(limit: Int) -> ParticipationResponse {
-        .error(
-            400,
-            "cannot read form from request body: request body too large: it is longer than \(limit) bytes, "
-                + "which the node's key maxRequestBodySize limits it to"
+    /// The API as a route of an HTTP server; bodies longer than the limit are answered with 400, unread.
+    package func route(maximumBodyBytes: Int = defaultMaximumBodyBytes) -> HTTPRoute {
+        HTTPRoute(
+            Self.root,
+            requiresClientCertificate: true,
+            bodyLimit: maximumBodyBytes,
+            tooLong: .error(
+                400,
+                "cannot read form from request body: request body too large: it is longer than "
+                    + "\(maximumBodyBytes) bytes, which the node's key maxRequestBodySize limits it to"
+            ),
+            answer: { await self.answer($0) }
         )
     }
 
     /// Answers a request.
-    package func answer(_ request: ParticipationRequest) async -> ParticipationResponse {
+    package func answer(_ request: HTTPExchangeRequest) async -> HTTPExchangeResponse {
         let response = await self.route(request)
         let level: Logger.Level = request.method == "GET" ? .debug : .info
         self.logger.log(
@@ -60,7 +67,7 @@ package struct ParticipationAPI: Sendable {
 
     // MARK: - Routes
 
-    private func route(_ request: ParticipationRequest) async -> ParticipationResponse {
+    private func route(_ request: HTTPExchangeRequest) async -> HTTPExchangeResponse {
         guard self.isEnabled else { return .error(503, "channel participation API is disabled") }
         if request.path == Self.root { return Self.redirect(request) }
         let isBelow = request.path.hasPrefix(Self.collection + "/")
@@ -79,12 +86,12 @@ package struct ParticipationAPI: Sendable {
         }
     }
 
-    private static func redirect(_ request: ParticipationRequest) -> ParticipationResponse {
-        guard request.method == "GET" else { return ParticipationResponse(status: 405) }
-        return ParticipationResponse(status: 302, headers: ["Location": Self.collection])
+    private static func redirect(_ request: HTTPExchangeRequest) -> HTTPExchangeResponse {
+        guard request.method == "GET" else { return HTTPExchangeResponse(status: 405) }
+        return HTTPExchangeResponse(status: 302, fields: [("Location", Self.collection)])
     }
 
-    private func channels(_ request: ParticipationRequest) async -> ParticipationResponse {
+    private func channels(_ request: HTTPExchangeRequest) async -> HTTPExchangeResponse {
         switch request.method {
         case "GET": return request.refusal ?? .list(self.registrar.names)
         case "POST": return await self.join(request)
@@ -93,7 +100,7 @@ package struct ParticipationAPI: Sendable {
         }
     }
 
-    private func channel(_ name: String, _ request: ParticipationRequest) async -> ParticipationResponse {
+    private func channel(_ name: String, _ request: HTTPExchangeRequest) async -> HTTPExchangeResponse {
         guard ["GET", "DELETE"].contains(request.method) else {
             return .notAllowed(request.method, allowed: "GET, DELETE")
         }
@@ -101,10 +108,10 @@ package struct ParticipationAPI: Sendable {
         do {
             guard request.method == "DELETE" else {
                 let info = try self.registrar.info(name)
-                return .json(200, info.json, headers: ["Cache-Control": "no-store"])
+                return .json(200, info.json, fields: ["Cache-Control": "no-store"])
             }
             try await self.registrar.remove(name)
-            return ParticipationResponse(status: 204)
+            return HTTPExchangeResponse(status: 204)
         } catch {
             return .failure(error, doing: request.method == "DELETE" ? "cannot remove" : nil)
         }
@@ -113,8 +120,8 @@ package struct ParticipationAPI: Sendable {
     private func block(
         _ block: String,
         of channel: String,
-        _ request: ParticipationRequest
-    ) async -> ParticipationResponse {
+        _ request: HTTPExchangeRequest
+    ) async -> HTTPExchangeResponse {
         guard request.method == "GET" else { return .notAllowed(request.method, allowed: "GET") }
         if let refusal = request.refusal ?? Self.refusal(ofChannel: channel) { return refusal }
         guard let selector = BlockSelector(block) else {
@@ -125,9 +132,9 @@ package struct ParticipationAPI: Sendable {
         }
         do {
             let bytes: Data = try await self.registrar.block(selector, of: channel).serializedBytes()
-            return ParticipationResponse(
+            return HTTPExchangeResponse(
                 status: 200,
-                headers: ["Cache-Control": "no-store", "Content-Type": "application/octet-stream"],
+                fields: [("Cache-Control", "no-store"), ("Content-Type", "application/octet-stream")],
                 body: bytes
             )
         } catch {
@@ -135,7 +142,7 @@ package struct ParticipationAPI: Sendable {
         }
     }
 
-    private static func refusal(ofChannel name: String) -> ParticipationResponse? {
+    private static func refusal(ofChannel name: String) -> HTTPExchangeResponse? {
         do {
             _ = try ChannelID(name)
             return nil
@@ -146,7 +153,7 @@ package struct ParticipationAPI: Sendable {
 
     // MARK: - Bodies
 
-    private func join(_ request: ParticipationRequest) async -> ParticipationResponse {
+    private func join(_ request: HTTPExchangeRequest) async -> HTTPExchangeResponse {
         do {
             let bytes = try self.file("config-block", request)
             guard let block = try? Common_Block(serializedBytes: bytes) else {
@@ -160,7 +167,7 @@ package struct ParticipationAPI: Sendable {
         }
     }
 
-    private func update(_ request: ParticipationRequest) async -> ParticipationResponse {
+    private func update(_ request: HTTPExchangeRequest) async -> HTTPExchangeResponse {
         do {
             let bytes = try self.file("config-update-envelope", request)
             guard let envelope = try? Common_Envelope(serializedBytes: bytes) else {
@@ -177,8 +184,8 @@ package struct ParticipationAPI: Sendable {
     }
 
     /// The only file of a form, whose part must have the name `key`.
-    private func file(_ key: String, _ request: ParticipationRequest) throws -> Data {
-        let type = request.contentType ?? ""
+    private func file(_ key: String, _ request: HTTPExchangeRequest) throws -> Data {
+        let type = request.fields["Content-Type"] ?? ""
         guard HeaderValue(type).value == "multipart/form-data" else {
             throw RefusedRequest(.error(400, "unsupported Content-Type: [\(type.prefix(200))]"))
         }
@@ -201,15 +208,15 @@ package struct ParticipationAPI: Sendable {
 
 /// The answer to a request that says nothing about a channel yet.
 private struct RefusedRequest: Error {
-    let response: ParticipationResponse
+    let response: HTTPExchangeResponse
 
-    init(_ response: ParticipationResponse) { self.response = response }
+    init(_ response: HTTPExchangeResponse) { self.response = response }
 }
 
-extension ParticipationRequest {
+extension HTTPExchangeRequest {
     /// The answer to a client that takes no JSON.
-    fileprivate var refusal: ParticipationResponse? {
-        guard let accept, !accept.isEmpty else { return nil }
+    fileprivate var refusal: HTTPExchangeResponse? {
+        guard let accept = self.fields["Accept"], !accept.isEmpty else { return nil }
         let takes = ["application/json", "application/*", "*/*"]
         let isTaken = accept.split(separator: ",").contains { option in takes.contains { option.contains($0) }
         }
@@ -217,19 +224,15 @@ extension ParticipationRequest {
     }
 }
 
-extension ParticipationResponse {
-    fileprivate static let notFound = Self(
-        status: 404,
-        headers: ["Content-Type": "text/plain; charset=utf-8"],
-        body: Data("404 page not found\n".utf8)
-    )
+extension HTTPExchangeResponse {
+    fileprivate static let notFound = Self.text(404, "404 page not found\n")
 
     fileprivate static func notAllowed(_ method: String, allowed: String) -> Self {
-        .error(405, "invalid request method: \(method.prefix(20))", headers: ["Allow": allowed])
+        .error(405, "invalid request method: \(method.prefix(20))", fields: ["Allow": allowed])
     }
 
     fileprivate static func created(_ info: ChannelInfo) -> Self {
-        .json(201, info.json, headers: ["Location": ChannelInfo.url(info.name)])
+        .json(201, info.json, fields: ["Location": ChannelInfo.url(info.name)])
     }
 
     /// The answer to a request that failed; `action` says what was refused, such as "cannot join".
@@ -239,7 +242,7 @@ extension ParticipationResponse {
         switch error {
         case .invalidBlock, .invalidUpdate: return .error(400, error.description)
         case .refused: return .error(400, text)
-        case .channelExists: return .error(405, text, headers: ["Allow": "GET, DELETE"])
+        case .channelExists: return .error(405, text, fields: ["Allow": "GET, DELETE"])
         case .channelUnknown, .blockUnknown: return .error(404, text)
         case .removalPending: return .error(409, text)
         case .removalFailed: return .error(500, text)

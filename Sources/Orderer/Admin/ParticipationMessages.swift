@@ -1,55 +1,26 @@
-package import Foundation
+internal import Foundation
+internal import Operations
 
-/// An HTTP request to the channel participation API.
-package struct ParticipationRequest: Sendable {
-    /// In capitals, such as `GET`.
-    package var method: String
-    /// As in the request line, percent-encoded, without the query.
-    package var path: String
-    /// The header `Accept`, if there is one.
-    package var accept: String?
-    /// The header `Content-Type`, if there is one.
-    package var contentType: String?
-    package var body: Data
-
-    package init(
-        method: String,
-        path: String,
-        accept: String? = nil,
-        contentType: String? = nil,
-        body: Data = Data()
-    ) {
-        self.method = method
-        self.path = path
-        self.accept = accept
-        self.contentType = contentType
-        self.body = body
-    }
-}
-
-/// The answer to a ``ParticipationRequest``.
-package struct ParticipationResponse: Equatable, Sendable {
-    package var status: Int
-    /// By name, without those that the server adds, such as `Content-Length`.
-    package var headers: [String: String]
-    package var body: Data
-
-    package init(status: Int, headers: [String: String] = [:], body: Data = Data()) {
-        self.status = status
-        self.headers = headers
-        self.body = body
+extension HTTPExchangeResponse {
+    static func json(_ status: Int, _ text: String, fields: KeyValuePairs<String, String>) -> Self {
+        var response = Self.json(status, text + "\n")
+        for (name, value) in fields { response.fields.append(name, value) }
+        return response
     }
 
-    static func json(_ status: Int, _ text: String, headers: [String: String] = [:]) -> Self {
-        Self(
-            status: status,
-            headers: headers.merging(["Content-Type": "application/json"]) { _, type in type },
-            body: Data((text + "\n").utf8)
+    static func error(_ status: Int, _ reason: String, fields: KeyValuePairs<String, String> = [:]) -> Self {
+        .json(status, "{\"error\":\(quoted(reason))}", fields: fields)
+    }
+
+    /// The list of all channels; `null`, not an empty list, where there are none.
+    static func list(_ names: [String]) -> Self {
+        let channels = names.map { "{\"name\":\(quoted($0)),\"url\":\(quoted(ChannelInfo.url($0)))}" }
+        let list = names.isEmpty ? "null" : "[\(channels.joined(separator: ","))]"
+        return .json(
+            200,
+            "{\"systemChannel\":null,\"channels\":\(list)}",
+            fields: ["Cache-Control": "no-store"]
         )
-    }
-
-    static func error(_ status: Int, _ reason: String, headers: [String: String] = [:]) -> Self {
-        .json(status, "{\"error\":\(quoted(reason))}", headers: headers)
     }
 }
 
@@ -62,19 +33,6 @@ extension ChannelInfo {
         "{\"name\":\(quoted(self.name)),\"url\":\(quoted(Self.url(self.name))),"
             + "\"consensusRelation\":\(quoted(self.consensusRelation.rawValue)),"
             + "\"status\":\(quoted(self.status.rawValue)),\"height\":\(self.height)}"
-    }
-}
-
-extension ParticipationResponse {
-    /// The list of all channels; `null`, not an empty list, where there are none.
-    static func list(_ names: [String]) -> Self {
-        let channels = names.map { "{\"name\":\(quoted($0)),\"url\":\(quoted(ChannelInfo.url($0)))}" }
-        let list = names.isEmpty ? "null" : "[\(channels.joined(separator: ","))]"
-        return .json(
-            200,
-            "{\"systemChannel\":null,\"channels\":\(list)}",
-            headers: ["Cache-Control": "no-store"]
-        )
     }
 }
 

@@ -99,9 +99,11 @@ struct ConfigUpdateProcessing: Sendable {
         if before.isMaintenance != after.isMaintenance {
             try self.checkOnlyStateChanges(from: current, to: next)
         }
-        guard before.consensusMetadata != after.consensusMetadata else { return }
-        try RaftConsenters(metadata: before.consensusMetadata)
-            .checkChange(to: RaftConsenters(metadata: after.consensusMetadata))
+        guard after.consensusType == "etcdraft" else { return }
+        let known = try RaftConsenters(metadata: before.consensusMetadata)
+        let consenters = try RaftConsenters(metadata: after.consensusMetadata)
+        try consenters.checkCertificates(under: next, known: known, at: self.rules.now)
+        try known.checkChange(to: consenters)
     }
 
     /// Entering or leaving maintenance mode is all that such an update does.

@@ -268,7 +268,7 @@ package final class ChannelRegistrar: Sendable {
         }
         guard !isStopped else { throw ParticipationError.refused("this node is shutting down") }
         do {
-            try join.checkOrderable(serverKey: self.serverKey)
+            try join.checkOrderable(serverKey: self.serverKey, at: self.settings.date())
             try self.folders.begin(id, genesis: join.block)
         } catch {
             throw ParticipationError.refused("\(error)")

@@ -40,10 +40,11 @@ struct JoinBlock: Sendable {
     /// orders whatever has one consenter.
     ///
     /// - Throws: ``OrdererError`` or ``InvalidConsensusMetadata``.
-    func checkOrderable(serverKey: PublicKey?) throws {
+    func checkOrderable(serverKey: PublicKey?, at now: Date) throws {
         let channel = self.configuration.channelID
         try self.configuration.checkCapabilities()
         let consenters = try RaftConsenters(self.configuration)
+        try consenters.checkCertificates(under: self.configuration, known: consenters, at: now)
         guard self.block.header.number == 0 else {
             throw OrdererError.laterBlock(channel, number: self.block.header.number)
         }

@@ -48,7 +48,10 @@ struct NetworkCommand: AsyncParsableCommand {
         )
         var contracts: [String] = []
 
-        @Option(help: "The orderer's port; the peers take the next ones. 0 takes any that are free.")
+        @Option(
+            help:
+                "The orderer's port; the peers and the orderer's administration take the next ones. 0 takes any that are free."
+        )
         var basePort = 7050
 
         @OptionGroup var output: OutputOptions

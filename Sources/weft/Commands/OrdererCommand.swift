@@ -59,8 +59,10 @@ extension OrdererConfiguration {
         settings.transport = self.transport
         settings.transport.gracefulShutdownTimeout = shutdown
         let node = try OrdererNode(configuration: settings, logger: logger)
+        var services: [any Service] = [node]
+        if let admin = self.admin { services.append(try node.administrationServer(admin.endpoint())) }
         whenReady()
-        try await runNode([node], logger: logger)
+        try await runNode(services, logger: logger)
     }
 }
 

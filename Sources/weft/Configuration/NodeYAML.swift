@@ -24,8 +24,13 @@ extension PeerConfiguration {
 extension OrdererConfiguration {
     /// The configuration as a file that reads back to the same value, with absolute paths.
     var yaml: String {
-        nodeLines(self.listen, self.data, self.identity, self.tls, self.channels).joined(separator: "\n")
-            + "\n"
+        var lines = nodeLines(self.listen, self.data, self.identity, self.tls, self.channels)
+        if let admin = self.admin {
+            lines += ["admin:", "  listen: \(quoted(admin.listen))"]
+            if let tls = admin.tls { lines += tlsLines(tls).map { "  \($0)" } }
+            lines += ["  enabled: \(admin.isEnabled)", "  maxRequestBodySize: \(admin.maximumBodyBytes)"]
+        }
+        return lines.joined(separator: "\n") + "\n"
     }
 }
 
@@ -43,18 +48,18 @@ private func nodeLines(
         "  mspID: \(quoted(identity.mspID))",
         "  folder: \(quoted(identity.folder))",
     ]
-    if let tls {
-        lines += [
-            "tls:", "  certificate: \(quoted(tls.certificate))", "  key: \(quoted(tls.key))", "  roots:",
-        ]
-        lines += tls.roots.map { "    - \(quoted($0))" }
-        lines.append("  clients: \(tls.clients.name)")
-    }
+    if let tls { lines += tlsLines(tls) }
     if !channels.isEmpty {
         lines.append("channels:")
         lines += channels.map { "  - \(quoted($0))" }
     }
     return lines
+}
+
+private func tlsLines(_ tls: TLSFiles) -> [String] {
+    ["tls:", "  certificate: \(quoted(tls.certificate))", "  key: \(quoted(tls.key))", "  roots:"]
+        + tls.roots.map { "    - \(quoted($0))" }
+        + ["  clients: \(tls.clients.name)"]
 }
 
 /// A YAML text in double quotes, whose rules are JSON's.

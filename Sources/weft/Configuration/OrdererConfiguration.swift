@@ -1,4 +1,5 @@
 import Foundation
+import Orderer
 import RPC
 
 /// How one orderer process runs.
@@ -9,6 +10,11 @@ import RPC
 /// identity: { mspID: OrdererMSP, folder: msp }
 /// tls: { certificate: tls/server.crt, key: tls/server.key, roots: [tls/ca.crt], clients: required }
 /// channels: [emissions.block]
+/// admin:                       # channel participation; nothing is served when left out
+///   listen: 127.0.0.1:9443
+///   tls: { certificate: tls/server.crt, key: tls/server.key, roots: [tls/ca.crt], clients: required }
+///   enabled: true
+///   maxRequestBodySize: 1 MB
 /// ```
 ///
 /// Paths are meant from the file's own folder. Read once at start; a plain value from then on.
@@ -28,13 +34,23 @@ struct OrdererConfiguration: Equatable {
     var timeWindow: Duration?
     /// Limits and timings of connections.
     var transport = TransportOptions()
+    /// Where channels are joined and removed while the node runs; nowhere when left out.
+    var admin: AdministrationFiles?
 
-    init(listen: String, data: String, identity: IdentityFiles, tls: TLSFiles?, channels: [String]) {
+    init(
+        listen: String,
+        data: String,
+        identity: IdentityFiles,
+        tls: TLSFiles?,
+        channels: [String],
+        admin: AdministrationFiles? = nil
+    ) {
         self.listen = listen
         self.data = data
         self.identity = identity
         self.tls = tls
         self.channels = channels
+        self.admin = admin
     }
 
     init(file: String) throws {
@@ -42,7 +58,7 @@ struct OrdererConfiguration: Equatable {
     }
 
     init(_ root: ConfigurationSection) throws(ConfigurationError) {
-        try root.allow(keys: ["listen", "data", "identity", "tls", "channels"])
+        try root.allow(keys: ["listen", "data", "identity", "tls", "channels", "admin"])
         self.listen = try root.value("listen", expected: "host:port", configuredAddress)
         self.data = try root.value("data", expected: "a folder") {
             $0.isEmpty ? nil : configuredPath($0, from: root.file)
@@ -52,5 +68,64 @@ struct OrdererConfiguration: Equatable {
             try TLSFiles(section)
         }
         self.channels = try root.texts("channels").map { configuredPath($0, from: root.file) }
+        self.admin = try root.optionalSection("admin").map { section throws(ConfigurationError) in
+            try AdministrationFiles(section)
+        }
+    }
+}
+
+/// Where an orderer is administered, as a section of its configuration.
+struct AdministrationFiles: Equatable {
+    /// Where to listen, as `host:port`.
+    var listen: String
+    /// Plaintext when left out.
+    var tls: TLSFiles?
+    var isEnabled: Bool
+    /// The longest body of a request, in bytes.
+    var maximumBodyBytes: Int
+
+    init(
+        listen: String = AdministrationEndpoint.defaultAddress,
+        tls: TLSFiles?,
+        isEnabled: Bool = true,
+        maximumBodyBytes: Int = ParticipationAPI.defaultMaximumBodyBytes
+    ) {
+        self.listen = listen
+        self.tls = tls
+        self.isEnabled = isEnabled
+        self.maximumBodyBytes = maximumBodyBytes
+    }
+
+    init(_ section: ConfigurationSection) throws(ConfigurationError) {
+        try section.allow(keys: ["listen", "tls", "enabled", "maxRequestBodySize"])
+        self.init(
+            listen: try section.optionalValue("listen", expected: "host:port", configuredAddress)
+                ?? AdministrationEndpoint.defaultAddress,
+            tls: try section.optionalSection("tls").map { section throws(ConfigurationError) in
+                try TLSFiles(section)
+            },
+            isEnabled: try section.optionalValue("enabled", expected: "true or false", configuredFlag)
+                ?? true,
+            maximumBodyBytes: try section.optionalValue(
+                "maxRequestBodySize",
+                expected: "a number of bytes, such as 1 MB"
+            ) { ByteCount(configured: $0).map { Int($0.bytes) } } ?? ParticipationAPI.defaultMaximumBodyBytes
+        )
+        guard self.tls == nil || self.tls?.clients == .required else {
+            throw section.error(
+                "tls",
+                "clients must be required: whoever is let in here administers the node"
+            )
+        }
+    }
+
+    /// The endpoint with its files read.
+    func endpoint() throws -> AdministrationEndpoint {
+        AdministrationEndpoint(
+            listenAddress: self.listen,
+            tls: try self.tls.map { try $0.server() },
+            isEnabled: self.isEnabled,
+            maximumBodyBytes: self.maximumBodyBytes
+        )
     }
 }

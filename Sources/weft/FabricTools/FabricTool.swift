@@ -13,6 +13,7 @@ enum FabricTool: String, CaseIterable {
     case configtxgen
     case configtxlator
     case cryptogen
+    case osnadmin
 
     /// What runs a program.
     enum Entry {
@@ -30,6 +31,11 @@ enum FabricTool: String, CaseIterable {
         case .configtxlator:
             .program { await KingpinProgram.run(ConfigtxlatorCommand.self, named: "configtxlator", $0) }
         case .cryptogen: .program { await KingpinProgram.run(CryptogenCommand.self, named: "cryptogen", $0) }
+        case .osnadmin:
+            .program {
+                let arguments = OsnadminCommand.withCommandFirst($0)
+                return await KingpinProgram.run(OsnadminCommand.self, named: "osnadmin", arguments)
+            }
         }
     }
 

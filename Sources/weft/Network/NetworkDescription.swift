@@ -18,6 +18,8 @@ struct NetworkDescription {
         var folder: String
         /// The root certificates that the node's TLS certificate leads to.
         var tlsRoots: String
+        /// Where an orderer's channels are joined and removed: for `osnadmin`.
+        var administration: String?
     }
 
     /// One person or program that may sign.
@@ -93,7 +95,12 @@ extension NetworkDescription {
                 mspID: try section.value("mspID", expected: "an MSP identifier") { $0 },
                 endpoint: try section.value("endpoint", expected: "host:port", configuredAddress),
                 folder: try section.value("folder", expected: "a folder") { $0 },
-                tlsRoots: try section.value("tlsRoots", expected: "a PEM file") { $0 }
+                tlsRoots: try section.value("tlsRoots", expected: "a PEM file") { $0 },
+                administration: try section.optionalValue(
+                    "administration",
+                    expected: "host:port",
+                    configuredAddress
+                )
             )
         }
         self.identities = try root.sections("identities").map { section throws(ConfigurationError) in
@@ -113,14 +120,16 @@ extension NetworkDescription {
             "contracts": .array(self.contracts.map { .string($0) }),
             "nodes": .array(
                 self.nodes.map { node in
-                    .object([
-                        "name": .string(node.name),
-                        "role": .string(node.role.rawValue),
-                        "mspID": .string(node.mspID),
-                        "endpoint": .string(node.endpoint),
-                        "folder": .string(node.folder),
-                        "tlsRoots": .string(node.tlsRoots),
-                    ])
+                    .members(
+                        [
+                            ("name", .string(node.name)),
+                            ("role", .string(node.role.rawValue)),
+                            ("mspID", .string(node.mspID)),
+                            ("endpoint", .string(node.endpoint)),
+                            ("folder", .string(node.folder)),
+                            ("tlsRoots", .string(node.tlsRoots)),
+                        ] + (node.administration.map { [("administration", .string($0))] } ?? [])
+                    )
                 }
             ),
             "identities": .array(

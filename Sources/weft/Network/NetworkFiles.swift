@@ -200,7 +200,16 @@ struct NetworkFiles {
                     data: folder + "/data",
                     identity: identity,
                     tls: tls,
-                    channels: [block]
+                    channels: [block],
+                    admin: AdministrationFiles(
+                        listen: self.plan.administrationEndpoint,
+                        tls: TLSFiles(
+                            certificate: tls.certificate,
+                            key: tls.key,
+                            roots: [member.node + "/tls/ca.crt"],
+                            clients: .required
+                        )
+                    )
                 ).yaml
         } else {
             yaml =

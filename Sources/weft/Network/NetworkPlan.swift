@@ -23,6 +23,8 @@ struct NetworkPlan {
     var channel: String
     var contracts: [String]
     var ordererEndpoint: String
+    /// Where the orderer's channels are joined and removed.
+    var administrationEndpoint: String
     var organizations: [Organization]
 
     /// Plans a network.
@@ -32,7 +34,8 @@ struct NetworkPlan {
     ///   - organizations: How many organizations with a peer, 1 to 3.
     ///   - channel: The channel's name.
     ///   - contracts: The built-in contracts to define on it.
-    ///   - basePort: The orderer's port; the peers take the next ones. 0 takes ports that are free.
+    ///   - basePort: The orderer's port; the peers take the next ones, and the orderer's administration the one behind
+    ///     them. 0 takes ports that are free.
     /// - Throws: ``Failure`` when a port is taken.
     init(
         folder: String,
@@ -44,9 +47,9 @@ struct NetworkPlan {
         let names = Self.organizationNames.prefix(organizations)
         let ports: [Int]
         if basePort == 0 {
-            ports = try LoopbackPorts.free(names.count + 1)
+            ports = try LoopbackPorts.free(names.count + 2)
         } else {
-            ports = Array(basePort...basePort + names.count)
+            ports = Array(basePort...basePort + names.count + 1)
             for port in ports where !LoopbackPorts.isFree(port) {
                 throw Failure(
                     """
@@ -60,6 +63,7 @@ struct NetworkPlan {
         self.channel = channel
         self.contracts = contracts
         self.ordererEndpoint = "127.0.0.1:\(ports[0])"
+        self.administrationEndpoint = "127.0.0.1:\(ports[names.count + 1])"
         self.organizations = zip(names, ports.dropFirst()).map { name, port in
             Organization(
                 name: name,
@@ -80,7 +84,8 @@ struct NetworkPlan {
                 endpoint: self.ordererEndpoint,
                 folder: "nodes/\(Self.ordererName)",
                 tlsRoots:
-                    "organizations/\(Self.ordererName)/orderers/\(Self.nodeName).\(Self.ordererDomain)/tls/ca.crt"
+                    "organizations/\(Self.ordererName)/orderers/\(Self.nodeName).\(Self.ordererDomain)/tls/ca.crt",
+                administration: self.administrationEndpoint
             )
         ]
         var identities: [NetworkDescription.Identity] = []

@@ -1,6 +1,7 @@
 import Channel
 import FabricProtos
 import Foundation
+import Operations
 import SwiftProtobuf
 import Testing
 
@@ -20,7 +21,8 @@ import Testing
         let nothing = await api.get(self.channels)
         #expect(nothing.status == 200)
         #expect(nothing.text == "{\"systemChannel\":null,\"channels\":null}\n")
-        #expect(nothing.headers == ["Content-Type": "application/json", "Cache-Control": "no-store"])
+        #expect(nothing.fields["Content-Type"] == "application/json")
+        #expect(nothing.fields["Cache-Control"] == "no-store")
         #expect(try await api.join(self.network.genesis).status == 201)
         let one = "{\"name\":\"trade\",\"url\":\"/participation/v1/channels/trade\"}"
         #expect(await api.get(self.channels).text == "{\"systemChannel\":null,\"channels\":[\(one)]}\n")
@@ -37,19 +39,19 @@ import Testing
         let joined = try await api.join(self.network.genesis)
         #expect(joined.status == 201)
         #expect(joined.text == info)
-        #expect(joined.headers["Location"] == "/participation/v1/channels/trade")
+        #expect(joined.fields["Location"] == "/participation/v1/channels/trade")
         let again = try await api.join(self.network.genesis)
         #expect(again.status == 405)
-        #expect(again.headers["Allow"] == "GET, DELETE")
+        #expect(again.fields["Allow"] == "GET, DELETE")
         #expect(again.text.hasPrefix("{\"error\":\"cannot join: channel already exists"))
         let told = await api.get("\(self.channels)/trade")
         #expect(told.status == 200 && told.text == info)
-        #expect(told.headers["Cache-Control"] == "no-store")
+        #expect(told.fields["Cache-Control"] == "no-store")
 
         for block in ["oldest", "newest", "config", "0"] {
             let answer = await api.get("\(self.channels)/trade/blocks/\(block)")
             #expect(answer.status == 200)
-            #expect(answer.headers["Content-Type"] == "application/octet-stream")
+            #expect(answer.fields["Content-Type"] == "application/octet-stream")
             #expect(try Common_Block(serializedBytes: answer.body).header.number == 0)
         }
         for block in ["1", "99999999999", "-1"] {
@@ -59,7 +61,7 @@ import Testing
         #expect(await api.get("\(self.channels)/trade/blocks/18446744073709551616").status == 400)
 
         let removed = await api.send("DELETE", "\(self.channels)/trade")
-        #expect(removed == ParticipationResponse(status: 204))
+        #expect(removed.status == 204 && removed.body.isEmpty)
         try await node.gone("trade")
         #expect(await api.send("DELETE", "\(self.channels)/trade").status == 404)
         #expect(await api.get("\(self.channels)/trade").status == 404)
@@ -76,7 +78,7 @@ import Testing
         let update = try self.network.batchSizeUpdate(from: channel.configuration.config, maxMessageCount: 3)
         let answer = try await api.update(update)
         #expect(answer.status == 201)
-        #expect(answer.headers["Location"] == "/participation/v1/channels/trade")
+        #expect(answer.fields["Location"] == "/participation/v1/channels/trade")
         #expect(answer.text.contains("\"height\":2"))
         #expect(channel.configuration.orderer?.batch.maxMessageCount == 3)
 
@@ -93,7 +95,7 @@ import Testing
         ) { $0.groups["Orderer"]?.values["BatchSize"]?.value = Data([8, 1]) }
         let unknown = try await api.update(elsewhere)
         #expect(unknown.status == 405)
-        #expect(unknown.headers["Allow"] == nil)
+        #expect(unknown.fields["Allow"] == nil)
         try await node.end()
     }
 
@@ -102,14 +104,14 @@ import Testing
         let node = try TestRegistrar(self.network)
         let api = node.api()
         let root = await api.get("/participation/v1/")
-        #expect(root.status == 302 && root.headers["Location"] == self.channels)
+        #expect(root.status == 302 && root.fields["Location"] == self.channels)
         for (method, path, allowed) in [
             ("DELETE", self.channels, "GET, POST, PUT"), ("PATCH", "\(self.channels)/a", "GET, DELETE"),
             ("POST", "\(self.channels)/a/blocks/0", "GET"),
         ] {
             let answer = await api.send(method, path)
             #expect(answer.status == 405)
-            #expect(answer.headers["Allow"] == allowed)
+            #expect(answer.fields["Allow"] == allowed)
             #expect(answer.text == "{\"error\":\"invalid request method: \(method)\"}\n")
         }
         for path in [

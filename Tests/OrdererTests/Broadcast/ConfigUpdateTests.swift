@@ -117,7 +117,7 @@ import Testing
             let value = group.groups["Orderer"]?.values["ConsensusType"]?.value ?? Data()
             var type = try Orderer_ConsensusType(serializedBytes: value)
             var metadata = try Etcdraft_ConfigMetadata(serializedBytes: type.metadata)
-            broken.apply(&metadata)
+            try broken.apply(&metadata, self.network)
             type.metadata = try metadata.serializedBytes()
             group.groups["Orderer"]?.values["ConsensusType"]?.value = try type.serializedBytes()
         }
@@ -128,22 +128,29 @@ import Testing
     }
 
     enum Broken: CaseIterable, Sendable {
-        case noConsenters, twoMore, oneMore, electionBelowHeartbeat, noTick
+        case noConsenters, twoMore, oneMore, garbage, foreign, expired, electionBelowHeartbeat, noTick
 
-        func apply(_ metadata: inout Etcdraft_ConfigMetadata) {
-            func add(_ name: String) {
+        func apply(_ metadata: inout Etcdraft_ConfigMetadata, _ network: TestNetwork) throws {
+            func add(_ certificate: Data) {
                 var consenter = Etcdraft_Consenter()
-                consenter.host = name
-                consenter.clientTlsCert = Data(name.utf8)
-                consenter.serverTlsCert = Data(name.utf8)
+                consenter.host = "localhost"
+                consenter.clientTlsCert = certificate
+                consenter.serverTlsCert = certificate
                 metadata.consenters.append(consenter)
             }
+            let orderers = network.ordererOrganization
             switch self {
             case .noConsenters: metadata.consenters = []
-            case .oneMore: add("second")
+            case .oneMore: add(try orderers.issueTLS("second"))
             case .twoMore:
-                add("second")
-                add("third")
+                add(try orderers.issueTLS("second"))
+                add(try orderers.issueTLS("third"))
+            case .garbage: metadata.consenters[0].serverTlsCert = Data("garbage".utf8)
+            case .foreign:
+                metadata.consenters[0].serverTlsCert = try network.organization.issueTLS("orderer0")
+            case .expired:
+                metadata.consenters = []
+                add(try orderers.issueTLS("orderer0", expiresIn: -10))
             case .electionBelowHeartbeat:
                 metadata.options.electionTick = 1
                 metadata.options.heartbeatTick = 5
@@ -156,6 +163,9 @@ import Testing
             case .noConsenters: "empty consenter set"
             case .twoMore: "add 2 node(s), remove 0 node(s)"
             case .oneMore: "this node orders channels with one consenter"
+            case .garbage: "the tls server certificate of a consenter can't be read"
+            case .foreign: "verifying the tls server certificate"
+            case .expired: "is outside of"
             case .electionBelowHeartbeat: "ElectionTick (1) must be greater than HeartbeatTick (5)"
             case .noTick: "TickInterval"
             }

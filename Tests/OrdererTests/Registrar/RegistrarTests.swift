@@ -182,9 +182,9 @@ import Testing
 
     @Test("a block with which this node can't order is refused with the reason, and nothing is left of it")
     func refusesJoins() async throws {
-        let authority = try TLSTestAuthority()
-        let own = Data(try authority.issue("orderer0").certificatePEM.utf8)
-        let other = Data(try authority.issue("orderer1").certificatePEM.utf8)
+        let own = try self.network.ordererOrganization.issueTLS("orderer0")
+        let other = try self.network.ordererOrganization.issueTLS("orderer1")
+        let foreign = try self.network.organization.issueTLS("orderer0")
         let node = try TestRegistrar(self.network, serverKey: Certificate(pem: own).publicKey)
 
         var later = try self.network.genesis(of: "later", certificates: [own])
@@ -194,6 +194,11 @@ import Testing
             of: self.network.genesis(of: "foreign", certificates: [other]),
             by: node,
             "not that of the consenter"
+        )
+        try await self.expectRefusal(
+            of: self.network.genesis(of: "untrusted", certificates: [foreign]),
+            by: node,
+            "verifying the tls client certificate"
         )
         try await self.expectRefusal(
             of: self.network.genesis(of: "cluster", certificates: [own, other]),

@@ -3,6 +3,7 @@ import Cryptography
 import FabricProtos
 import Foundation
 import Logging
+import Operations
 import SwiftProtobuf
 
 @testable import Orderer
@@ -87,7 +88,7 @@ struct TestRegistrar: Sendable {
 }
 
 extension ParticipationAPI {
-    func get(_ path: String, accept: String? = nil) async -> ParticipationResponse {
+    func get(_ path: String, accept: String? = nil) async -> HTTPExchangeResponse {
         await self.send("GET", path, accept: accept)
     }
 
@@ -97,20 +98,15 @@ extension ParticipationAPI {
         accept: String? = nil,
         contentType: String? = nil,
         body: Data = Data()
-    ) async -> ParticipationResponse {
-        await self.answer(
-            ParticipationRequest(
-                method: method,
-                path: path,
-                accept: accept,
-                contentType: contentType,
-                body: body
-            )
-        )
+    ) async -> HTTPExchangeResponse {
+        var fields = HTTPFieldList()
+        if let accept { fields.append("Accept", accept) }
+        if let contentType { fields.append("Content-Type", contentType) }
+        return await self.answer(HTTPExchangeRequest(method: method, path: path, fields: fields, body: body))
     }
 
     /// Posts a block as `osnadmin` does.
-    func join(_ block: Common_Block) async throws -> ParticipationResponse {
+    func join(_ block: Common_Block) async throws -> HTTPExchangeResponse {
         await self.send(
             "POST",
             "/participation/v1/channels",
@@ -119,7 +115,7 @@ extension ParticipationAPI {
         )
     }
 
-    func update(_ envelope: Common_Envelope) async throws -> ParticipationResponse {
+    func update(_ envelope: Common_Envelope) async throws -> HTTPExchangeResponse {
         await self.send(
             "PUT",
             "/participation/v1/channels",
@@ -140,6 +136,6 @@ func form(_ parts: [(name: String, file: String?, content: Data)]) -> Data {
     return body + Data("--limit--\r\n".utf8)
 }
 
-extension ParticipationResponse {
+extension HTTPExchangeResponse {
     var text: String { String(decoding: self.body, as: UTF8.self) }
 }

@@ -106,21 +106,19 @@ private let ordererServices: [FabricKeys.Group] = [
         ["Network", "Address", "WriteInterval", "Prefix"]
     ),
     .init(
-        .notYet("the channel participation service"),
+        .used,
         below: "Admin",
         [
             "ListenAddress", "TLS.Enabled", "TLS.Certificate", "TLS.PrivateKey", "TLS.ClientAuthRequired",
-            "TLS.ClientRootCAs", "TLS.RootCAs", "TLS.TLSHandshakeTimeShift",
+            "TLS.ClientRootCAs",
         ]
     ),
+    .init(.notNeeded("the admin listener calls nobody"), ["Admin.TLS.RootCAs"]),
     .init(
-        .notYet("the channel participation service", unless: ["1 mb"]),
-        ["ChannelParticipation.MaxRequestBodySize"]
+        .notYet("certificates are checked against the present time", unless: ["0", "0s"]),
+        ["Admin.TLS.TLSHandshakeTimeShift"]
     ),
-    .init(
-        .notNeeded("channel participation needs no switch, in Fabric v3 neither"),
-        ["ChannelParticipation.Enabled"]
-    ),
+    .init(.used, ["ChannelParticipation.MaxRequestBodySize", "ChannelParticipation.Enabled"]),
     .init(
         .notYet("requests aren't recorded in files"),
         ["Debug.BroadcastTraceDir", "Debug.DeliverTraceDir", "Debug.*"]

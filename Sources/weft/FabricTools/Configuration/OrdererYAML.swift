@@ -1,4 +1,5 @@
 import Foundation
+import Orderer
 import RPC
 
 /// What Fabric's `orderer.yaml` says about an ordering node.
@@ -37,7 +38,8 @@ struct OrdererYAML {
             $0 == .zero ? nil : $0
         }
         configuration.transport = try Self.transport(settings)
-        // The admin listener (Admin, ChannelParticipation), and the operations service (Operations, Metrics), go here.
+        configuration.admin = try Self.administration(settings)
+        // The operations service (Operations, Metrics) goes here.
         self.configuration = configuration
     }
 
@@ -47,6 +49,47 @@ struct OrdererYAML {
             mspID: try settings.text("General.LocalMSPID") ?? "SampleOrg",
             folder: try settings.path("General.LocalMSPDir") ?? configuredPath("msp", from: settings.file)
         )
+    }
+
+    /// The admin listener, which Fabric's orderer always has.
+    private static func administration(
+        _ settings: FabricSettings
+    ) throws(ConfigurationError) -> AdministrationFiles {
+        let body = "a number of bytes, such as 1 MB"
+        let limit = try settings.value("ChannelParticipation.MaxRequestBodySize", expected: body) {
+            ByteCount(configured: $0)
+        }
+        return AdministrationFiles(
+            listen: try settings.text("Admin.ListenAddress") ?? AdministrationEndpoint.defaultAddress,
+            tls: try Self.administrationTLS(settings),
+            isEnabled: try settings.flag("ChannelParticipation.Enabled") ?? true,
+            maximumBodyBytes: limit.map { Int($0.bytes) } ?? ParticipationAPI.defaultMaximumBodyBytes
+        )
+    }
+
+    private static func administrationTLS(_ settings: FabricSettings) throws(ConfigurationError) -> TLSFiles?
+    {
+        guard try settings.flag("Admin.TLS.Enabled") ?? false else { return nil }
+        guard
+            let certificate = try settings.path("Admin.TLS.Certificate"),
+            let key = try settings.path("Admin.TLS.PrivateKey")
+        else {
+            throw settings.error("Admin.TLS", "with TLS, Certificate and PrivateKey must be there")
+        }
+        guard try settings.flag("Admin.TLS.ClientAuthRequired") ?? true else {
+            throw settings.error(
+                "Admin.TLS.ClientAuthRequired",
+                "must be true: whoever is let in here administers the node"
+            )
+        }
+        let roots = try settings.paths("Admin.TLS.ClientRootCAs")
+        guard !roots.isEmpty else {
+            throw settings.error(
+                "Admin.TLS.ClientRootCAs",
+                "missing; name the files of the roots that administrators' certificates lead to"
+            )
+        }
+        return TLSFiles(certificate: certificate, key: key, roots: roots, clients: .required)
     }
 
     private static func tls(_ settings: FabricSettings) throws(ConfigurationError) -> TLSFiles? {

@@ -1,0 +1,74 @@
+internal import Channel
+internal import Cryptography
+internal import FabricProtos
+internal import Foundation
+
+extension RaftConsenters {
+    /// Checks that every consenter's TLS certificates were issued by an authority of an organization of orderers.
+    ///
+    /// An expired certificate counts as long as its consenter is one of `known`, so that a channel whose certificates
+    /// have expired can be repaired by an update.
+    ///
+    /// - Throws: ``InvalidConsensusMetadata``.
+    /// - Source: Fabric v3.1, package `orderer/consensus/etcdraft`, verification of the consenters' certificates.
+    func checkCertificates(
+        under configuration: ChannelConfiguration,
+        known: RaftConsenters?,
+        at now: Date
+    ) throws(InvalidConsensusMetadata) {
+        let authorities = try Self.authorities(configuration)
+        for consenter in zip(self.certificates, self.serverCertificates) {
+            let isKnown = known?.certificates.contains(consenter.0) ?? true
+            for (kind, pem) in [("client", consenter.0), ("server", consenter.1)] {
+                try Self.check(pem, kind, authorities, mayBeExpired: isKnown, at: now)
+            }
+        }
+    }
+
+    private static func check(
+        _ pem: Data,
+        _ kind: String,
+        _ authorities: CertificateAuthorities,
+        mayBeExpired: Bool,
+        at now: Date
+    ) throws(InvalidConsensusMetadata) {
+        let certificate: Certificate
+        do {
+            certificate = try Certificate(pem: pem)
+        } catch {
+            throw InvalidConsensusMetadata("the tls \(kind) certificate of a consenter can't be read: \(error)")
+        }
+        if mayBeExpired, now > certificate.notAfter || now < certificate.notBefore { return }
+        var fault: ChainFault?
+        for purpose in [ExtendedKeyUsage.clientAuthentication, .serverAuthentication] {
+            do {
+                _ = try authorities.chains(for: certificate, at: now, purpose: purpose)
+                return
+            } catch {
+                fault = error
+            }
+        }
+        throw InvalidConsensusMetadata(
+            "verifying the tls \(kind) certificate of consenter \(certificate.subject): "
+                + "\(fault.map { "\($0)" } ?? "it has no chain"); it must lead to a tls_root_cert of an organization in "
+                + "/Channel/Orderer"
+        )
+    }
+
+    private static func authorities(
+        _ configuration: ChannelConfiguration
+    ) throws(InvalidConsensusMetadata) -> CertificateAuthorities {
+        var roots: [Certificate] = []
+        var intermediates: [Certificate] = []
+        for organization in configuration.orderer?.organizations ?? [] {
+            guard let msp = configuration.directory[organization.mspID] else { continue }
+            do {
+                roots += try msp.tlsRootCertificates.map { try Certificate(pem: $0) }
+                intermediates += try msp.tlsIntermediateCertificates.map { try Certificate(pem: $0) }
+            } catch {
+                throw InvalidConsensusMetadata("a TLS authority of \(organization.mspID) can't be read: \(error)")
+            }
+        }
+        return CertificateAuthorities(roots: roots, intermediates: intermediates)
+    }
+}
