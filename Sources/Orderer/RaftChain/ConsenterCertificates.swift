@@ -36,7 +36,9 @@ extension RaftConsenters {
         do {
             certificate = try Certificate(pem: pem)
         } catch {
-            throw InvalidConsensusMetadata("the tls \(kind) certificate of a consenter can't be read: \(error)")
+            throw InvalidConsensusMetadata(
+                "the tls \(kind) certificate of a consenter can't be read: \(error)"
+            )
         }
         if mayBeExpired, now > certificate.notAfter || now < certificate.notBefore { return }
         var fault: ChainFault?
@@ -66,7 +68,9 @@ extension RaftConsenters {
                 roots += try msp.tlsRootCertificates.map { try Certificate(pem: $0) }
                 intermediates += try msp.tlsIntermediateCertificates.map { try Certificate(pem: $0) }
             } catch {
-                throw InvalidConsensusMetadata("a TLS authority of \(organization.mspID) can't be read: \(error)")
+                throw InvalidConsensusMetadata(
+                    "a TLS authority of \(organization.mspID) can't be read: \(error)"
+                )
             }
         }
         return CertificateAuthorities(roots: roots, intermediates: intermediates)
