@@ -43,25 +43,35 @@ package struct AtomicBroadcastService: RegistrableRPCService {
     ) -> StreamingServerResponse<Orderer_BroadcastResponse> {
         StreamingServerResponse { writer in
             let exchange = BroadcastExchange(limits: self.limits)
+            let checks = EnvelopeChecks(for: exchange, on: self.checkers) { self.verdict(on: $0) }
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask {
                     defer { exchange.close() }
                     for try await envelope in request.messages {
                         let size = envelope.payload.count + envelope.signature.count
                         guard let number = await exchange.take(bytes: size) else { return }
-                        self.checkers.submit { exchange.checked(number, self.verdict(on: envelope)) }
+                        checks.add(envelope, number: number)
                     }
                 }
                 defer { group.cancelAll() }
-                while let response = await exchange.nextAnswer() {
-                    try await writer.write(response)
-                    guard response.status == .success else { return }
+                while let last = try await self.writeAnswers(of: exchange, to: writer) {
+                    guard last.status == .success else { return }
                 }
                 // Everything is answered; what ended the input early, such as bytes that are no envelope, ends the call.
                 try await group.next()
             }
             return [:]
         }
+    }
+
+    /// Writes the answers that are there, at least one, and returns the last; `nil` if there will be none.
+    private func writeAnswers(
+        of exchange: BroadcastExchange,
+        to writer: RPCWriter<Orderer_BroadcastResponse>
+    ) async throws -> Orderer_BroadcastResponse? {
+        let answers = await exchange.nextAnswers()
+        try await writer.write(contentsOf: answers)
+        return answers.last
     }
 
     /// Checks one envelope; runs on a thread for it.

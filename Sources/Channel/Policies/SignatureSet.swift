@@ -6,10 +6,15 @@ package enum SignatureSet {
     /// not verify does not bar a later good one by the same identity. Whether a certificate is still valid is
     /// not asked here: matching a principal asks that.
     ///
+    /// - Parameters:
+    ///   - set: What was signed, by whom.
+    ///   - directory: The members of the channel.
+    ///   - isKnown: Whether a signature is known to verify, so that it need not be checked here.
     /// - Source: Fabric v3, package `common/policies`, identities of a signature set.
     package static func verified(
         _ set: [SignedData],
-        in directory: MembershipDirectory
+        in directory: MembershipDirectory,
+        isKnown: (SignedData) -> Bool = { _ in false }
     ) -> (identities: [Identity], rejected: [RejectedSignature]) {
         var identities: [Identity] = []
         var rejected: [RejectedSignature] = []
@@ -28,7 +33,7 @@ package enum SignatureSet {
                     continue
                 }
                 do {
-                    try identity.verify(entry.signature, of: entry.data)
+                    if !isKnown(entry) { try identity.verify(entry.signature, of: entry.data) }
                 } catch {
                     rejected.append(
                         RejectedSignature(index: index, signer: identity.description, reason: "\(error)")

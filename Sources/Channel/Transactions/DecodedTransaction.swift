@@ -22,7 +22,7 @@ package struct InvalidTransaction: Error, Equatable, Sendable, CustomStringConve
 /// for an earlier transaction of the same identifier; any other failure of ``body``; the policies.
 ///
 /// - Source: Fabric v3, packages `core/common/validation` and `core/committer/txvalidator`.
-package struct DecodedTransaction: Sendable {
+package final class DecodedTransaction: Sendable {
     package enum Body: Sendable {
         case endorser(EndorserTransaction)
         case config(Common_ConfigEnvelope)
@@ -37,6 +37,11 @@ package struct DecodedTransaction: Sendable {
 
     package let headers: EnvelopeHeaders
     package let body: Result<Body, BodyFailure>
+
+    private init(headers: EnvelopeHeaders, body: Result<Body, BodyFailure>) {
+        self.headers = headers
+        self.body = body
+    }
 
     /// The identifier in the channel header, as it stands there.
     package var transactionID: String { self.headers.channel.txID }

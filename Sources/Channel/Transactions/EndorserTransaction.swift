@@ -4,7 +4,7 @@ package import Foundation
 internal import SwiftProtobuf
 
 /// The one action of an endorser transaction, decoded: what was simulated, and who endorses it.
-package struct EndorserTransaction: Sendable {
+package final class EndorserTransaction: Sendable {
     package typealias Failure = DecodedTransaction.BodyFailure
 
     /// The name of the invoked contract.

@@ -17,7 +17,7 @@ package struct MalformedEnvelope: Error, Equatable, Sendable, CustomStringConver
 }
 
 /// An envelope's payload and its two headers, decoded once and carried along.
-package struct EnvelopeHeaders: Sendable {
+package final class EnvelopeHeaders: Sendable {
     /// The payload's bytes as received, which the signature covers.
     package let payloadBytes: Data
     package let payload: Common_Payload

@@ -39,6 +39,31 @@ extension Proposal {
         _ proposal: Protos_Proposal,
         responses: [Protos_ProposalResponse]
     ) throws(AssemblyError) -> Data {
+        let header: Common_Header
+        let visible: Data
+        do {
+            header = try Common_Header(serializedBytes: proposal.header)
+            let payload = try Protos_ChaincodeProposalPayload(serializedBytes: proposal.payload)
+            visible = try Self.visiblePayload(invocation: payload.input)
+        } catch {
+            throw .malformedProposal("\(error)")
+        }
+        return try Self.assemble(header, visible, responses)
+    }
+
+    /// The same, of a proposal that is decoded already.
+    package static func assemble(
+        _ proposal: UnpackedProposal,
+        responses: [Protos_ProposalResponse]
+    ) throws(AssemblyError) -> Data {
+        try Self.assemble(proposal.header, proposal.visiblePayload, responses)
+    }
+
+    private static func assemble(
+        _ header: Common_Header,
+        _ visiblePayload: Data,
+        _ responses: [Protos_ProposalResponse]
+    ) throws(AssemblyError) -> Data {
         guard let first = responses.first else { throw .noResponses }
         var endorsements: [Protos_Endorsement] = []
         var endorsers = Set<Data>()
@@ -52,25 +77,23 @@ extension Proposal {
                 endorsements.append(response.endorsement)
             }
         }
+        var endorsed = Protos_ChaincodeEndorsedAction()
+        endorsed.proposalResponsePayload = first.payload
+        endorsed.endorsements = endorsements
+        var actionPayload = Protos_ChaincodeActionPayload()
+        actionPayload.chaincodeProposalPayload = visiblePayload
+        actionPayload.action = endorsed
         do {
-            return try Self.payload(proposal, responsePayload: first.payload, endorsements: endorsements)
+            return try Self.payload(header, actionPayload)
         } catch {
             throw .malformedProposal("\(error)")
         }
     }
 
     private static func payload(
-        _ proposal: Protos_Proposal,
-        responsePayload: Data,
-        endorsements: [Protos_Endorsement]
+        _ header: Common_Header,
+        _ actionPayload: Protos_ChaincodeActionPayload
     ) throws -> Data {
-        let header = try Common_Header(serializedBytes: proposal.header)
-        var endorsed = Protos_ChaincodeEndorsedAction()
-        endorsed.proposalResponsePayload = responsePayload
-        endorsed.endorsements = endorsements
-        var actionPayload = Protos_ChaincodeActionPayload()
-        actionPayload.chaincodeProposalPayload = try Self.visiblePayload(proposal.payload)
-        actionPayload.action = endorsed
         var action = Protos_TransactionAction()
         action.header = header.signatureHeader
         action.payload = try actionPayload.serializedBytes()
@@ -84,9 +107,9 @@ extension Proposal {
 
     /// The part of a proposal's payload that enters the transaction and the proposal's hash: the invocation,
     /// without the transient map.
-    package static func visiblePayload(_ payload: Data) throws -> Data {
+    package static func visiblePayload(invocation: Data) throws -> Data {
         var visible = Protos_ChaincodeProposalPayload()
-        visible.input = try Protos_ChaincodeProposalPayload(serializedBytes: payload).input
+        visible.input = invocation
         return try visible.serializedBytes()
     }
 }

@@ -15,7 +15,7 @@ package struct InvalidProposal: Error, Equatable, Sendable, CustomStringConverti
 /// A signed proposal as an endorser sees it, decoded once.
 ///
 /// - Source: Fabric v3, package `core/endorser`, unpacking and checking of proposals.
-package struct UnpackedProposal: Sendable {
+package final class UnpackedProposal: Sendable {
     package let signedProposal: Protos_SignedProposal
     package let proposal: Protos_Proposal
     package let header: Common_Header
@@ -25,6 +25,8 @@ package struct UnpackedProposal: Sendable {
     package let chaincodeName: String
     package let input: Protos_ChaincodeInput
     package let transient: [String: Data]
+    /// The part of the payload that enters the transaction: the invocation, without the transient map.
+    package let visiblePayload: Data
     /// SHA-256 over channel header, signature header and visible payload.
     package let proposalHash: Data
 
@@ -68,7 +70,8 @@ package struct UnpackedProposal: Sendable {
         }
         self.input = invocation.chaincodeSpec.input
         self.transient = payload.transientMap
-        let visible = try decode("payload") { try Proposal.visiblePayload(proposal.payload) }
+        let visible = try decode("payload") { try Proposal.visiblePayload(invocation: payload.input) }
+        self.visiblePayload = visible
         self.proposalHash = Digest.sha256(header.channelHeader, header.signatureHeader, visible)
     }
 

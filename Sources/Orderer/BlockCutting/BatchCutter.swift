@@ -106,7 +106,7 @@ struct BatchCutter: Sendable {
 
     /// The batch that ``decision(at:)`` told to cut was taken from the queue.
     mutating func took(at now: Duration) {
-        guard self.closed.popFirst() == nil else { return }
+        if let count = self.closed.popFirst() { return self.pacer.took(count: count) }
         self.pacer.cut(count: self.openCount, lastArrival: self.lastArrival, at: now)
         self.openCount = 0
         self.openBytes = 0

@@ -8,8 +8,10 @@ internal import Foundation
 /// - The longest wait is a quarter of BatchTimeout. The goal is half of MaxMessageCount.
 /// - A batch waits the longest time only when envelopes come fast enough to reach the goal in it; at a fraction *x*
 ///   of that rate it waits *x*² of it. One client at a time comes out at a few milliseconds.
-/// - When arrivals pause, because all clients wait for this very batch, it is cut. What it held becomes the goal,
-///   so that the next batch doesn't wait for the pause; now and then a larger goal is tried.
+/// - When as many have come as the last block answered, and then arrivals pause, all clients wait for this very
+///   batch: it is cut, and the goal comes down towards what it held.
+/// - From time to time a larger goal is tried. It is kept if it orders about as many envelopes a second as the one
+///   before, which it does when clients are kept busy while a batch fills.
 ///
 /// Pure; ``BatchCutter`` says what the moments are.
 struct BatchPacer: Sendable {
@@ -21,13 +23,34 @@ struct BatchPacer: Sendable {
     static let pauseDivisor = 8
     static let shortestPause: Duration = .milliseconds(1)
     static let longestPause: Duration = .milliseconds(25)
-    /// After this many batches that just reached the goal, a larger one is tried.
-    static let batchesBeforeTrying = 4
+    /// Over how many batches a goal is measured, at least; also how many pass before another is tried.
+    static let leastPatience = 8
+    /// How many batches pass at most, after larger goals were tried in vain, before one is tried again.
+    static let mostPatience = 128
+    /// A larger goal is kept if it orders at least this part of what the smaller one did.
+    static let tolerance = 0.9
+
+    /// What was ordered under one goal.
+    private struct Measurement {
+        var since: Duration = .zero
+        var batches = 0
+        var envelopes = 0
+
+        func perSecond(at now: Duration) -> Double {
+            Double(self.envelopes) / max((now - self.since).inSeconds, 1e-9)
+        }
+    }
 
     private var largestGoal: Int
     private var longestWait: Duration
     private var goal: Int
-    private var reached = 0
+    private var measurement = Measurement()
+    /// While a larger goal is tried: the one before, and how many envelopes a second it ordered.
+    private var fallback: (goal: Int, perSecond: Double)?
+    private var patience = Self.leastPatience
+    /// Envelopes that the last batch held, and that have come since.
+    private var answered = 0
+    private var returned = 0
     /// Arrivals per second, decaying.
     private var rate = 0.0
     private var rateAt: Duration = .zero
@@ -48,6 +71,7 @@ struct BatchPacer: Sendable {
     mutating func arrived(at now: Duration) {
         self.rate = self.rate(at: now) + 1 / Self.rateWindow.inSeconds
         self.rateAt = now
+        self.returned += 1
     }
 
     /// Arrivals per second as they were lately; a quiet time lets the figure fall towards 0.
@@ -59,7 +83,8 @@ struct BatchPacer: Sendable {
     func deadline(count: Int, since start: Duration, lastArrival: Duration, at now: Duration) -> Duration {
         guard count < self.goal else { return now }
         let wait = self.wait(at: lastArrival)
-        return min(start + wait, lastArrival + Self.pause(in: wait))
+        return self.returned < self.answered
+            ? start + wait : min(start + wait, lastArrival + Self.pause(in: wait))
     }
 
     private func wait(at now: Duration) -> Duration {
@@ -72,21 +97,51 @@ struct BatchPacer: Sendable {
         min(max(wait / self.pauseDivisor, self.shortestPause), self.longestPause)
     }
 
-    /// An open batch of `count` was cut; learns how many envelopes come before the clients wait for an answer.
+    /// A batch of `count` was taken that could not grow any more.
+    mutating func took(count: Int) {
+        self.answered = count
+        self.returned = 0
+        self.measurement.batches += 1
+        self.measurement.envelopes += count
+    }
+
+    /// An open batch of `count` was cut; learns which goal serves the clients.
     mutating func cut(count: Int, lastArrival: Duration, at now: Duration) {
+        let hasPaused =
+            count < self.goal && self.returned >= self.answered
+            && now - lastArrival >= Self.pause(in: self.wait(at: lastArrival))
+        self.took(count: count)
         if count > self.goal {
-            self.goal = min(self.largestGoal, count)
-            self.reached = 0
-        } else if count == self.goal {
-            self.reached += 1
-            if self.reached >= Self.batchesBeforeTrying {
-                self.goal = min(self.largestGoal, self.goal + max(1, self.goal / 2))
-                self.reached = 0
+            self.patience = Self.leastPatience
+            self.pursue(min(self.largestGoal, count), at: now)
+        } else if hasPaused {
+            self.retreat(to: max(1, count, self.goal * 3 / 4), at: now)
+        } else if let fallback, self.measurement.batches >= Self.leastPatience {
+            guard self.measurement.perSecond(at: now) >= fallback.perSecond * Self.tolerance else {
+                return self.retreat(to: fallback.goal, at: now)
             }
-        } else if now - lastArrival >= Self.pause(in: self.wait(at: lastArrival)) {
-            self.goal = max(1, count)
-            self.reached = 0
+            self.patience = Self.leastPatience
+            self.pursue(self.goal, at: now)
+        } else if self.fallback == nil, self.goal < self.largestGoal,
+            self.measurement.batches >= self.patience
+        {
+            let perSecond = self.measurement.perSecond(at: now)
+            let goal = self.goal
+            self.pursue(min(self.largestGoal, goal + max(1, goal / 2)), at: now)
+            self.fallback = (goal, perSecond)
         }
+    }
+
+    /// Gives a goal up that was tried, or a goal that clients are too few for.
+    private mutating func retreat(to goal: Int, at now: Duration) {
+        if self.fallback != nil { self.patience = min(self.patience * 2, Self.mostPatience) }
+        self.pursue(self.fallback?.goal ?? goal, at: now)
+    }
+
+    private mutating func pursue(_ goal: Int, at now: Duration) {
+        self.goal = goal
+        self.fallback = nil
+        self.measurement = Measurement(since: now)
     }
 }
 

@@ -95,11 +95,13 @@ final class BroadcastExchange: Sendable {
 
     // MARK: - Checking and ordering
 
-    /// Checking the envelope with this number is done.
-    func checked(_ number: Int, _ verdict: Verdict) {
+    /// Checking the envelopes with these numbers is done.
+    func checked(_ verdicts: [(number: Int, verdict: Verdict)]) {
         self.resume { state in
-            guard number >= state.first, number - state.first < state.slots.count else { return }
-            state.slots[number - state.first].progress = .checked(verdict)
+            for (number, verdict) in verdicts {
+                guard number >= state.first, number - state.first < state.slots.count else { continue }
+                state.slots[number - state.first].progress = .checked(verdict)
+            }
             self.submitWhatIsNext(&state)
         }
     }
@@ -142,13 +144,14 @@ final class BroadcastExchange: Sendable {
 
     // MARK: - Answering
 
-    /// The answer of the oldest unanswered envelope; waits for it.
+    /// The answers of the oldest unanswered envelopes, as many as there are; waits for the first.
     ///
-    /// - Returns: `nil` once every envelope is answered and no more are taken, or the task is cancelled.
-    func nextAnswer() async -> Orderer_BroadcastResponse? {
+    /// - Returns: At least one; none once every envelope is answered and no more are taken, or the task is
+    ///   cancelled.
+    func nextAnswers() async -> [Orderer_BroadcastResponse] {
         while !Task.isCancelled {
-            let (answer, isDone): (Orderer_BroadcastResponse?, Bool) = self.take()
-            if answer != nil || isDone { return answer }
+            let (answers, isDone) = self.takeAnswers()
+            if !answers.isEmpty || isDone { return answers }
             await withTaskCancellationHandler {
                 await self.waitForAnswer()
             } onCancel: {
@@ -156,26 +159,29 @@ final class BroadcastExchange: Sendable {
                 self.wakeWriter()
             }
         }
-        return nil
+        return []
     }
 
-    private func take() -> (Orderer_BroadcastResponse?, Bool) {
+    /// Takes the answers up to the first envelope that has none, or up to the first that is not SUCCESS.
+    private func takeAnswers() -> (answers: [Orderer_BroadcastResponse], isDone: Bool) {
+        var answers: [Orderer_BroadcastResponse] = []
         var reader: CheckedContinuation<Void, Never>?
-        let result: (Orderer_BroadcastResponse?, Bool) = self.state.withLock { state in
-            guard let slot = state.slots.first else { return (nil, state.isClosed) }
-            guard case .answered(let response) = slot.progress else { return (nil, false) }
-            state.slots.removeFirst()
-            state.first += 1
-            state.bytes -= slot.bytes
-            if response.status != .success {
-                state.isClosed = true
-                state.slots.removeAll()
+        let isDone = self.state.withLock { state in
+            while let slot = state.slots.first, case .answered(let response) = slot.progress {
+                answers.append(response)
+                state.slots.removeFirst()
+                state.first += 1
+                state.bytes -= slot.bytes
+                if response.status != .success {
+                    state.isClosed = true
+                    state.slots.removeAll()
+                }
             }
-            reader = state.reader.take()
-            return (response, false)
+            if !answers.isEmpty { reader = state.reader.take() }
+            return state.slots.isEmpty && state.isClosed
         }
         reader?.resume()
-        return result
+        return (answers, isDone)
     }
 
     private func waitForAnswer() async {

@@ -12,10 +12,13 @@ final class WorkerThreads: Sendable {
     }
 
     private let monitor = Monitor(State())
+    /// How many threads there are; at least 1.
+    let count: Int
 
     /// Starts `count` threads, which a debugger shows as `name`.
     init(name: String, count: Int) {
-        for number in 0..<max(1, count) {
+        self.count = max(1, count)
+        for number in 0..<self.count {
             let monitor = self.monitor
             let thread = Thread { Self.work(monitor) }
             thread.name = "\(name)-\(number)"

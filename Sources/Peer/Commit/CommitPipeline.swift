@@ -28,6 +28,7 @@ package struct CommitPipeline: Sendable {
     private let commitThread: BlockingExecutor
     private let limits: Limits
     private let localIdentity: Data
+    private let own: OwnEndorsements?
     private let logger: Logger
 
     /// - Parameters:
@@ -35,12 +36,14 @@ package struct CommitPipeline: Sendable {
     ///   - threads: the threads that check signatures, shared by all channels.
     ///   - limits: how far blocks are read ahead.
     ///   - localIdentity: the peer's serialized identity, which decides what private data it keeps.
+    ///   - own: the endorsements that this peer has made, if it endorses.
     ///   - logger: where each block is noted.
     package init(
         channel: PeerChannel,
         threads: VerificationThreads,
         limits: Limits = Limits(),
         localIdentity: Data,
+        own: OwnEndorsements? = nil,
         logger: Logger
     ) {
         self.channel = channel
@@ -48,6 +51,7 @@ package struct CommitPipeline: Sendable {
         self.commitThread = BlockingExecutor(name: "weft-commit", threads: 1)
         self.limits = limits
         self.localIdentity = localIdentity
+        self.own = own
         self.logger = logger
     }
 
@@ -102,7 +106,12 @@ package struct CommitPipeline: Sendable {
             } catch {
                 throw RefusedBlock(self.channel.id, number: expected, error)
             }
-            let prepared = PreparedBlock(block, configuration: configuration, threads: self.threads)
+            let prepared = PreparedBlock(
+                block,
+                configuration: configuration,
+                own: self.own,
+                threads: self.threads
+            )
             try await queue.send(prepared, cost: self.cost(of: block))
             if block.isConfigBlock {
                 try await self.channel.committed.waitForBlock(expected)

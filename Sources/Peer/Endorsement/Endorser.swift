@@ -15,6 +15,7 @@ package final class Endorser: Sendable {
     private let access: AccessGate
     private let checks: ProposalChecks
     private let executor: BlockingExecutor
+    private let own: OwnEndorsements?
 
     /// - Parameters:
     ///   - identity: signs the endorsements.
@@ -23,6 +24,7 @@ package final class Endorser: Sendable {
     ///   - builtIn: contracts that run once a channel has their definition.
     ///   - access: decides and records who may propose and read.
     ///   - executor: the threads on which contracts run.
+    ///   - own: where the endorsements made here are noted, for the commit.
     ///   - now: the time; proposals must be made within 15 minutes of it.
     /// - Throws: `MSPError` if the local MSP can't be used.
     package init(
@@ -32,12 +34,14 @@ package final class Endorser: Sendable {
         builtIn: [String: any Contract] = ContractCatalog.standardBuiltIns,
         access: AccessGate,
         executor: BlockingExecutor,
+        own: OwnEndorsements? = nil,
         now: @escaping @Sendable () -> Date = { Date() }
     ) throws {
         self.identity = identity
         self.channels = channels
         self.access = access
         self.executor = executor
+        self.own = own
         self.checks = try ProposalChecks(localMSP: localMSP, now: now)
         let system: [String: any Contract] = [
             ChaincodeName.lifecycle: LifecycleContract(
@@ -69,9 +73,22 @@ package final class Endorser: Sendable {
     package func process(
         _ signed: Protos_SignedProposal
     ) async throws(RPCError) -> Protos_ProposalResponse {
+        try await self.process { try self.checks.unpack(signed) }
+    }
+
+    /// The same, for a proposal that is decoded already.
+    package func process(
+        _ proposal: UnpackedProposal
+    ) async throws(RPCError) -> Protos_ProposalResponse {
+        try await self.process { proposal }
+    }
+
+    private func process(
+        _ proposal: @Sendable () throws -> UnpackedProposal
+    ) async throws(RPCError) -> Protos_ProposalResponse {
         do {
             return try await withTaskExecutorPreference(self.executor) {
-                try await self.endorse(signed)
+                try await self.endorse(proposal())
             }
         } catch {
             throw RPCError(code: .unknown, message: String(describing: error), cause: error)
@@ -79,8 +96,7 @@ package final class Endorser: Sendable {
     }
 
     /// The story of one endorsement.
-    private func endorse(_ signed: Protos_SignedProposal) async throws -> Protos_ProposalResponse {
-        let proposal = try self.checks.unpack(signed)
+    private func endorse(_ proposal: UnpackedProposal) async throws -> Protos_ProposalResponse {
         let channelName = proposal.channelHeader.channelID
         let channel = channelName.isEmpty ? nil : self.channels.channel(named: channelName)
         try self.checks.checkFreshness(of: proposal, directory: channel?.configuration.directory)
@@ -180,7 +196,10 @@ package final class Endorser: Sendable {
         }
         answer.version = 1
         answer.endorsement.endorser = self.identity.serialized
-        answer.endorsement.signature = try self.identity.sign(answer.payload + self.identity.serialized)
+        let signed = answer.payload + self.identity.serialized
+        let signature = try self.identity.sign(signed)
+        answer.endorsement.signature = signature
+        self.own?.add(SignedData(data: signed, identity: self.identity.serialized, signature: signature))
         return answer
     }
 }

@@ -18,7 +18,15 @@ package final class ConnectionPool: Service, Sendable {
         var roots: String
     }
 
+    /// What a channel's configuration says of its nodes.
+    private struct Nodes {
+        var configuration: ChannelConfiguration
+        var peers: [MSPID: [EndorsingPeer]]
+        var orderers: [OrdererEndpoint]
+    }
+
     private struct State {
+        var nodes: [ChannelID: Nodes] = [:]
         var clients: [Target: Client] = [:]
         var streams: [Target: OrdererStream<CoreClientTransport>] = [:]
     }
@@ -63,6 +71,41 @@ package final class ConnectionPool: Service, Sendable {
         }
     }
 
+    /// The nodes of a channel, put together once for each configuration.
+    private func nodes(on configuration: ChannelConfiguration) -> Nodes {
+        let known = self.state.withLock { $0.nodes[configuration.channelID] }
+        if let known, known.configuration === configuration { return known }
+        let nodes = Nodes(
+            configuration: configuration,
+            peers: self.endorsers(on: configuration),
+            orderers: configuration.ordererEndpoints(overrides: self.ordererOverrides)
+        )
+        self.state.withLock { $0.nodes[configuration.channelID] = nodes }
+        return nodes
+    }
+
+    private func endorsers(on configuration: ChannelConfiguration) -> [MSPID: [EndorsingPeer]] {
+        var peers: [MSPID: [EndorsingPeer]] = [:]
+        for organization in configuration.application?.organizations ?? [] {
+            let roots = configuration.tlsRootsPEM(of: organization.mspID)
+            peers[organization.mspID] = organization.anchorPeers.map { anchor in
+                let address = "\(anchor.host):\(anchor.port)"
+                return EndorsingPeer(
+                    mspID: organization.mspID,
+                    address: address,
+                    isLocal: false,
+                    processor: RemoteEndorser(address: address) { [weak self] in
+                        guard let self else {
+                            throw RPCError(code: .unavailable, message: "this peer is shutting down")
+                        }
+                        return try self.client(for: Target(address: address, roots: roots))
+                    }
+                )
+            }
+        }
+        return peers
+    }
+
     private func client(for target: Target) throws -> Client {
         try self.state.withLock { state in
             if let client = state.clients[target] { return client }
@@ -95,22 +138,7 @@ package final class ConnectionPool: Service, Sendable {
 
 extension ConnectionPool: RemotePeers {
     package func peers(on configuration: ChannelConfiguration) -> [MSPID: [EndorsingPeer]] {
-        var peers: [MSPID: [EndorsingPeer]] = [:]
-        for organization in configuration.application?.organizations ?? [] {
-            let roots = configuration.tlsRootsPEM(of: organization.mspID)
-            peers[organization.mspID] = organization.anchorPeers.map { anchor in
-                let address = "\(anchor.host):\(anchor.port)"
-                return EndorsingPeer(
-                    mspID: organization.mspID,
-                    address: address,
-                    isLocal: false,
-                    processor: RemoteEndorser(address: address) {
-                        try self.client(for: Target(address: address, roots: roots))
-                    }
-                )
-            }
-        }
-        return peers
+        self.nodes(on: configuration).peers
     }
 }
 
@@ -119,7 +147,7 @@ extension ConnectionPool: OrderingService {
         _ envelope: Common_Envelope,
         to configuration: ChannelConfiguration
     ) async throws {
-        let orderers = configuration.ordererEndpoints(overrides: self.ordererOverrides)
+        let orderers = self.nodes(on: configuration).orderers
         guard !orderers.isEmpty else {
             throw GatewayFailure(
                 .unavailable,
@@ -168,7 +196,7 @@ private struct RemoteEndorser: ProposalProcessor {
     let address: String
     let client: @Sendable () throws -> GRPCClient<CoreClientTransport>
 
-    func process(_ signed: Protos_SignedProposal) async throws -> Protos_ProposalResponse {
-        try await Protos_Endorser.Client(wrapping: self.client()).processProposal(signed)
+    func process(_ proposal: UnpackedProposal) async throws -> Protos_ProposalResponse {
+        try await Protos_Endorser.Client(wrapping: self.client()).processProposal(proposal.signedProposal)
     }
 }

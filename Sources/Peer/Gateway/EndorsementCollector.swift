@@ -8,7 +8,7 @@ internal import SwiftProtobuf
 ///
 /// - Source: Fabric v3 documentation, "Fabric Gateway", how the gateway endorses.
 struct EndorsementCollector {
-    let proposal: Protos_SignedProposal
+    let proposal: UnpackedProposal
     /// The peers of each organization, the best first.
     let peers: [MSPID: [EndorsingPeer]]
     /// How long one endorser may take.

@@ -6,7 +6,7 @@ package protocol ProposalProcessor: Sendable {
     /// Simulates and endorses.
     ///
     /// - Throws: `RPCError` if the endorser refuses the proposal or can't be reached.
-    func process(_ signed: Protos_SignedProposal) async throws -> Protos_ProposalResponse
+    func process(_ proposal: UnpackedProposal) async throws -> Protos_ProposalResponse
 }
 
 /// A peer that the gateway may ask for endorsements.
@@ -38,7 +38,7 @@ enum EndorsementOutcome: Sendable {
     /// The peer didn't take the proposal, or couldn't be reached.
     case failed(String)
 
-    init(asking peer: EndorsingPeer, _ proposal: Protos_SignedProposal) async throws(CancellationError) {
+    init(asking peer: EndorsingPeer, _ proposal: UnpackedProposal) async throws(CancellationError) {
         do {
             let response = try await peer.processor.process(proposal)
             let isSuccess = (200..<400).contains(response.response.status)

@@ -51,6 +51,7 @@ package struct Gateway: Sendable {
 
     let surroundings: Surroundings
     let limits: Limits
+    private let layouts = EndorsementLayoutCache()
 
     package init(_ surroundings: Surroundings, limits: Limits = Limits()) {
         self.surroundings = surroundings
@@ -73,7 +74,11 @@ package struct Gateway: Sendable {
         let proposal = try self.unpack(signed)
         let channel = try self.channel(of: proposal, otherwise: .failedPrecondition)
         let peers = self.peers(on: channel.configuration)
-        let collector = EndorsementCollector(proposal: signed, peers: peers, timeout: self.limits.endorsement)
+        let collector = EndorsementCollector(
+            proposal: proposal,
+            peers: peers,
+            timeout: self.limits.endorsement
+        )
 
         let responses: [Protos_ProposalResponse]
         if let layout = try self.fixedLayout(proposal, organizations: organizations, peers: peers) {
@@ -83,7 +88,7 @@ package struct Gateway: Sendable {
         }
         do {
             var envelope = Common_Envelope()
-            envelope.payload = try Proposal.assemble(proposal.proposal, responses: responses)
+            envelope.payload = try Proposal.assemble(proposal, responses: responses)
             return envelope
         } catch {
             throw GatewayFailure(.aborted, "failed to assemble transaction: \(error)")
@@ -119,8 +124,10 @@ package struct Gateway: Sendable {
                 interest.chaincodes[index].noPrivateReads = false
             }
         }
-        let layouts = EndorsementLayouts(root: channel.configuration.config.channelGroup)
-            .layouts(satisfying: try plan.policies(for: interest))
+        let layouts = self.layouts.layouts(
+            satisfying: try plan.policies(for: interest),
+            under: plan.configuration
+        )
         let available = layouts.filter { layout in
             layout.allSatisfy { (collector.peers[$0.key]?.count ?? 0) >= $0.value }
         }
@@ -182,7 +189,11 @@ package struct Gateway: Sendable {
         let proposal = try self.unpack(signed)
         let channel = try self.channel(of: proposal, otherwise: .unavailable)
         let candidates = try self.evaluators(proposal, channel: channel, organizations: organizations)
-        let collector = EndorsementCollector(proposal: signed, peers: [:], timeout: self.limits.endorsement)
+        let collector = EndorsementCollector(
+            proposal: proposal,
+            peers: [:],
+            timeout: self.limits.endorsement
+        )
         var details: [GatewayFailure.Detail] = []
         for peer in candidates {
             switch try await collector.ask(peer) {

@@ -35,6 +35,7 @@ struct ChannelDeliveries: Service {
             threads: self.threads,
             limits: configuration.pipelineLimits,
             localIdentity: configuration.identity.serialized,
+            own: self.parts.ownEndorsements,
             logger: self.parts.logger
         )
         let delivery = BlockDelivery(

@@ -24,6 +24,8 @@ package struct PeerNode: Service {
         let pollers: PollerGroup
         /// Who may connect to the peer; `nil` where it serves plaintext.
         let clientRoots: ClientRoots?
+        /// What the endorser has signed and the commit need not verify.
+        let ownEndorsements: OwnEndorsements
         /// Whether calls are taken.
         let isServing: Flag
         let logger: Logger
@@ -67,6 +69,7 @@ package struct PeerNode: Service {
             readers: BlockingExecutor(name: "weft-read", threads: configuration.readerThreads),
             pollers: pollers,
             clientRoots: clientRoots,
+            ownEndorsements: OwnEndorsements(),
             isServing: isServing,
             logger: logger
         )

@@ -21,7 +21,8 @@ struct PeerServices {
             localMSP: parts.localMSP,
             channels: parts.channels,
             access: parts.access,
-            executor: BlockingExecutor(name: "weft-endorse", threads: parts.configuration.readerThreads)
+            executor: BlockingExecutor(name: "weft-endorse", threads: parts.configuration.readerThreads),
+            own: parts.ownEndorsements
         )
         let deliver = DeliverService(
             channels: parts.channels,

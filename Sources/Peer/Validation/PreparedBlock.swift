@@ -16,11 +16,13 @@ package final class PreparedBlock: Sendable {
     private let results: Results
     private let work: VerificationThreads.Batch
 
-    /// Starts to check `block`: the orderers' signatures, unless `trusted`, and those of every transaction.
+    /// Starts to check `block`: the orderers' signatures, unless `trusted`, and those of every transaction, apart from
+    /// endorsements in `own`.
     package init(
         _ block: Common_Block,
         configuration: ChannelConfiguration,
         trusted: Bool = false,
+        own: OwnEndorsements? = nil,
         threads: VerificationThreads
     ) {
         let envelopes = block.data.data
@@ -31,7 +33,12 @@ package final class PreparedBlock: Sendable {
         // The block's own signatures come last: they are the least work, so that threads end together.
         self.work = threads.start(count: envelopes.count + 1) { index in
             if index < envelopes.count {
-                results.set(PreparedTransaction(envelopes[index], configuration: configuration), at: index)
+                let transaction = PreparedTransaction(
+                    envelopes[index],
+                    configuration: configuration,
+                    own: own
+                )
+                results.set(transaction, at: index)
             } else if !trusted {
                 do {
                     try block.verifySignatures(under: configuration)

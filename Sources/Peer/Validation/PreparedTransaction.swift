@@ -4,7 +4,7 @@ package import Foundation
 
 /// One transaction of a block, decoded, with all its signatures checked: the part of validation that depends
 /// on nothing but the block and the configuration in force, and that costs nearly all of the time.
-package struct PreparedTransaction: Sendable {
+package final class PreparedTransaction: Sendable {
     /// What was decoded, or why nothing could be.
     package let decoded: Result<DecodedTransaction, InvalidTransaction>
     /// Why the creator, or the creator's signature, is refused.
@@ -17,7 +17,16 @@ package struct PreparedTransaction: Sendable {
     /// Decodes `bytes` and checks the creator's and the endorsers' signatures.
     ///
     /// Endorsements are only checked if nothing before them has failed.
-    package init(_ bytes: Data, configuration: ChannelConfiguration) {
+    ///
+    /// - Parameters:
+    ///   - bytes: The envelope as it stands in the block.
+    ///   - configuration: The configuration in force.
+    ///   - own: The endorsements that this peer has made itself, whose signatures need no second look.
+    package convenience init(
+        _ bytes: Data,
+        configuration: ChannelConfiguration,
+        own: OwnEndorsements? = nil
+    ) {
         let decoded: DecodedTransaction
         do {
             decoded = try DecodedTransaction.decode(bytes)
@@ -33,7 +42,9 @@ package struct PreparedTransaction: Sendable {
             self.init(decoded: .success(decoded))
             return
         }
-        let verified = SignatureSet.verified(transaction.signatureSet, in: configuration.directory)
+        let verified = SignatureSet.verified(transaction.signatureSet, in: configuration.directory) {
+            own?.take($0) ?? false
+        }
         self.init(
             decoded: .success(decoded),
             endorsers: verified.identities,
