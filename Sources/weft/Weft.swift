@@ -29,6 +29,7 @@ struct Weft: AsyncParsableCommand {
 
 @main struct Main {
     static func main() async {
+        shareHeaps()
         if let (tool, arguments) = FabricTool.called(by: CommandLine.arguments) {
             endProcess(await tool.run(arguments))
         }

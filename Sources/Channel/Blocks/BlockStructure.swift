@@ -152,7 +152,7 @@ extension Common_Block {
             throw self.malformed("it has no transactions")
         }
         guard !self.isConfigBlock else { return }
-        for (index, bytes) in self.data.data.enumerated() {
+        for (index, bytes) in self.data.data.enumerated() where !Self.isPlainEnvelope(bytes) {
             guard let envelope = try? Common_Envelope(serializedBytes: bytes) else {
                 throw self.malformed("transaction \(index) is no envelope")
             }
@@ -163,6 +163,30 @@ extension Common_Block {
                 throw self.malformed("transaction \(index) is not encoded canonically")
             }
         }
+    }
+
+    /// Whether `bytes` are a payload and a signature in canonical encoding and nothing else, as nearly all envelopes
+    /// are; those with fields that are not known here need a closer look.
+    private static func isPlainEnvelope(_ bytes: Data) -> Bool {
+        bytes.withUnsafeBytes { buffer in
+            var rest = buffer[...]
+            return self.dropField(1, from: &rest) && self.dropField(2, from: &rest) && rest.isEmpty
+        }
+    }
+
+    /// Drops a field of bytes that is not empty and whose length is encoded as short as can be.
+    private static func dropField(_ number: UInt8, from rest: inout Slice<UnsafeRawBufferPointer>) -> Bool {
+        guard rest.popFirst() == number << 3 | 2 else { return false }
+        var count = 0
+        for shift in stride(from: 0, to: 35, by: 7) {
+            guard let byte = rest.popFirst() else { return false }
+            count |= Int(byte & 0x7f) << shift
+            guard byte & 0x80 == 0 else { continue }
+            guard byte != 0 || shift == 0, count > 0, count <= rest.count else { return false }
+            rest.removeFirst(count)
+            return true
+        }
+        return false
     }
 
     private func malformed(_ reason: String) -> MalformedBlock {

@@ -10,6 +10,7 @@ package enum SignatureSet {
     ///   - set: What was signed, by whom.
     ///   - directory: The members of the channel.
     ///   - isKnown: Whether a signature is known to verify, so that it need not be checked here.
+    /// - Returns: The identities, and what was not counted.
     /// - Source: Fabric v3, package `common/policies`, identities of a signature set.
     package static func verified(
         _ set: [SignedData],

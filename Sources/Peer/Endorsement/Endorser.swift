@@ -23,7 +23,7 @@ package final class Endorser: Sendable {
     ///   - channels: the channels that the peer has joined.
     ///   - builtIn: contracts that run once a channel has their definition.
     ///   - access: decides and records who may propose and read.
-    ///   - executor: the threads on which contracts run.
+    ///   - executor: the threads on which contracts run, unless a call is quick.
     ///   - own: where the endorsements made here are noted, for the commit.
     ///   - now: the time; proposals must be made within 15 minutes of it.
     /// - Throws: `MSPError` if the local MSP can't be used.
@@ -66,6 +66,8 @@ package final class Endorser: Sendable {
     /// The ledger doesn't change: what the contract writes takes effect once the transaction is ordered and
     /// found valid.
     ///
+    /// Checks, and contracts whose call is quick, run on the caller's thread; they may read a few keys from the disk.
+    ///
     /// A response with status 500 and a payload is the contract's own verdict; one without a payload says
     /// that the peer couldn't run the contract.
     ///
@@ -87,9 +89,7 @@ package final class Endorser: Sendable {
         _ proposal: @Sendable () throws -> UnpackedProposal
     ) async throws(RPCError) -> Protos_ProposalResponse {
         do {
-            return try await withTaskExecutorPreference(self.executor) {
-                try await self.endorse(proposal())
-            }
+            return try await self.endorse(proposal())
         } catch {
             throw RPCError(code: .unknown, message: String(describing: error), cause: error)
         }
@@ -130,11 +130,22 @@ package final class Endorser: Sendable {
         } catch {
             return .failed(self.unavailable(proposal, error))
         }
+        guard !callee.contract.isQuick(proposal.input.args) else {
+            return await self.run(callee, in: simulation)
+        }
+        return await withTaskExecutorPreference(self.executor) { await self.run(callee, in: simulation) }
+    }
+
+    /// Executes the contract and signs the outcome.
+    private func run(
+        _ callee: ContractRunner.Callee,
+        in simulation: Simulation
+    ) async -> Protos_ProposalResponse {
         do {
             let outcome = try await self.runner.run(
                 callee,
-                arguments: proposal.input.args,
-                isInit: proposal.input.isInit,
+                arguments: simulation.proposal.input.args,
+                isInit: simulation.proposal.input.isInit,
                 in: simulation
             )
             let results = try simulation.simulator?.results()

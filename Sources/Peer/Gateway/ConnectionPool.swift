@@ -130,7 +130,8 @@ package final class ConnectionPool: Service, Sendable {
             if let stream = state.streams[target] { return stream }
             let stream = OrdererStream(address: target.address, client: client)
             state.streams[target] = stream
-            self.addWork.yield { await stream.run() }
+            let executor = self.pollers.nextExecutor()
+            self.addWork.yield { await withTaskExecutorPreference(executor) { await stream.run() } }
             return stream
         }
     }

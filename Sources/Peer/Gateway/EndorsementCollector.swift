@@ -73,7 +73,8 @@ struct EndorsementCollector {
         _ wanted: EndorsementLayout,
         beside first: (organization: MSPID, response: Protos_ProposalResponse)?
     ) async throws -> (responses: [Protos_ProposalResponse?], complaints: [GatewayFailure.Detail]) {
-        try await withThrowingTaskGroup(
+        guard !wanted.isEmpty else { return ([], []) }
+        return try await withThrowingTaskGroup(
             of: ([Protos_ProposalResponse?], [GatewayFailure.Detail]).self
         ) { group in
             for (organization, quantity) in wanted {

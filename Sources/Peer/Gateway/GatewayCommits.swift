@@ -33,9 +33,7 @@ extension Gateway {
             subject: "transaction \(request.transactionID)"
         )
         do {
-            let status = try await withTaskExecutorPreference(self.surroundings.readers) {
-                try await channel.status(ofTransaction: request.transactionID)
-            }
+            let status = try await channel.status(ofTransaction: request.transactionID)
             return .with {
                 $0.result = status.code
                 $0.blockNumber = status.block

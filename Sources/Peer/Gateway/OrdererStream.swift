@@ -16,6 +16,8 @@ package final class OrdererStream<Transport: ClientTransport>: Sendable {
     /// How many unanswered envelopes are held; more are refused.
     package static var capacity: Int { 10_000 }
     private static var attempts: Int { 2 }
+    /// How many envelopes go to the transport at a time, which then may send them together.
+    private static var envelopesPerWrite: Int { 32 }
 
     private struct State {
         /// Unanswered envelopes in the order of submission; the first `sent` of them are on the stream.
@@ -109,12 +111,15 @@ package final class OrdererStream<Transport: ClientTransport>: Sendable {
         return !Task.isCancelled && self.state.withLock { !$0.isStopped }
     }
 
-    private func takeNext() -> Submission? {
+    /// What is to be sent now, in order; empty if nothing is.
+    private func takeUnsent() -> [Common_Envelope] {
         self.state.withLock { state in
-            guard !state.isStopped, state.sent < state.queue.count else { return nil }
-            defer { state.sent += 1 }
-            state.queue[state.sent].lastSent = .now
-            return state.queue[state.sent]
+            guard !state.isStopped else { return [] }
+            let unsent = state.queue[state.sent...].prefix(Self.envelopesPerWrite)
+            let now = ContinuousClock.now
+            for submission in unsent { submission.lastSent = now }
+            state.sent += unsent.count
+            return unsent.map(\.envelope)
         }
     }
 
@@ -185,8 +190,8 @@ package final class OrdererStream<Transport: ClientTransport>: Sendable {
         let orderer = Orderer_AtomicBroadcast.Client(wrapping: self.client)
         let request = StreamingClientRequest<Common_Envelope> { writer in
             while await self.waitForWork() {
-                while let submission = self.takeNext() {
-                    try await writer.write(submission.envelope)
+                while case let envelopes = self.takeUnsent(), !envelopes.isEmpty {
+                    try await writer.write(contentsOf: envelopes)
                 }
             }
         }

@@ -93,6 +93,31 @@ import Testing
         #expect(outcome.meanBlock >= 250)
     }
 
+    @Test("a stray envelope between two waves of many clients is not taken for all of them")
+    func keepsTheGoalBetweenWaves() {
+        let bounds = BatchBounds(maxMessageCount: 500, preferredMaxBytes: 2 << 20, timeout: .seconds(2))
+        var cutter = BatchCutter(bounds: bounds, mode: .adaptive)
+        var sizes: [Int] = []
+        var now = Duration.zero
+        func send(_ count: Int, over time: Duration) {
+            for _ in 0..<count {
+                now += time / count
+                while case .cut(let count) = cutter.decision(at: now) {
+                    cutter.took(at: now)
+                    sizes.append(count)
+                }
+                cutter.arrived(size: 1000, isConfig: false, at: now)
+            }
+        }
+        // Each wave is answered with the block that its 250th envelope fills; one more comes 30 ms behind.
+        for _ in 0..<20 {
+            send(250, over: .milliseconds(40))
+            send(1, over: .milliseconds(30))
+            now += .milliseconds(100)
+        }
+        #expect(sizes.suffix(10).allSatisfy { $0 >= 250 }, "\(sizes)")
+    }
+
     @Test("clients fewer than the goal are not kept waiting for more", arguments: [10, 60, 150])
     func doesNotWaitForClientsThatDoNotExist(clients: Int) {
         let outcome = self.simulate(
