@@ -93,6 +93,7 @@ let package = Package(
         // System libraries: a module map and a shim header each.
         .systemLibrary(name: "CGRPC"),
         .systemLibrary(name: "CLevelDB"),
+        .systemLibrary(name: "CMalloc"),
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl"),
 
         // Foundations: each knows one outside thing and nothing of the others.
@@ -124,7 +125,7 @@ let package = Package(
         .executableTarget(
             name: "weft",
             dependencies: channel + [
-                "CertificateAuthority", "KeyValueStore", "Ledger", "Operations", "Orderer", "Peer", "RPC", "Translation", "WeftClient",
+                "CMalloc", "CertificateAuthority", "KeyValueStore", "Ledger", "Operations", "Orderer", "Peer", "RPC", "Translation", "WeftClient",
                 arguments, grpc, protobuf, histogram, lifecycle, log, subprocess, yaml,
             ] + httpClient,
             swiftSettings: settings

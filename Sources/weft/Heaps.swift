@@ -1,5 +1,5 @@
+import CMalloc
 import Foundation
-import Glibc
 
 /// Lets the threads of this process share a few heaps.
 ///
