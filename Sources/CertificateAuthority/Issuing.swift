@@ -129,7 +129,8 @@ extension OrganizationAuthority {
             ),
             now: now
         )
-        let isListedAdmin = !self.organization.hasNodeOUs && role == .admin
+        // As Fabric's cryptogen does it: a user's own folder lists the user, a node's folder the administrator.
+        let isListedAdmin = !self.organization.hasNodeOUs && !role.isNode
         return IdentityFolder(
             name: name,
             enrollment: enrollment,

@@ -3,7 +3,10 @@ import FoundationEssentials
 import SwiftProtobuf
 
 /// The name of the policy that guards what a profile writes.
-private let administrators = "Admins"
+let administrators = "Admins"
+
+/// The policies without which Fabric writes no group of policies.
+private let standardPolicies = [administrators, "Readers", "Writers"]
 
 /// A profile that cannot become a channel configuration.
 package struct InvalidProfile: Error, Equatable, Sendable, CustomStringConvertible {
@@ -26,7 +29,7 @@ extension ChannelProfile {
     /// - Throws: ``InvalidProfile``.
     package func channelGroup() throws(InvalidProfile) -> Common_ConfigGroup {
         var group = GroupEncoder(path: PolicyTree.root)
-        try group.add(self.policies, required: [administrators])
+        try group.add(self.policies, required: standardPolicies)
         try group.set(
             ConfigurationKey.hashingAlgorithm,
             Common_HashingAlgorithm.with { $0.name = "SHA256" }
@@ -39,7 +42,7 @@ extension ChannelProfile {
             try group.set(
                 ConfigurationKey.ordererAddresses,
                 Common_OrdererAddresses.with { $0.addresses = addresses },
-                modificationPolicy: "/Channel/Orderer/Admins"
+                modificationPolicy: ordererAdministrators
             )
         }
         if let consortium {
@@ -52,6 +55,9 @@ extension ChannelProfile {
         if let application {
             group.message.groups[ConfigurationKey.application] = try application.group()
         }
+        if let consortiums {
+            group.message.groups[ConfigurationKey.consortiums] = try Self.group(of: consortiums)
+        }
         return group.message
     }
 }
@@ -59,7 +65,7 @@ extension ChannelProfile {
 extension ChannelProfile.OrdererProfile {
     fileprivate func group() throws(InvalidProfile) -> Common_ConfigGroup {
         var group = GroupEncoder(path: "\(PolicyTree.root)/\(ConfigurationKey.orderer)")
-        try group.add(self.policies, required: [administrators, "BlockValidation"])
+        try group.add(self.policies, required: standardPolicies + ["BlockValidation"])
         var type = Orderer_ConsensusType()
         switch self.consensus {
         case .raft(let metadata):
@@ -86,13 +92,7 @@ extension ChannelProfile.OrdererProfile {
         )
         try group.add(capabilities: self.capabilities)
         for organization in self.organizations {
-            try group.add(organization) { (child: inout GroupEncoder) throws(InvalidProfile) in
-                guard !organization.ordererEndpoints.isEmpty else { return }
-                try child.set(
-                    ConfigurationKey.endpoints,
-                    Common_OrdererAddresses.with { $0.addresses = organization.ordererEndpoints }
-                )
-            }
+            try group.add(organization) { () throws(InvalidProfile) in try organization.ordererGroup() }
         }
         return group.message
     }
@@ -101,7 +101,7 @@ extension ChannelProfile.OrdererProfile {
 extension ChannelProfile.ApplicationProfile {
     fileprivate func group() throws(InvalidProfile) -> Common_ConfigGroup {
         var group = GroupEncoder(path: "\(PolicyTree.root)/\(ConfigurationKey.application)")
-        try group.add(self.policies, required: [administrators])
+        try group.add(self.policies, required: standardPolicies)
         if !self.acls.isEmpty {
             try group.set(
                 ConfigurationKey.accessControlLists,
@@ -112,42 +112,60 @@ extension ChannelProfile.ApplicationProfile {
         }
         try group.add(capabilities: self.capabilities)
         for organization in self.organizations {
-            try group.add(organization) { (child: inout GroupEncoder) throws(InvalidProfile) in
-                guard !organization.anchorPeers.isEmpty else { return }
-                try child.set(
-                    ConfigurationKey.anchorPeers,
-                    Protos_AnchorPeers.with {
-                        $0.anchorPeers = organization.anchorPeers.map { anchor in
-                            .with {
-                                $0.host = anchor.host
-                                $0.port = Int32(clamping: anchor.port)
-                            }
-                        }
-                    }
-                )
-            }
+            try group.add(organization) { () throws(InvalidProfile) in try organization.applicationGroup() }
         }
         return group.message
     }
 }
 
 extension ChannelProfile.OrganizationProfile {
-    /// The organization's group with its MSP and policies, as `configtxgen -printOrg` writes it for an update.
+    /// The organization's group in the Orderer group, as `configtxgen -printOrg` writes it for an update.
     ///
     /// - Throws: ``InvalidProfile``.
-    package func group(in parent: String = "/Channel/Application") throws(InvalidProfile)
-        -> Common_ConfigGroup
-    {
+    package func ordererGroup() throws(InvalidProfile) -> Common_ConfigGroup {
+        let parent = "\(PolicyTree.root)/\(ConfigurationKey.orderer)"
+        var encoder = GroupEncoder(path: "\(parent)/\(self.name)", message: try self.group(in: parent))
+        guard self.msp != nil, !self.ordererEndpoints.isEmpty else { return encoder.message }
+        try encoder.set(
+            ConfigurationKey.endpoints,
+            Common_OrdererAddresses.with { $0.addresses = self.ordererEndpoints }
+        )
+        return encoder.message
+    }
+
+    /// The organization's group in the Application group, as `configtxgen -printOrg` writes it for an update.
+    ///
+    /// - Throws: ``InvalidProfile``.
+    package func applicationGroup() throws(InvalidProfile) -> Common_ConfigGroup {
+        let parent = "\(PolicyTree.root)/\(ConfigurationKey.application)"
+        var encoder = GroupEncoder(path: "\(parent)/\(self.name)", message: try self.group(in: parent))
+        guard self.msp != nil, !self.anchorPeers.isEmpty else { return encoder.message }
+        try encoder.set(
+            ConfigurationKey.anchorPeers,
+            Protos_AnchorPeers.with {
+                $0.anchorPeers = self.anchorPeers.map { anchor in
+                    .with {
+                        $0.host = anchor.host
+                        $0.port = Int32(clamping: anchor.port)
+                    }
+                }
+            }
+        )
+        return encoder.message
+    }
+
+    /// The organization's group with its MSP and policies: all that stands in every group.
+    func group(in parent: String) throws(InvalidProfile) -> Common_ConfigGroup {
         var encoder = GroupEncoder(path: "\(parent)/\(self.name)")
         guard let msp else { return encoder.message }
-        try encoder.add(self.policies, required: [administrators])
+        try encoder.add(self.policies, required: standardPolicies)
         try encoder.set(ConfigurationKey.msp, msp)
         return encoder.message
     }
 }
 
 /// Builds one group.
-private struct GroupEncoder {
+struct GroupEncoder {
     let path: String
     var message: Common_ConfigGroup
 
@@ -221,7 +239,7 @@ private struct GroupEncoder {
 
     mutating func add(
         _ organization: ChannelProfile.OrganizationProfile,
-        _ more: (inout GroupEncoder) throws(InvalidProfile) -> Void
+        _ encode: () throws(InvalidProfile) -> Common_ConfigGroup
     ) throws(InvalidProfile) {
         if let fault = ConfigurationName.fault(of: organization.name) {
             throw InvalidProfile(path: "\(self.path)/\(organization.name)", reason: fault)
@@ -229,11 +247,6 @@ private struct GroupEncoder {
         guard self.message.groups[organization.name] == nil else {
             throw InvalidProfile(path: "\(self.path)/\(organization.name)", reason: "it is listed twice")
         }
-        var child = GroupEncoder(
-            path: "\(self.path)/\(organization.name)",
-            message: try organization.group(in: self.path)
-        )
-        if organization.msp != nil { try more(&child) }
-        self.message.groups[organization.name] = child.message
+        self.message.groups[organization.name] = try encode()
     }
 }

@@ -12,19 +12,23 @@ package struct ChannelProfile: Sendable {
     package var application: ApplicationProfile?
     /// Left over from system channels; not needed.
     package var consortium: String?
+    /// Left over from system channels, which Fabric 3 does not run: organizations by consortium; `nil` without the group.
+    package var consortiums: [String: [OrganizationProfile]]?
 
     package init(
         policies: [String: PolicyDefinition] = .channelDefaults,
         capabilities: [String] = ["V3_0"],
         orderer: OrdererProfile?,
         application: ApplicationProfile?,
-        consortium: String? = nil
+        consortium: String? = nil,
+        consortiums: [String: [OrganizationProfile]]? = nil
     ) {
         self.policies = policies
         self.capabilities = capabilities
         self.orderer = orderer
         self.application = application
         self.consortium = consortium
+        self.consortiums = consortiums
     }
 
     /// A policy in the policy language.

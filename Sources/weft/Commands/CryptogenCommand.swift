@@ -2,7 +2,7 @@ import ArgumentParser
 import CertificateAuthority
 import Foundation
 
-/// `weft cryptogen`: the identities of a whole network, from Fabric's file, with the flags of Fabric's tool.
+/// `cryptogen`: the identities of a whole network, from Fabric's file, with the flags of Fabric's tool.
 struct CryptogenCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cryptogen",
@@ -12,11 +12,12 @@ struct CryptogenCommand: AsyncParsableCommand {
             """,
         subcommands: [
             CryptogenGenerateCommand.self, CryptogenExtendCommand.self, CryptogenTemplateCommand.self,
+            CryptogenVersionCommand.self,
         ]
     )
 }
 
-/// `weft cryptogen generate`: makes everything.
+/// `cryptogen generate`: makes everything.
 struct CryptogenGenerateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "generate",
@@ -44,7 +45,7 @@ struct CryptogenGenerateCommand: AsyncParsableCommand {
     }
 }
 
-/// `weft cryptogen extend`: adds what is missing.
+/// `cryptogen extend`: adds what is missing.
 struct CryptogenExtendCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "extend",
@@ -71,7 +72,7 @@ struct CryptogenExtendCommand: AsyncParsableCommand {
     }
 }
 
-/// `weft cryptogen showtemplate`: prints an example.
+/// `cryptogen showtemplate`: prints an example.
 struct CryptogenTemplateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "showtemplate",
@@ -79,6 +80,13 @@ struct CryptogenTemplateCommand: AsyncParsableCommand {
     )
 
     func run() { print(CryptoConfiguration.template) }
+}
+
+/// `cryptogen version`.
+struct CryptogenVersionCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "version", abstract: "Show the version.")
+
+    func run() { print(KingpinProgram.version(of: "cryptogen")) }
 }
 
 extension OutputOptions {

@@ -57,6 +57,9 @@ struct ConfigurationSection {
         self.node = node
     }
 
+    /// The same place in the file with another content.
+    func replacing(_ node: Node) -> Self { Self(file: self.file, path: self.path, node: node) }
+
     /// The same with YAML's merge keys (`<<: *Defaults`) carried out.
     func merged() throws(ConfigurationError) -> Self {
         Self(file: self.file, path: self.path, node: try MergedYAML.resolve(self.node, file: self.file))

@@ -3,45 +3,47 @@ import Foundation
 
 /// Reading Fabric's `crypto-config.yaml`.
 extension CryptoConfiguration {
-    /// What `weft cryptogen showtemplate` prints, and what is used without a file.
+    /// What `cryptogen showtemplate` prints, and what is used without a file: the organizations of Fabric's own template.
     static let template = """
         OrdererOrgs:
           - Name: Orderer
             Domain: example.com
-            EnableNodeOUs: true
+            EnableNodeOUs: false         # true: certificates say what their owner is (client, peer, admin, orderer)
             Specs:
               - Hostname: orderer        # named orderer.example.com
-                SANS:
-                  - localhost
-                  - 127.0.0.1
+                # CommonName: "{{.Hostname}}.{{.Domain}}"
+                # SANS:                  # beside hostname and common name
+                #   - "{{.Hostname}}.alt.{{.Domain}}"
+                #   - 127.0.0.1
 
         PeerOrgs:
           - Name: Org1
             Domain: org1.example.com
-            EnableNodeOUs: true
+            EnableNodeOUs: false
             # CA:
             #   Hostname: ca             # named ca.org1.example.com
             #   Country: DE
             #   Province: Niedersachsen
             #   Locality: Emden
-            #   PublicKeyAlgorithm: ecdsa   # or ed25519
+            #   OrganizationalUnit: Operations
+            #   StreetAddress: a street
+            #   PostalCode: a postal code
+            #   PublicKeyAlgorithm: ecdsa   # or ed25519, which needs channel capability V3_0
             Template:
               Count: 1                   # peer0, peer1, ...
               # Start: 0
               # Hostname: "{{.Prefix}}{{.Index}}"
-              SANS:
-                - localhost
-                - 127.0.0.1
+              # SANS:
+              #   - localhost
+              # PublicKeyAlgorithm: ecdsa
             Users:
               Count: 1                   # beside Admin
+              # PublicKeyAlgorithm: ecdsa
           - Name: Org2
             Domain: org2.example.com
-            EnableNodeOUs: true
+            EnableNodeOUs: false
             Template:
               Count: 1
-              SANS:
-                - localhost
-                - 127.0.0.1
             Users:
               Count: 1
         """

@@ -27,7 +27,8 @@ enum FabricTool: String, CaseIterable {
         switch self {
         case .peer: .program(PeerTool.run)
         case .orderer: .program(OrdererTool.run)
-        case .configtxgen: .command(ConfigtxgenCommand.self)
+        case .configtxgen:
+            .program { await KingpinProgram.run(ConfigtxgenCommand.self, named: "configtxgen", $0) }
         case .configtxlator:
             .program { await KingpinProgram.run(ConfigtxlatorCommand.self, named: "configtxlator", $0) }
         case .cryptogen: .program { await KingpinProgram.run(CryptogenCommand.self, named: "cryptogen", $0) }
