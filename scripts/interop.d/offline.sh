@@ -18,7 +18,7 @@ print(json.dumps([payload["data"], block["metadata"], header["type"], header["ve
 
 # layout FOLDER: the files of the folder, without names that are made of random keys, and without the register of
 # `weft ca`, which Fabric's cryptogen has no use for.
-layout() { (cd "$1" && find . -type f ! -name authority.json ! -name .lock | sed 's|/[^/]*_sk$|/KEY|' | LC_ALL=C sort); }
+layout() { (cd "$1" && find . -type f ! -name authority.json ! -name register.json ! -name .lock | sed 's|/[^/]*_sk$|/KEY|' | LC_ALL=C sort); }
 
 translation_checks() {
     local vectors=Tests/ConformanceTests/Vectors out=$work/translation file type name
