@@ -11,19 +11,27 @@ struct DeliverableBlock: Sendable {
     let number: BlockNumber
     /// The response with the whole block.
     let whole: Data
-    /// The response with header and metadata only; the whole block for a config block, which is never shortened.
-    let header: Data
 
     init(_ block: Common_Block) throws {
-        self.number = block.header.number
-        self.whole = Self.response(try block.serializedBytes())
-        if block.isConfigBlock {
-            self.header = self.whole
-        } else {
-            var shortened = block
-            shortened.clearData()
-            self.header = Self.response(try shortened.serializedBytes())
-        }
+        self.init(number: block.header.number, serialized: try block.serializedBytes())
+    }
+
+    /// - Parameters:
+    ///   - number: The block's number.
+    ///   - serialized: The bytes of the `common.Block`.
+    init(number: BlockNumber, serialized: Data) {
+        self.number = number
+        self.whole = Self.response(serialized)
+    }
+
+    /// The response with header and metadata only; the whole block for a config block, which is never shortened.
+    ///
+    /// Made for each reader that asks for it, which few do.
+    func header() throws -> Data {
+        var block = try Orderer_DeliverResponse(serializedBytes: self.whole).block
+        guard !block.isConfigBlock else { return self.whole }
+        block.clearData()
+        return Self.response(try block.serializedBytes())
     }
 
     /// The bytes of a `DeliverResponse` around the bytes of a block.

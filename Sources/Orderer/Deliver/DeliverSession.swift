@@ -65,7 +65,7 @@ struct DeliverSession: Sendable {
             }
             try access.checkExpiration(at: self.date())
             try await send(
-                DeliverReply(block: seek.contentType == .headerWithSig ? block.header : block.whole)
+                DeliverReply(block: seek.contentType == .headerWithSig ? try block.header() : block.whole)
             )
             if number == range.stop { return }
             number += 1
@@ -100,7 +100,9 @@ struct DeliverSession: Sendable {
 
     private func stored(_ number: BlockNumber, _ log: BlockLog) async throws -> DeliverableBlock? {
         do {
-            return try await self.workers.run { try log.block(number).map { try DeliverableBlock($0) } }
+            return try await self.workers.run {
+                try log.serializedBlock(number).map { DeliverableBlock(number: number, serialized: $0) }
+            }
         } catch {
             throw Refusal(status: .internalServerError, info: "block \(number) can't be read: \(error)")
         }
