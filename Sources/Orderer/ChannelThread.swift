@@ -159,14 +159,17 @@ struct ChannelThread: Sendable {
     /// Makes a block of a batch: check again what the configuration outran, propose, persist, answer, append,
     /// publish.
     ///
-    /// What was answered is taken out of `batch`, so that after an error the rest can be answered.
+    /// A configuration is answered last, so that whoever gets SUCCESS finds it in force. What was answered is taken out
+    /// of `batch`, so that after an error the rest can be answered.
     private func order(_ batch: inout [OrderingChannel.Waiting], _ chain: RaftChain) throws {
         self.recheck(&batch, chain.configuration)
         guard !batch.isEmpty else { return }
         let block = chain.nextBlock(batch.map(\.bytes))
         var waiting = batch
         defer { batch = waiting }
+        let isConfig = waiting.contains(where: \.isConfig)
         let applied = try chain.order(block) {
+            guard !isConfig else { return }
             self.settle(waiting)
             waiting = []
         }
@@ -174,6 +177,9 @@ struct ChannelThread: Sendable {
             try self.publish(applied.block)
             if let configuration = applied.configuration { self.install(configuration) }
         }
+        guard isConfig else { return }
+        self.settle(waiting)
+        waiting = []
     }
 
     private func recheck(_ batch: inout [OrderingChannel.Waiting], _ configuration: ChannelConfiguration) {
