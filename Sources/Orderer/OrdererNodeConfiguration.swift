@@ -1,5 +1,6 @@
 package import Channel
 package import FabricProtos
+package import Operations
 package import RPC
 
 /// How one ordering node runs; a plain value, read once at start.
@@ -32,6 +33,10 @@ package struct OrdererNodeConfiguration: Sendable {
     /// Threads that check signatures; `nil` takes one per processor.
     package var checkingThreads: Int?
     package var limits = OrdererLimits()
+    /// Where the node counts.
+    package var metrics = Metrics()
+    /// Where the node says what must be well.
+    package var health = HealthChecks()
 
     package init(listenAddress: String, tls: ServerTLS?, identity: SigningIdentity, dataFolder: String) {
         self.listenAddress = listenAddress

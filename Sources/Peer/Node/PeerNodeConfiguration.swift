@@ -1,5 +1,6 @@
 package import Channel
 package import FabricProtos
+package import Operations
 package import RPC
 
 /// How one peer runs: plain values, read by the command line from flags and files.
@@ -32,6 +33,10 @@ package struct PeerNodeConfiguration: Sendable {
     package var concurrency: ConcurrencyLimits
     /// Threads that read blocks and state from disk for clients.
     package var readerThreads: Int
+    /// Where the peer counts.
+    package var metrics = Metrics()
+    /// Where the peer says what must be well.
+    package var health = HealthChecks()
 
     package init(
         listenAddress: String,

@@ -30,9 +30,12 @@ struct OrdererCommand: AsyncParsableCommand {
 
         /// Reads, builds, runs: the composition root.
         func run() async throws {
-            let logger = self.output.logger("weft.orderer", level: .info)
             let configuration = try OrdererConfiguration(file: self.config)
-            try await configuration.run(logger)
+            let logging = try configuration.logging.logging(
+                environment: ProcessInfo.processInfo.environment,
+                level: self.output.logLevel
+            )
+            try await configuration.run(NodeOperations(logging: logging))
         }
     }
 }
@@ -41,10 +44,11 @@ extension OrdererConfiguration {
     /// Runs the ordering node until it gets SIGTERM or SIGINT.
     ///
     /// - Parameters:
-    ///   - logger: What the node logs to.
+    ///   - operations: What the node logs to and counts with.
     ///   - whenReady: Called once the node listens.
     /// - Throws: an error that names the file, the folder, the certificate or the address that can't be used.
-    func run(_ logger: Logger, whenReady: () -> Void = {}) async throws {
+    func run(_ operations: NodeOperations, whenReady: () -> Void = {}) async throws {
+        let logger = operations.logging.logger("orderer.common.server")
         var settings = OrdererNodeConfiguration(
             listenAddress: self.listen,
             tls: try self.tls.map { try $0.server() },
@@ -58,8 +62,11 @@ extension OrdererConfiguration {
         let shutdown = settings.transport.gracefulShutdownTimeout
         settings.transport = self.transport
         settings.transport.gracefulShutdownTimeout = shutdown
+        settings.metrics = operations.metrics
+        settings.health = operations.health
         let node = try OrdererNode(configuration: settings, logger: logger)
-        var services: [any Service] = [node]
+        var services: [any Service] = try operations.services(self.operations, data: self.data)
+        services.append(node)
         if let admin = self.admin { services.append(try node.administrationServer(admin.endpoint())) }
         whenReady()
         try await runNode(services, logger: logger)

@@ -26,9 +26,12 @@ struct PeerCommand: AsyncParsableCommand {
 
         /// Reads, builds, runs: the composition root.
         func run() async throws {
-            let logger = self.output.logger("weft.peer", level: .info)
             let configuration = try PeerConfiguration(file: self.config)
-            try await configuration.run(logger)
+            let logging = try configuration.logging.logging(
+                environment: ProcessInfo.processInfo.environment,
+                level: self.output.logLevel
+            )
+            try await configuration.run(NodeOperations(logging: logging))
         }
     }
 }
@@ -37,10 +40,11 @@ extension PeerConfiguration {
     /// Runs the peer until it gets SIGTERM or SIGINT.
     ///
     /// - Parameters:
-    ///   - logger: What the peer logs to.
+    ///   - operations: What the peer logs to and counts with.
     ///   - whenReady: Called once the peer listens.
     /// - Throws: an error that names the file, the folder, the certificate or the address that can't be used.
-    func run(_ logger: Logger, whenReady: () -> Void = {}) async throws {
+    func run(_ operations: NodeOperations, whenReady: () -> Void = {}) async throws {
+        let logger = operations.logging.logger("peer")
         let member = try self.identity.load(logger)
         var settings = PeerNodeConfiguration(
             listenAddress: self.listen,
@@ -64,9 +68,12 @@ extension PeerConfiguration {
             concurrency: self.limits
         )
         settings.transport = self.transport
+        settings.metrics = operations.metrics
+        settings.health = operations.health
         let node = try PeerNode(configuration: settings, logger: logger)
+        let services = try operations.services(self.operations, data: self.data)
         whenReady()
-        try await runNode([node], logger: logger)
+        try await runNode(services + [node], logger: logger)
     }
 }
 

@@ -5,6 +5,7 @@ extension PeerConfiguration {
     /// The configuration as a file that reads back to the same value, with absolute paths.
     var yaml: String {
         var lines = nodeLines(self.listen, self.data, self.identity, self.tls, self.channels)
+        lines += operationsLines(self.operations, self.logging)
         if self.advertise != self.listen { lines.insert("advertise: \(quoted(self.advertise))", at: 1) }
         if !self.orderers.isEmpty {
             lines.append("orderers:")
@@ -25,6 +26,7 @@ extension OrdererConfiguration {
     /// The configuration as a file that reads back to the same value, with absolute paths.
     var yaml: String {
         var lines = nodeLines(self.listen, self.data, self.identity, self.tls, self.channels)
+        lines += operationsLines(self.operations, self.logging)
         if let admin = self.admin {
             lines += ["admin:", "  listen: \(quoted(admin.listen))"]
             if let tls = admin.tls { lines += tlsLines(tls).map { "  \($0)" } }
@@ -58,8 +60,24 @@ private func nodeLines(
 
 private func tlsLines(_ tls: TLSFiles) -> [String] {
     ["tls:", "  certificate: \(quoted(tls.certificate))", "  key: \(quoted(tls.key))", "  roots:"]
-        + tls.roots.map { "    - \(quoted($0))" }
-        + ["  clients: \(tls.clients.name)"]
+        + tls.roots.map { "    - \(quoted($0))" } + ["  clients: \(tls.clients.name)"]
+}
+
+private func operationsLines(_ operations: OperationsFiles?, _ logging: LoggingSettings) -> [String] {
+    var lines: [String] = []
+    if let operations {
+        lines += [
+            "operations:", "  listen: \(quoted(operations.listen))",
+            "  metrics: \(operations.metrics.rawValue)",
+        ]
+        lines += operations.tls.map(tlsLines)?.map { "  " + $0 } ?? []
+    }
+    if logging != LoggingSettings() {
+        lines.append("logging:")
+        if let specification = logging.specification { lines.append("  spec: \(quoted(specification))") }
+        if let format = logging.format { lines.append("  format: \(quoted(format))") }
+    }
+    return lines
 }
 
 /// A YAML text in double quotes, whose rules are JSON's.

@@ -15,6 +15,8 @@ import RPC
 ///   tls: { certificate: tls/server.crt, key: tls/server.key, roots: [tls/ca.crt], clients: required }
 ///   enabled: true
 ///   maxRequestBodySize: 1 MB
+/// operations: { listen: 127.0.0.1:9443 }  # metrics, health, logging; see OperationsFiles
+/// logging: { spec: info }                 # see LoggingSettings
 /// ```
 ///
 /// Paths are meant from the file's own folder. Read once at start; a plain value from then on.
@@ -36,6 +38,9 @@ struct OrdererConfiguration: Equatable {
     var transport = TransportOptions()
     /// Where channels are joined and removed while the node runs; nowhere when left out.
     var admin: AdministrationFiles?
+    /// Where metrics and health are shown; nowhere when left out.
+    var operations: OperationsFiles?
+    var logging = LoggingSettings()
 
     init(
         listen: String,
@@ -58,7 +63,9 @@ struct OrdererConfiguration: Equatable {
     }
 
     init(_ root: ConfigurationSection) throws(ConfigurationError) {
-        try root.allow(keys: ["listen", "data", "identity", "tls", "channels", "admin"])
+        try root.allow(keys: [
+            "listen", "data", "identity", "tls", "channels", "admin", "operations", "logging",
+        ])
         self.listen = try root.value("listen", expected: "host:port", configuredAddress)
         self.data = try root.value("data", expected: "a folder") {
             $0.isEmpty ? nil : configuredPath($0, from: root.file)
@@ -67,6 +74,10 @@ struct OrdererConfiguration: Equatable {
         self.tls = try root.optionalSection("tls").map { section throws(ConfigurationError) in
             try TLSFiles(section)
         }
+        self.operations = try root.optionalSection("operations").map { section throws(ConfigurationError) in
+            try OperationsFiles(section)
+        }
+        if let section = try root.optionalSection("logging") { self.logging = try LoggingSettings(section) }
         self.channels = try root.texts("channels").map { configuredPath($0, from: root.file) }
         self.admin = try root.optionalSection("admin").map { section throws(ConfigurationError) in
             try AdministrationFiles(section)

@@ -11,6 +11,8 @@ import RPC
 /// identity: { mspID: UtilityMSP, folder: msp }
 /// tls: { certificate: tls/server.crt, key: tls/server.key, roots: [tls/ca.crt], clients: required }
 /// channels: [emissions.block]
+/// operations: { listen: 127.0.0.1:9443 }  # metrics, health, logging; see OperationsFiles
+/// logging: { spec: info }                 # see LoggingSettings
 /// orderers:                               # addresses to use in place of those of the channel configuration
 ///   orderer.example:7050: 127.0.0.1:7050
 /// limits: { endorser: 2500, gateway: 500 } # calls at once; 0 for no limit
@@ -37,6 +39,9 @@ struct PeerConfiguration: Equatable {
     var ordererRoots: [String: String] = [:]
     /// Limits and timings of connections.
     var transport = TransportOptions()
+    /// Where metrics and health are shown; nowhere when left out.
+    var operations: OperationsFiles?
+    var logging = LoggingSettings()
 
     init(
         listen: String,
@@ -65,6 +70,7 @@ struct PeerConfiguration: Equatable {
     init(_ root: ConfigurationSection) throws(ConfigurationError) {
         try root.allow(keys: [
             "listen", "advertise", "data", "identity", "tls", "channels", "orderers", "limits",
+            "operations", "logging",
         ])
         self.listen = try root.value("listen", expected: "host:port", configuredAddress)
         self.advertise =
@@ -76,6 +82,10 @@ struct PeerConfiguration: Equatable {
         self.tls = try root.optionalSection("tls").map { section throws(ConfigurationError) in
             try TLSFiles(section)
         }
+        self.operations = try root.optionalSection("operations").map { section throws(ConfigurationError) in
+            try OperationsFiles(section)
+        }
+        if let section = try root.optionalSection("logging") { self.logging = try LoggingSettings(section) }
         self.channels = try root.texts("channels").map { configuredPath($0, from: root.file) }
         self.limits = ConcurrencyLimits()
         if let section = try root.optionalSection("limits") {

@@ -231,17 +231,17 @@ private let coreLedger: [FabricKeys.Group] = [
     .init(.notYet("snapshots"), ["ledger.snapshots.rootDir"]),
 ]
 
-/// The operations service and metrics: `used` once `CoreYAML` reads them.
+/// The operations service and metrics.
 private let coreOperations: [FabricKeys.Group] = [
     .init(
-        .notYet("the operations service"),
+        .used,
         below: "operations",
         [
             "listenAddress", "tls.enabled", "tls.cert.file", "tls.key.file", "tls.clientAuthRequired",
             "tls.clientRootCAs.files",
         ]
     ),
-    .init(.notYet("metrics", unless: ["disabled"]), ["metrics.provider"]),
+    .init(.used, ["metrics.provider"]),
     .init(
         .notYet("metrics by StatsD", unless: ["udp", "127.0.0.1:8125", "10s", "30s"]),
         below: "metrics.statsd",

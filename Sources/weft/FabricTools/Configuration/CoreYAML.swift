@@ -32,6 +32,7 @@ struct CoreYAML {
             limits: try Self.limits(settings)
         )
         configuration.transport = try Self.transport(settings)
+        configuration.operations = try FabricOperationsKeys.core.files(settings)
         for override in try settings.sections("peer.deliveryclient.addressOverrides") {
             guard let from = override["from"], let to = override["to"] else {
                 throw settings.error(

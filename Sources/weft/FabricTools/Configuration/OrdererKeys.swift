@@ -92,14 +92,18 @@ private let ordererCluster: [FabricKeys.Group] = [
 /// The services besides gRPC: `used` once `OrdererYAML` reads them.
 private let ordererServices: [FabricKeys.Group] = [
     .init(
-        .notYet("the operations service"),
+        .used,
         below: "Operations",
         [
             "ListenAddress", "TLS.Enabled", "TLS.Certificate", "TLS.PrivateKey", "TLS.ClientAuthRequired",
-            "TLS.ClientRootCAs", "TLS.RootCAs", "TLS.TLSHandshakeTimeShift",
+            "TLS.ClientRootCAs",
         ]
     ),
-    .init(.notYet("metrics", unless: ["disabled"]), ["Metrics.Provider"]),
+    .init(
+        .notNeeded("the operations service is no client of others"),
+        ["Operations.TLS.RootCAs", "Operations.TLS.TLSHandshakeTimeShift"]
+    ),
+    .init(.used, ["Metrics.Provider"]),
     .init(
         .notYet("metrics by StatsD", unless: ["udp", "127.0.0.1:8125", "10s", "30s"]),
         below: "Metrics.Statsd",

@@ -39,7 +39,7 @@ struct OrdererYAML {
         }
         configuration.transport = try Self.transport(settings)
         configuration.admin = try Self.administration(settings)
-        // The operations service (Operations, Metrics) goes here.
+        configuration.operations = try FabricOperationsKeys.orderer.files(settings)
         self.configuration = configuration
     }
 

@@ -53,12 +53,13 @@ enum OrdererTool {
 
     private static func start() async throws {
         let environment = ProcessInfo.processInfo.environment
-        let logger = ToolProcess.logger("weft.orderer", environment)
+        let logging = try LoggingSettings().logging(environment: environment)
+        let logger = logging.logger("orderer.common.server")
         let settings = try FabricSettings(.orderer, environment: environment)
         ToolProcess.report(FabricKeys.orderer, settings, logger)
         let configuration = try OrdererYAML(settings).configuration
         ToolProcess.reportForeignLedger(beside: configuration.data, named: "chains", logger)
         // Scripts wait for this line.
-        try await configuration.run(logger) { logger.info("Beginning to serve requests") }
+        try await configuration.run(NodeOperations(logging: logging)) { logger.info("Beginning to serve requests") }
     }
 }

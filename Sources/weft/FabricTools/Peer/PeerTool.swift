@@ -46,12 +46,13 @@ enum PeerTool {
             )
         }
         let environment = ProcessInfo.processInfo.environment
-        let logger = ToolProcess.logger("weft.peer", environment)
+        let logging = try LoggingSettings().logging(environment: environment)
+        let logger = logging.logger("nodeCmd")
         let settings = try FabricSettings(.core, environment: environment)
         ToolProcess.report(FabricKeys.core, settings, logger)
         let file = try CoreYAML(settings)
         ToolProcess.reportForeignLedger(beside: file.configuration.data, named: "ledgersData", logger)
-        try await file.configuration.run(logger) {
+        try await file.configuration.run(NodeOperations(logging: logging)) {
             // Scripts wait for this line.
             logger.info(
                 "Started peer with ID=[\(file.peerID)], network ID=[\(file.networkID)], address=[\(file.configuration.advertise)]"
@@ -87,12 +88,6 @@ enum ToolVersion {
 /// What the nodes that are run by Fabric's tools have in common.
 enum ToolProcess {
     /// A logger on standard error whose level `FABRIC_LOGGING_SPEC` sets.
-    static func logger(_ label: String, _ environment: [String: String]) -> Logger {
-        var logger = Logger(label: label) { StreamLogHandler.standardError(label: $0) }
-        logger.logLevel = FabricLogLevel(environment: environment).level
-        return logger
-    }
-
     /// Tells the operator which keys have no effect, and whether Weft needs them.
     static func report(_ keys: FabricKeys, _ settings: FabricSettings, _ logger: Logger) {
         for remark in keys.remarks(on: settings) {
