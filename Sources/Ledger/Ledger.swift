@@ -196,10 +196,12 @@ package final class Ledger: Sendable {
         )
         let namespaces = Self.addMetadataNamespaces(application, published.metadataNamespaces, to: &changes)
 
+        let clock = ContinuousClock()
+        var durations = CommittedBlock.Durations()
         do {
-            try self.privateStore.add(addition, block: header.number)
-            try self.log.append(block)
-            try self.derived.write(changes, durably: false)
+            durations.privateData = try clock.measure { try self.privateStore.add(addition, block: header.number) }
+            durations.log = try clock.measure { try self.log.append(block) }
+            durations.state = try clock.measure { try self.derived.write(changes, durably: false) }
         } catch {
             writer.stopped = "\(error)"
             throw error
@@ -207,7 +209,12 @@ package final class Ledger: Sendable {
         writer.lifetimes.invalidate(after: application.transition.updates)
         self.publish(header, commitHash, namespaces)
         try self.forget(input.transactions, header.number, &writer)
-        return CommittedBlock(block: block, codes: application.codes, commitHash: commitHash)
+        return CommittedBlock(
+            block: block,
+            codes: application.codes,
+            commitHash: commitHash,
+            durations: durations
+        )
     }
 
     private func checkOrder(_ input: BlockToCommit, after published: Published) throws {

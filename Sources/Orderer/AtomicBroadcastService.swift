@@ -5,6 +5,7 @@ internal import Foundation
 package import GRPCCore
 internal import GRPCProtobuf
 internal import Logging
+internal import Operations
 internal import RPC
 
 /// The gRPC service `orderer.AtomicBroadcast`.
@@ -20,6 +21,7 @@ package struct AtomicBroadcastService: RegistrableRPCService {
     let readers: WorkerThreads
     let date: @Sendable () -> Date
     let logger: Logger
+    var metrics = Metrics()
 
     package func registerMethods<Transport: ServerTransport>(with router: inout RPCRouter<Transport>) {
         router.registerHandler(
@@ -76,6 +78,7 @@ package struct AtomicBroadcastService: RegistrableRPCService {
 
     /// Checks one envelope; runs on a thread for it.
     private func verdict(on envelope: Common_Envelope) -> BroadcastExchange.Verdict {
+        let count = BroadcastMetrics(self.metrics)
         do {
             let headers: EnvelopeHeaders
             do {
@@ -88,12 +91,23 @@ package struct AtomicBroadcastService: RegistrableRPCService {
                     "channel \"\(headers.channel.channelID)\" is not ordered by this node: check its name"
                 )
             }
+            count.envelope(of: channel.id, type: headers.channel.type)
             let waiting = try channel.check(envelope, headers)
-            return .accepted { channel.submit(waiting, $0) }
+            let answered = count.checked()
+            return .accepted { completion in
+                let answer = channel.submit(waiting) { response in
+                    answered(response.status)
+                    completion(response)
+                }
+                if let answer { answered(answer.status) }
+                return answer
+            }
         } catch let refusal as Refusal {
+            count.refused(refusal.status)
             self.logger.debug("envelope refused", metadata: ["reason": "\(refusal)"])
             return .refused(refusal)
         } catch {
+            count.refused(.internalServerError)
             return .refused(Refusal(status: .internalServerError, info: "\(error)"))
         }
     }
@@ -110,9 +124,12 @@ package struct AtomicBroadcastService: RegistrableRPCService {
             window: self.limits.deliverTimeWindow,
             checksExpiration: self.checksExpiration,
             workers: self.readers,
-            date: self.date
+            date: self.date,
+            metrics: DeliverMetrics(self.metrics)
         )
         return StreamingServerResponse { writer in
+            session.metrics.streamOpened()
+            defer { session.metrics.streamClosed() }
             for try await envelope in request.messages {
                 let goesOn = try await session.answer(envelope) { try await writer.write($0) }
                 guard goesOn else { break }

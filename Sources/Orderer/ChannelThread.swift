@@ -5,6 +5,7 @@ internal import Foundation
 internal import KeyValueStore
 internal import Ledger
 internal import Logging
+internal import Operations
 internal import SwiftProtobuf
 
 /// The thread of one channel: takes batches from its queue, has them ordered, and tells everybody.
@@ -77,7 +78,8 @@ struct ChannelThread: Sendable {
             log: BlockLog(store: stores.log),
             consensus: stores.consensus,
             signer: self.settings.signer,
-            nonce: self.settings.nonce
+            nonce: self.settings.nonce,
+            persisting: self.settings.metrics.histogram(.raftDataPersistDuration, self.channel.id.description)
         )
     }
 
@@ -97,6 +99,7 @@ struct ChannelThread: Sendable {
         }
         self.settings.adopted(configuration)
         self.channel.feed.report(failure: nil)
+        self.settings.metrics.counter(.raftLeaderChanges, self.channel.id.description).increment()
         self.settings.logger.info(
             "Raft leader changed: 0 -> 1 channel=\(self.channel.id) node=1",
             metadata: self.facts(["height": "\(chain.log.height)", "recovered": "\(recovered.count)"])
@@ -148,6 +151,7 @@ struct ChannelThread: Sendable {
                 let batch = Array(state.waiting.prefix(count))
                 state.waiting.removeFirst(min(count, state.waiting.count))
                 state.waitingBytes -= batch.reduce(0) { $0 + $1.bytes.count }
+                if let first = batch.first { self.filling.record(now - first.arrival) }
                 return .done(batch)
             case .wait(until: let moment):
                 state.sleepsUntil = .some(moment)
@@ -164,6 +168,10 @@ struct ChannelThread: Sendable {
     private func order(_ batch: inout [OrderingChannel.Waiting], _ chain: RaftChain) throws {
         self.recheck(&batch, chain.configuration)
         guard !batch.isEmpty else { return }
+        let metrics = self.settings.metrics
+        let isConfig = batch.contains(where: \.isConfig)
+        metrics.counter(isConfig ? .raftConfigProposals : .raftNormalProposals, self.channel.id.description)
+            .increment(by: Int64(batch.count))
         let block = chain.nextBlock(batch.map(\.bytes))
         var waiting = batch
         defer { batch = waiting }
@@ -285,6 +293,10 @@ struct ChannelThread: Sendable {
     }
 
     private var settings: OrderingChannel.Settings { self.channel.settings }
+
+    private var filling: HistogramSeries {
+        self.settings.metrics.histogram(.blockFillDuration, self.channel.id.description)
+    }
 
     private func facts(_ facts: Logger.Metadata) -> Logger.Metadata {
         facts.merging(["channel": "\(self.channel.id)"]) { fact, _ in fact }

@@ -6,6 +6,7 @@ internal import GRPCCore
 internal import KeyValueStore
 internal import Ledger
 package import Logging
+internal import Operations
 internal import RPC
 internal import ServiceLifecycle
 
@@ -18,6 +19,7 @@ package struct OrdererNode: Service, CustomStringConvertible {
     package let registrar: ChannelRegistrar
     private let transport: CoreServerTransport
     private let service: AtomicBroadcastService
+    private let metrics: Metrics
     let logger: Logger
 
     /// What logs call the node.
@@ -30,6 +32,7 @@ package struct OrdererNode: Service, CustomStringConvertible {
     ///
     /// - Throws: ``OrdererError``, `ConfigurationError` or `TransportError`, naming the folder, block or address.
     package init(configuration: OrdererNodeConfiguration, logger: Logger) throws {
+        self.metrics = configuration.metrics
         self.logger = logger
         let serverTLS = try configuration.tls.map { try TLSSource($0) }
         let clientRoots = serverTLS.map { ClientRoots($0) }
@@ -42,12 +45,13 @@ package struct OrdererNode: Service, CustomStringConvertible {
             clock: Self.clock(),
             date: { Date() },
             nonce: { (try? secureRandomBytes(24)) ?? Data() },
-            logger: logger,
+            logger: logger.named("orderer.consensus.etcdraft"),
             adopted: { configuration in
                 // The MSPs were checked with their configuration: their certificates are PEM.
                 try? clientRoots?.set(configuration.tlsRootsPEM, of: configuration.channelID.description)
             },
-            removed: { channel in try? clientRoots?.set([], of: channel.description) }
+            removed: { channel in try? clientRoots?.set([], of: channel.description) },
+            metrics: configuration.metrics
         )
         self.registrar = try ChannelRegistrar(
             folders: ChannelFolders(root: configuration.dataFolder),
@@ -66,13 +70,15 @@ package struct OrdererNode: Service, CustomStringConvertible {
             checkers: WorkerThreads(name: "broadcast", count: configuration.checkingThreads ?? processors),
             readers: WorkerThreads(name: "deliver", count: max(2, processors / 2)),
             date: { Date() },
-            logger: logger
+            logger: logger.named("orderer.common.broadcast"),
+            metrics: configuration.metrics
         )
         self.transport = try CoreServerTransport(
             listeningOn: configuration.listenAddress,
             tlsSource: serverTLS,
             options: configuration.transport
         )
+        self.observe(configuration.health)
     }
 
     /// Orders until shutdown begins or the task is cancelled; then finishes the block at hand and closes the stores.
@@ -80,7 +86,11 @@ package struct OrdererNode: Service, CustomStringConvertible {
         self.registrar.start()
         let registrar = self.registrar
         let health = HealthService { registrar.failures.isEmpty }
-        let server = GRPCServer(transport: self.transport, services: [self.service, health])
+        let server = GRPCServer(
+            transport: self.transport,
+            services: [self.service, health],
+            interceptors: [CallMetrics(self.metrics)]
+        )
         self.logger.info("Beginning to serve requests", metadata: ["port": "\(self.boundPort)"])
         do {
             try await withTaskCancellationHandler {
@@ -100,6 +110,31 @@ package struct OrdererNode: Service, CustomStringConvertible {
         await self.finish()
     }
 
+    /// Has the state of the channels looked up whenever somebody asks.
+    private func observe(_ health: HealthChecks) {
+        let registrar = self.registrar
+        self.metrics.collect { metrics in
+            for name in registrar.names {
+                guard let info = try? registrar.info(name) else { continue }
+                metrics.gauge(.blockchainHeight, name).set(Int64(clamping: info.height))
+                metrics.gauge(.raftCommittedBlockNumber, name).set(Int64(clamping: max(info.height, 1) - 1))
+                metrics.gauge(.participationStatus, name).set(info.status.gauge)
+                metrics.gauge(.participationConsensusRelation, name).set(info.consensusRelation.gauge)
+            }
+            for channel in registrar.channels.all {
+                let name = channel.id.description
+                let isLeader: Int64 = channel.health == .serving ? 1 : 0
+                metrics.gauge(.raftIsLeader, name).set(isLeader)
+                guard let consenters = try? RaftConsenters(channel.configuration) else { continue }
+                metrics.gauge(.raftClusterSize, name).set(Int64(consenters.count))
+            }
+        }
+        health.register("channels") {
+            let failures = registrar.failures
+            guard failures.isEmpty else { throw Unhealthy(failures.joined(separator: "; ")) }
+        }
+    }
+
     private func finish() async {
         self.registrar.stop()
         await self.registrar.finish()
@@ -109,5 +144,26 @@ package struct OrdererNode: Service, CustomStringConvertible {
     private static func clock() -> @Sendable () -> Duration {
         let start = ContinuousClock.now
         return { ContinuousClock.now - start }
+    }
+}
+
+extension ChannelInfo.Status {
+    /// The value in metrics.
+    ///
+    /// - Source: Fabric v3.1, package `orderer/common/types`.
+    fileprivate var gauge: Int64 {
+        switch self {
+        case .inactive: 0
+        case .active: 1
+        case .failed: 3
+        }
+    }
+}
+
+extension ChannelInfo.ConsensusRelation {
+    fileprivate var gauge: Int64 {
+        switch self {
+        case .consenter: 1
+        }
     }
 }

@@ -5,6 +5,7 @@ internal import FabricProtos
 internal import Foundation
 internal import Ledger
 internal import Logging
+internal import Operations
 internal import SwiftProtobuf
 
 /// One channel of an ordering node: what clients reach, and the thread that makes its blocks.
@@ -46,6 +47,8 @@ final class OrderingChannel: Sendable {
         var fingerprint: EnvelopeFingerprint?
         /// Called with the answer of a config envelope.
         var completion: DuplicateWindow.Completion?
+        /// When it was queued.
+        var arrival = Duration.zero
     }
 
     struct State {
@@ -81,6 +84,7 @@ final class OrderingChannel: Sendable {
         var adopted: @Sendable (ChannelConfiguration) -> Void = { _ in }
         /// Called when a channel is no longer here.
         var removed: @Sendable (ChannelID) -> Void = { _ in }
+        var metrics = Metrics()
     }
 
     init(configuration: ChannelConfiguration, settings: Settings) {
@@ -238,6 +242,8 @@ final class OrderingChannel: Sendable {
     /// Returns whether the channel's thread must be woken.
     private func enqueue(_ envelope: Waiting, _ state: inout State) -> Bool {
         let now = self.settings.clock()
+        var envelope = envelope
+        envelope.arrival = now
         state.waiting.append(envelope)
         state.waitingBytes += envelope.bytes.count
         state.cutter.arrived(size: envelope.size, isConfig: envelope.isConfig, at: now)

@@ -111,20 +111,3 @@ enum SeekEnvelope {
         throw ClientError(code, "\(endpoint) ended the delivery of blocks with \(status.name)")
     }
 }
-
-extension Common_Status {
-    /// The status in Fabric's words, such as `BAD_REQUEST`.
-    package var name: String {
-        switch self {
-        case .success: "SUCCESS"
-        case .badRequest: "BAD_REQUEST"
-        case .forbidden: "FORBIDDEN"
-        case .notFound: "NOT_FOUND"
-        case .requestEntityTooLarge: "REQUEST_ENTITY_TOO_LARGE"
-        case .internalServerError: "INTERNAL_SERVER_ERROR"
-        case .notImplemented: "NOT_IMPLEMENTED"
-        case .serviceUnavailable: "SERVICE_UNAVAILABLE"
-        default: "status \(self.rawValue)"
-        }
-    }
-}

@@ -111,10 +111,30 @@ package struct CommittedBlock: Sendable {
     package var codes: [Protos_TxValidationCode]
     /// 32 bytes; empty for the genesis block.
     package var commitHash: Data
+    /// How long its parts took to write.
+    package var durations: Durations
 
-    package init(block: Common_Block, codes: [Protos_TxValidationCode], commitHash: Data) {
+    /// How long a commit took.
+    package struct Durations: Sendable {
+        /// Writing private data.
+        package var privateData = Duration.zero
+        /// Writing the block to the block log.
+        package var log = Duration.zero
+        /// Writing state, history and indexes.
+        package var state = Duration.zero
+
+        package init() {}
+    }
+
+    package init(
+        block: Common_Block,
+        codes: [Protos_TxValidationCode],
+        commitHash: Data,
+        durations: Durations = Durations()
+    ) {
         self.block = block
         self.codes = codes
         self.commitHash = commitHash
+        self.durations = durations
     }
 }

@@ -3,6 +3,7 @@ internal import Cryptography
 internal import FabricProtos
 internal import Foundation
 internal import Ledger
+internal import Operations
 
 /// Serves the requests of one Deliver stream, one after the other.
 ///
@@ -15,6 +16,7 @@ struct DeliverSession: Sendable {
     /// Where signatures are checked and the disk is read.
     let workers: WorkerThreads
     let date: @Sendable () -> Date
+    var metrics = DeliverMetrics(Metrics())
 
     /// Answers one request: blocks, then one status; tells whether the stream goes on with the next request.
     ///
@@ -49,6 +51,9 @@ struct DeliverSession: Sendable {
                 info: "channel \"\(request.headers.channel.channelID)\" is not served by this node"
             )
         }
+        let count = self.metrics.requestReceived(channel: channel.id.description)
+        var isSuccess = false
+        defer { count.completed(success: isSuccess) }
         let seek = try request.seekInfo()
         let insistsOnHealth = seek.errorResponse != .bestEffort
         if insistsOnHealth, let failure = channel.feed.failure { throw Refusal.unavailable(failure) }
@@ -67,7 +72,11 @@ struct DeliverSession: Sendable {
             try await send(
                 DeliverReply(block: seek.contentType == .headerWithSig ? try block.header() : block.whole)
             )
-            if number == range.stop { return }
+            count.blockSent()
+            if number == range.stop {
+                isSuccess = true
+                return
+            }
             number += 1
         }
     }

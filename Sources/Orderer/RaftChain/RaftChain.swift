@@ -4,6 +4,7 @@ internal import FabricProtos
 internal import Foundation
 internal import KeyValueStore
 internal import Ledger
+internal import Operations
 internal import SwiftProtobuf
 
 /// A contradiction that no retry can repair: the chain of one channel stops.
@@ -37,6 +38,8 @@ final class RaftChain {
     private var store: RaftStore
     private let signer: SigningIdentity
     private let nonce: () -> Data
+    /// How long batches of the consensus store take to become durable.
+    private let persisting: HistogramSeries?
     private var metadata: ConsenterMetadata
     private var lastConfig: BlockNumber
     private var lastHeader: Common_BlockHeader
@@ -52,7 +55,8 @@ final class RaftChain {
         log: BlockLog,
         consensus: any KeyValueStore,
         signer: SigningIdentity,
-        nonce: @escaping () -> Data
+        nonce: @escaping () -> Data,
+        persisting: HistogramSeries? = nil
     ) throws {
         if log.height == 0 {
             guard let genesis else { throw OrdererError.noGenesisBlock(channelID) }
@@ -80,6 +84,7 @@ final class RaftChain {
         self.log = log
         self.signer = signer
         self.nonce = nonce
+        self.persisting = persisting
         self.lastHeader = lastHeader
         self.lastPosition = metadata.raftIndex
 
@@ -142,7 +147,11 @@ final class RaftChain {
         var effects = effects
         while true {
             if let contradiction = effects.contradiction { throw ChainHalted(reason: contradiction) }
-            if let write = effects.write { try self.store.carryOut(write) }
+            if let write = effects.write {
+                let start = ContinuousClock.now
+                try self.store.carryOut(write)
+                self.persisting?.record(ContinuousClock.now - start)
+            }
             for decision in effects.decisions {
                 if decision.position == self.proposed?.position { decided() }
                 if let block = try self.apply(decision) { applied.append(block) }

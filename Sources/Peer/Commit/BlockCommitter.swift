@@ -10,14 +10,17 @@ internal import SwiftProtobuf
 struct BlockCommitter {
     private let channel: PeerChannel
     private let localIdentity: Data
+    private let metrics: LedgerMetrics
     private var rules = NamespaceRulesCache()
 
     /// - Parameters:
     ///   - channel: the channel whose ledger grows.
     ///   - localIdentity: the peer's serialized identity, which decides what private data it keeps.
-    init(channel: PeerChannel, localIdentity: Data) {
+    ///   - metrics: where each block is counted.
+    init(channel: PeerChannel, localIdentity: Data, metrics: LedgerMetrics) {
         self.channel = channel
         self.localIdentity = localIdentity
+        self.metrics = metrics
     }
 
     /// Validates and commits one block: the story of a block on a peer, once its signatures are checked.
@@ -27,6 +30,7 @@ struct BlockCommitter {
     /// - Returns: the block with its validation codes and commit hash.
     mutating func commit(_ prepared: PreparedBlock) async throws -> CommittedBlock {
         let transactions = try await prepared.transactions()
+        let start = ContinuousClock.now
         do {
             let state = CommittedState(self.channel.ledger.snapshot())
             let verdicts = try BlockValidator.verdicts(
@@ -46,6 +50,7 @@ struct BlockCommitter {
                 configuration: configuration,
                 transactionIDs: transactions.map(\.indexedIdentifier)
             )
+            self.metrics.committed(committed, transactions, took: ContinuousClock.now - start)
             return committed
         } catch {
             throw ChannelHalted(self.channel.id, block: prepared.block.header.number, error)

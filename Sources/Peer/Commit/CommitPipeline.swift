@@ -3,6 +3,7 @@ package import FabricProtos
 package import Foundation
 internal import Ledger
 package import Logging
+package import Operations
 
 /// The way of blocks into the ledger of one channel:
 /// receive → check the chain → check signatures on all cores → policies, MVCC, commit → tell the waiting.
@@ -29,6 +30,7 @@ package struct CommitPipeline: Sendable {
     private let limits: Limits
     private let localIdentity: Data
     private let own: OwnEndorsements?
+    private let metrics: LedgerMetrics
     private let logger: Logger
 
     /// - Parameters:
@@ -37,6 +39,7 @@ package struct CommitPipeline: Sendable {
     ///   - limits: how far blocks are read ahead.
     ///   - localIdentity: the peer's serialized identity, which decides what private data it keeps.
     ///   - own: the endorsements that this peer has made, if it endorses.
+    ///   - metrics: where each block is counted.
     ///   - logger: where each block is noted.
     package init(
         channel: PeerChannel,
@@ -44,6 +47,7 @@ package struct CommitPipeline: Sendable {
         limits: Limits = Limits(),
         localIdentity: Data,
         own: OwnEndorsements? = nil,
+        metrics: Metrics = Metrics(),
         logger: Logger
     ) {
         self.channel = channel
@@ -52,6 +56,7 @@ package struct CommitPipeline: Sendable {
         self.limits = limits
         self.localIdentity = localIdentity
         self.own = own
+        self.metrics = LedgerMetrics(metrics, channel: channel.id)
         self.logger = logger
     }
 
@@ -123,7 +128,11 @@ package struct CommitPipeline: Sendable {
     }
 
     private func commit(_ queue: BoundedQueue<PreparedBlock>) async throws {
-        var committer = BlockCommitter(channel: self.channel, localIdentity: self.localIdentity)
+        var committer = BlockCommitter(
+            channel: self.channel,
+            localIdentity: self.localIdentity,
+            metrics: self.metrics
+        )
         while let prepared = try await queue.next() {
             do {
                 let committed = try await committer.commit(prepared)

@@ -3,6 +3,7 @@ package import FabricProtos
 package import Foundation
 package import GRPCCore
 internal import Ledger
+package import Operations
 internal import SwiftProtobuf
 
 /// Endorses proposals: checks who proposes, simulates the contract, and signs the outcome.
@@ -16,6 +17,7 @@ package final class Endorser: Sendable {
     private let checks: ProposalChecks
     private let executor: BlockingExecutor
     private let own: OwnEndorsements?
+    private let metrics: EndorserMetrics
 
     /// - Parameters:
     ///   - identity: signs the endorsements.
@@ -25,6 +27,7 @@ package final class Endorser: Sendable {
     ///   - access: decides and records who may propose and read.
     ///   - executor: the threads on which contracts run, unless a call is quick.
     ///   - own: where the endorsements made here are noted, for the commit.
+    ///   - metrics: where proposals are counted.
     ///   - now: the time; proposals must be made within 15 minutes of it.
     /// - Throws: `MSPError` if the local MSP can't be used.
     package init(
@@ -35,6 +38,7 @@ package final class Endorser: Sendable {
         access: AccessGate,
         executor: BlockingExecutor,
         own: OwnEndorsements? = nil,
+        metrics: Metrics = Metrics(),
         now: @escaping @Sendable () -> Date = { Date() }
     ) throws {
         self.identity = identity
@@ -42,6 +46,7 @@ package final class Endorser: Sendable {
         self.access = access
         self.executor = executor
         self.own = own
+        self.metrics = EndorserMetrics(metrics)
         self.checks = try ProposalChecks(localMSP: localMSP, now: now)
         let system: [String: any Contract] = [
             ChaincodeName.lifecycle: LifecycleContract(
@@ -88,15 +93,22 @@ package final class Endorser: Sendable {
     private func process(
         _ proposal: @Sendable () throws -> UnpackedProposal
     ) async throws(RPCError) -> Protos_ProposalResponse {
+        let count = self.metrics.received()
         do {
-            return try await self.endorse(proposal())
+            let answer = try await self.endorse(proposal(), count)
+            count.answered(answer.response.status)
+            return answer
         } catch {
+            count.refused()
             throw RPCError(code: .unknown, message: String(describing: error), cause: error)
         }
     }
 
     /// The story of one endorsement.
-    private func endorse(_ proposal: UnpackedProposal) async throws -> Protos_ProposalResponse {
+    private func endorse(
+        _ proposal: UnpackedProposal,
+        _ count: EndorserMetrics.Proposal
+    ) async throws -> Protos_ProposalResponse {
         let channelName = proposal.channelHeader.channelID
         let channel = channelName.isEmpty ? nil : self.channels.channel(named: channelName)
         try self.checks.checkFreshness(of: proposal, directory: channel?.configuration.directory)
@@ -118,6 +130,7 @@ package final class Endorser: Sendable {
             }
         }
 
+        count.accepted(channel: channelName, chaincode: proposal.chaincodeName)
         let simulation = Simulation(
             proposal: proposal,
             creator: creator,
@@ -131,15 +144,18 @@ package final class Endorser: Sendable {
             return .failed(self.unavailable(proposal, error))
         }
         guard !callee.contract.isQuick(proposal.input.args) else {
-            return await self.run(callee, in: simulation)
+            return await self.run(callee, in: simulation, count)
         }
-        return await withTaskExecutorPreference(self.executor) { await self.run(callee, in: simulation) }
+        return await withTaskExecutorPreference(self.executor) {
+            await self.run(callee, in: simulation, count)
+        }
     }
 
     /// Executes the contract and signs the outcome.
     private func run(
         _ callee: ContractRunner.Callee,
-        in simulation: Simulation
+        in simulation: Simulation,
+        _ count: EndorserMetrics.Proposal
     ) async -> Protos_ProposalResponse {
         do {
             let outcome = try await self.runner.run(
@@ -151,6 +167,7 @@ package final class Endorser: Sendable {
             let results = try simulation.simulator?.results()
             return try self.respond(to: simulation, callee, outcome.response, outcome.event, results)
         } catch {
+            count.simulationFailed()
             let place = "failed to execute transaction \(simulation.transactionID)"
             return .failed("error in simulation: \(place): \(error)")
         }

@@ -4,6 +4,7 @@ package import Foundation
 package import GRPCCore
 internal import Ledger
 package import Logging
+package import Operations
 
 /// The peer's deliver service: blocks, filtered blocks, and blocks with private data, as they are and as they
 /// come.
@@ -19,6 +20,15 @@ package struct DeliverService: Protos_Deliver.SimpleServiceProtocol {
 
         /// The right that a client needs.
         var resource: String { self == .filteredBlocks ? "event/FilteredBlock" : "event/Block" }
+
+        /// How metrics call what is sent.
+        var dataType: String {
+            switch self {
+            case .blocks: "block"
+            case .filteredBlocks: "filtered_block"
+            case .blocksWithPrivateData: "block_and_pvtdata"
+            }
+        }
     }
 
     private let channels: ChannelRegistry
@@ -26,6 +36,7 @@ package struct DeliverService: Protos_Deliver.SimpleServiceProtocol {
     private let readers: BlockingExecutor
     private let clientCertificateHash: @Sendable (ServerContext) -> ClientCertificateHash
     private let clock: @Sendable () -> Date
+    private let metrics: DeliverMetrics
     private let logger: Logger
 
     /// - Parameters:
@@ -34,6 +45,7 @@ package struct DeliverService: Protos_Deliver.SimpleServiceProtocol {
     ///   - readers: threads on which blocks are read from disk.
     ///   - clientCertificateHash: what requests on a connection must say about its TLS certificate.
     ///   - clock: the time, for timestamps and expired certificates.
+    ///   - metrics: where streams, requests and blocks are counted.
     ///   - logger: where refused requests are noted.
     package init(
         channels: ChannelRegistry,
@@ -41,6 +53,7 @@ package struct DeliverService: Protos_Deliver.SimpleServiceProtocol {
         readers: BlockingExecutor,
         clientCertificateHash: @escaping @Sendable (ServerContext) -> ClientCertificateHash,
         clock: @escaping @Sendable () -> Date = { Date() },
+        metrics: Metrics = Metrics(),
         logger: Logger
     ) {
         self.channels = channels
@@ -48,6 +61,7 @@ package struct DeliverService: Protos_Deliver.SimpleServiceProtocol {
         self.readers = readers
         self.clientCertificateHash = clientCertificateHash
         self.clock = clock
+        self.metrics = DeliverMetrics(metrics)
         self.logger = logger
     }
 
@@ -81,6 +95,8 @@ package struct DeliverService: Protos_Deliver.SimpleServiceProtocol {
         to responses: RPCWriter<Protos_DeliverResponse>,
         _ context: ServerContext
     ) async throws {
+        self.metrics.streamOpened()
+        defer { self.metrics.streamClosed() }
         for try await envelope in requests {
             var answer = Protos_DeliverResponse()
             do {
@@ -111,6 +127,9 @@ package struct DeliverService: Protos_Deliver.SimpleServiceProtocol {
         guard let id = try? ChannelID(request.channel), let channel = self.channels[id] else {
             throw DeliverRefusal(.notFound, "channel \(request.channel.prefix(80)) is not known here")
         }
+        let count = self.metrics.requestReceived(channel: channel.id.description, dataType: kind.dataType)
+        var isSuccess = false
+        defer { count.completed(success: isSuccess) }
         let seek = try request.seek.get()
         var session = DeliverSession(
             channel: channel,
@@ -143,7 +162,11 @@ package struct DeliverService: Protos_Deliver.SimpleServiceProtocol {
                     requester: request.signed.identity
                 )
             )
-            if number == range.stop { return }
+            count.blockSent()
+            if number == range.stop {
+                isSuccess = true
+                return
+            }
             number += 1
         }
     }

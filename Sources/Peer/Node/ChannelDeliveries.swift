@@ -1,6 +1,7 @@
 internal import Channel
 internal import Cryptography
 internal import Foundation
+internal import Operations
 internal import RPC
 internal import ServiceLifecycle
 
@@ -36,7 +37,8 @@ struct ChannelDeliveries: Service {
             limits: configuration.pipelineLimits,
             localIdentity: configuration.identity.serialized,
             own: self.parts.ownEndorsements,
-            logger: self.parts.logger
+            metrics: configuration.metrics,
+            logger: self.parts.logger.named("kvledger")
         )
         let delivery = BlockDelivery(
             channel: channel,
@@ -44,7 +46,7 @@ struct ChannelDeliveries: Service {
             signer: configuration.identity,
             certificateHash: self.certificateHash,
             options: .init(overrides: configuration.ordererOverrides),
-            logger: self.parts.logger
+            logger: self.parts.logger.named("deliveryClient")
         ) { endpoint in
             try CoreClientTransport(
                 target: endpoint.address,

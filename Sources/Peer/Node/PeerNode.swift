@@ -5,6 +5,7 @@ internal import Foundation
 internal import GRPCCore
 internal import Ledger
 package import Logging
+internal import Operations
 internal import RPC
 internal import ServiceLifecycle
 internal import Synchronization
@@ -63,7 +64,7 @@ package struct PeerNode: Service {
             access: AccessGate(
                 localMSP: localMSP,
                 configuration: { channels[$0]?.configuration },
-                record: AccessLog(logger: logger).record
+                record: AccessLog(logger: logger.named("aclmgmt")).record
             ),
             localMSP: localMSP,
             readers: BlockingExecutor(name: "weft-read", threads: configuration.readerThreads),
@@ -87,6 +88,7 @@ package struct PeerNode: Service {
     /// block delivery ends, between two blocks. The ledgers close when everything that uses them is gone.
     package func run() async throws {
         let services = try PeerServices(self.parts)
+        self.observe()
         let group = ServiceGroup(
             configuration: ServiceGroupConfiguration(
                 services: services.background.map { .init(service: $0) }
@@ -94,7 +96,11 @@ package struct PeerNode: Service {
                         .init(service: ChannelDeliveries(self.parts)),
                         .init(
                             service: PeerServer(
-                                server: GRPCServer(transport: self.server, services: services.exposed),
+                                server: GRPCServer(
+                                    transport: self.server,
+                                    services: services.exposed,
+                                    interceptors: [CallMetrics(self.parts.configuration.metrics)]
+                                ),
                                 parts: self.parts
                             ),
                             failureTerminationBehavior: .gracefullyShutdownGroup
@@ -112,6 +118,20 @@ package struct PeerNode: Service {
             ]
         )
         try await group.run()
+    }
+
+    /// Has the heights and the state of the channels looked up whenever somebody asks.
+    private func observe() {
+        let channels = self.parts.channels
+        self.parts.configuration.metrics.collect { metrics in
+            for channel in channels.list {
+                metrics.gauge(.blockchainHeight, channel.id.description).set(Int64(clamping: channel.ledger.height))
+            }
+        }
+        self.parts.configuration.health.register("channels") {
+            let failures = channels.list.filter { !$0.status.isHealthy }.map { "channel \($0.id) is \($0.status)" }
+            guard failures.isEmpty else { throw Unhealthy(failures.joined(separator: "; ")) }
+        }
     }
 }
 

@@ -3,6 +3,7 @@ internal import Cryptography
 internal import Foundation
 internal import GRPCCore
 internal import Ledger
+internal import Operations
 internal import RPC
 internal import ServiceLifecycle
 
@@ -22,14 +23,16 @@ struct PeerServices {
             channels: parts.channels,
             access: parts.access,
             executor: BlockingExecutor(name: "weft-endorse", threads: parts.configuration.readerThreads),
-            own: parts.ownEndorsements
+            own: parts.ownEndorsements,
+            metrics: parts.configuration.metrics
         )
         let deliver = DeliverService(
             channels: parts.channels,
             access: parts.access,
             readers: parts.readers,
             clientCertificateHash: Self.certificateRule(parts.configuration.tls),
-            logger: parts.logger
+            metrics: parts.configuration.metrics,
+            logger: parts.logger.named("common.deliverevents")
         )
         let health = HealthService {
             parts.isServing.isSet && parts.channels.list.allSatisfy(\.status.isHealthy)

@@ -254,8 +254,9 @@ struct NetworkCommand: AsyncParsableCommand {
             }
             let commit =
                 status.commitHash.isEmpty ? "" : ", commit hash \(status.commitHash.hexadecimal.prefix(16))"
+            let operations = node.operations.map { ", operations http://\($0)" } ?? ""
             return "  \(name) \(node.endpoint)  process \(process)  height \(status.height), block hash "
-                + "\(status.blockHash.hexadecimal.prefix(16))\(commit)"
+                + "\(status.blockHash.hexadecimal.prefix(16))\(commit)\(operations)"
         }
 
         private static func entry(_ node: NetworkDescription.Node, _ process: pid_t?, _ status: NodeStatus?)
@@ -265,6 +266,7 @@ struct NetworkCommand: AsyncParsableCommand {
                 "name": .string(node.name),
                 "role": .string(node.role.rawValue),
                 "endpoint": .string(node.endpoint),
+                "operations": node.operations.map { .string($0) } ?? .null,
                 "process": process.map { .integer(Int64($0)) } ?? .null,
                 "height": status.map { .unsigned($0.height) } ?? .null,
                 "blockHash": status.map { .string($0.blockHash.hexadecimal) } ?? .null,
@@ -306,8 +308,9 @@ struct NetworkSummary {
         ]
         for node in self.description.nodes {
             let name = node.name.padding(toLength: 9, withPad: " ", startingAt: 0)
+            let operations = node.operations.map { "  http://\($0)/metrics" } ?? ""
             lines.append(
-                "  \(name) \(node.role.rawValue.padding(toLength: 8, withPad: " ", startingAt: 0)) \(node.endpoint)  \(node.mspID)"
+                "  \(name) \(node.role.rawValue.padding(toLength: 8, withPad: " ", startingAt: 0)) \(node.endpoint)  \(node.mspID)\(operations)"
             )
         }
         lines.append(

@@ -14,6 +14,8 @@ struct NetworkDescription {
         var role: Role
         var mspID: String
         var endpoint: String
+        /// Where metrics and health are shown, over plain HTTP; `nil` in networks of older versions.
+        var operations: String?
         /// Where the configuration file, the log and the data are.
         var folder: String
         /// The root certificates that the node's TLS certificate leads to.
@@ -94,6 +96,7 @@ extension NetworkDescription {
                 role: try section.value("role", expected: "orderer or peer", Node.Role.init(rawValue:)),
                 mspID: try section.value("mspID", expected: "an MSP identifier") { $0 },
                 endpoint: try section.value("endpoint", expected: "host:port", configuredAddress),
+                operations: try section.optionalValue("operations", expected: "host:port", configuredAddress),
                 folder: try section.value("folder", expected: "a folder") { $0 },
                 tlsRoots: try section.value("tlsRoots", expected: "a PEM file") { $0 },
                 administration: try section.optionalValue(
@@ -128,7 +131,8 @@ extension NetworkDescription {
                             ("endpoint", .string(node.endpoint)),
                             ("folder", .string(node.folder)),
                             ("tlsRoots", .string(node.tlsRoots)),
-                        ] + (node.administration.map { [("administration", .string($0))] } ?? [])
+                        ] + (node.operations.map { [("operations", .string($0))] } ?? [])
+                            + (node.administration.map { [("administration", .string($0))] } ?? [])
                     )
                 }
             ),

@@ -192,37 +192,45 @@ struct NetworkFiles {
             roots: members.map { $0.node + "/tls/ca.crt" },
             clients: .required
         )
+        // On loopback, and read-only but for the level of logs: TLS would only be in the way.
+        let place =
+            member.isOrderer
+            ? self.plan.ordererOperations
+            : self.plan.organizations.first { $0.name == member.name }?.peerOperations
+        let operations = place.map { OperationsFiles(listen: $0, tls: nil) }
         let yaml: String
         if member.isOrderer {
-            yaml =
-                OrdererConfiguration(
-                    listen: member.endpoint,
-                    data: folder + "/data",
-                    identity: identity,
-                    tls: tls,
-                    channels: [block],
-                    admin: AdministrationFiles(
-                        listen: self.plan.administrationEndpoint,
-                        tls: TLSFiles(
-                            certificate: tls.certificate,
-                            key: tls.key,
-                            roots: [member.node + "/tls/ca.crt"],
-                            clients: .required
-                        )
+            var configuration = OrdererConfiguration(
+                listen: member.endpoint,
+                data: folder + "/data",
+                identity: identity,
+                tls: tls,
+                channels: [block],
+                admin: AdministrationFiles(
+                    listen: self.plan.administrationEndpoint,
+                    tls: TLSFiles(
+                        certificate: tls.certificate,
+                        key: tls.key,
+                        roots: [member.node + "/tls/ca.crt"],
+                        clients: .required
                     )
-                ).yaml
+                )
+            )
+            configuration.operations = operations
+            yaml = configuration.yaml
         } else {
-            yaml =
-                PeerConfiguration(
-                    listen: member.endpoint,
-                    advertise: member.endpoint,
-                    data: folder + "/data",
-                    identity: identity,
-                    tls: tls,
-                    channels: [block],
-                    orderers: [:],
-                    limits: ConcurrencyLimits(gateway: EndorserService.defaultConcurrency)
-                ).yaml
+            var configuration = PeerConfiguration(
+                listen: member.endpoint,
+                advertise: member.endpoint,
+                data: folder + "/data",
+                identity: identity,
+                tls: tls,
+                channels: [block],
+                orderers: [:],
+                limits: ConcurrencyLimits(gateway: EndorserService.defaultConcurrency)
+            )
+            configuration.operations = operations
+            yaml = configuration.yaml
         }
         let role = member.isOrderer ? "orderer" : "peer"
         try writeNew(Data(yaml.utf8), to: "\(folder)/\(role).yaml")

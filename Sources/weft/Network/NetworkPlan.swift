@@ -9,11 +9,15 @@ struct NetworkPlan {
         var mspID: String
         var domain: String
         var peerEndpoint: String
+        /// Where the peer shows metrics and health.
+        var peerOperations: String
     }
 
     /// The name of each organization's node inside the organization.
     static let nodeName = "node0"
     static let ordererName = "orderer"
+    /// How far the port of a node's operations service is from the node's own.
+    static let operationsDistance = 100
     static let ordererMSPID = "OrdererMSP"
     static let ordererDomain = "orderer.example"
     /// The members of the consortium in the founding case.
@@ -25,6 +29,7 @@ struct NetworkPlan {
     var ordererEndpoint: String
     /// Where the orderer's channels are joined and removed.
     var administrationEndpoint: String
+    var ordererOperations: String
     var organizations: [Organization]
 
     /// Plans a network.
@@ -34,8 +39,8 @@ struct NetworkPlan {
     ///   - organizations: How many organizations with a peer, 1 to 3.
     ///   - channel: The channel's name.
     ///   - contracts: The built-in contracts to define on it.
-    ///   - basePort: The orderer's port; the peers take the next ones, and the orderer's administration the one behind
-    ///     them. 0 takes ports that are free.
+    ///   - basePort: The orderer's port; the peers take the next ones, the orderer's administration the one behind them,
+    ///     and the operations services those ``operationsDistance`` higher. 0 takes ports that are free.
     /// - Throws: ``Failure`` when a port is taken.
     init(
         folder: String,
@@ -47,9 +52,11 @@ struct NetworkPlan {
         let names = Self.organizationNames.prefix(organizations)
         let ports: [Int]
         if basePort == 0 {
-            ports = try LoopbackPorts.free(names.count + 2)
+            ports = try LoopbackPorts.free(2 * names.count + 3)
         } else {
-            ports = Array(basePort...basePort + names.count + 1)
+            let operations = basePort + Self.operationsDistance
+            ports =
+                Array(basePort...basePort + names.count + 1) + Array(operations...operations + names.count)
             for port in ports where !LoopbackPorts.isFree(port) {
                 throw Failure(
                     """
@@ -64,12 +71,15 @@ struct NetworkPlan {
         self.contracts = contracts
         self.ordererEndpoint = "127.0.0.1:\(ports[0])"
         self.administrationEndpoint = "127.0.0.1:\(ports[names.count + 1])"
-        self.organizations = zip(names, ports.dropFirst()).map { name, port in
+        let operations = ports.suffix(names.count + 1).map { "127.0.0.1:\($0)" }
+        self.ordererOperations = operations[0]
+        self.organizations = zip(names, zip(ports.dropFirst(), operations.dropFirst())).map { name, places in
             Organization(
                 name: name,
                 mspID: name.prefix(1).uppercased() + name.dropFirst() + "MSP",
                 domain: "\(name).example",
-                peerEndpoint: "127.0.0.1:\(port)"
+                peerEndpoint: "127.0.0.1:\(places.0)",
+                peerOperations: places.1
             )
         }
     }
@@ -82,6 +92,7 @@ struct NetworkPlan {
                 role: .orderer,
                 mspID: Self.ordererMSPID,
                 endpoint: self.ordererEndpoint,
+                operations: self.ordererOperations,
                 folder: "nodes/\(Self.ordererName)",
                 tlsRoots:
                     "organizations/\(Self.ordererName)/orderers/\(Self.nodeName).\(Self.ordererDomain)/tls/ca.crt",
@@ -96,6 +107,7 @@ struct NetworkPlan {
                     role: .peer,
                     mspID: organization.mspID,
                     endpoint: organization.peerEndpoint,
+                    operations: organization.peerOperations,
                     folder: "nodes/\(organization.name)",
                     tlsRoots:
                         "organizations/\(organization.name)/peers/\(Self.nodeName).\(organization.domain)/tls/ca.crt"
