@@ -199,7 +199,9 @@ package final class Ledger: Sendable {
         let clock = ContinuousClock()
         var durations = CommittedBlock.Durations()
         do {
-            durations.privateData = try clock.measure { try self.privateStore.add(addition, block: header.number) }
+            durations.privateData = try clock.measure {
+                try self.privateStore.add(addition, block: header.number)
+            }
             durations.log = try clock.measure { try self.log.append(block) }
             durations.state = try clock.measure { try self.derived.write(changes, durably: false) }
         } catch {

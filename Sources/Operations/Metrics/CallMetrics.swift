@@ -1,18 +1,41 @@
 package import GRPCCore
+internal import Synchronization
 
 /// Counts the calls of a gRPC server, their messages and how long they take.
 ///
 /// - Source: Fabric v3.1, package `common/grpcmetrics`.
 package struct CallMetrics: ServerInterceptor {
-    /// The series of one unary method, looked up once.
+    /// The series of one unary method.
     private struct Unary {
         var received: CounterSeries
         var completed: CounterSeries
         var duration: HistogramSeries
     }
 
+    /// Looks up the series of one unary method when it is first called.
+    private final class UnaryMethod: Sendable {
+        private let name: String
+        private let series = Mutex<Unary?>(nil)
+
+        init(_ name: String) { self.name = name }
+
+        func series(_ metrics: Metrics) -> Unary {
+            self.series.withLock { series in
+                if let series { return series }
+                let (service, method) = CallMetrics.labels(self.name)
+                let new = Unary(
+                    received: metrics.counter(.unaryRequestsReceived, service, method),
+                    completed: metrics.counter(.unaryRequestsCompleted, service, method, "OK"),
+                    duration: metrics.histogram(.unaryRequestDuration, service, method, "OK")
+                )
+                series = new
+                return new
+            }
+        }
+    }
+
     private let metrics: Metrics
-    private let unary: [String: Unary]
+    private let unary: [String: UnaryMethod]
     private let clock = ContinuousClock()
 
     /// Full names of the methods that take and give one message; all others are streams.
@@ -26,17 +49,7 @@ package struct CallMetrics: ServerInterceptor {
     package init(_ metrics: Metrics, unaryMethods: [String] = CallMetrics.fabricUnaryMethods) {
         self.metrics = metrics
         self.unary = Dictionary(
-            unaryMethods.map { name in
-                let (service, method) = Self.labels(name)
-                return (
-                    name,
-                    Unary(
-                        received: metrics.counter(.unaryRequestsReceived, service, method),
-                        completed: metrics.counter(.unaryRequestsCompleted, service, method, "OK"),
-                        duration: metrics.histogram(.unaryRequestDuration, service, method, "OK")
-                    )
-                )
-            },
+            unaryMethods.map { ($0, UnaryMethod($0)) },
             uniquingKeysWith: { first, _ in first }
         )
     }
@@ -49,7 +62,7 @@ package struct CallMetrics: ServerInterceptor {
             StreamingServerResponse<Output>
     ) async throws -> StreamingServerResponse<Output> {
         let name = context.descriptor.fullyQualifiedMethod
-        guard let unary = self.unary[name] else {
+        guard let unary = self.unary[name]?.series(self.metrics) else {
             return try await self.stream(Self.labels(name), request, context, next)
         }
         unary.received.increment()

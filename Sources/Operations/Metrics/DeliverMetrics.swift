@@ -37,7 +37,8 @@ package struct DeliverMetrics: Sendable {
 
         package func completed(success: Bool) {
             let (channel, isFiltered, dataType) = self.labels
-            self.metrics.counter(.deliverRequestsCompleted, channel, isFiltered, dataType, "\(success)").increment()
+            self.metrics.counter(.deliverRequestsCompleted, channel, isFiltered, dataType, "\(success)")
+                .increment()
         }
     }
 }

@@ -125,11 +125,15 @@ package struct PeerNode: Service {
         let channels = self.parts.channels
         self.parts.configuration.metrics.collect { metrics in
             for channel in channels.list {
-                metrics.gauge(.blockchainHeight, channel.id.description).set(Int64(clamping: channel.ledger.height))
+                metrics.gauge(.blockchainHeight, channel.id.description).set(
+                    Int64(clamping: channel.ledger.height)
+                )
             }
         }
         self.parts.configuration.health.register("channels") {
-            let failures = channels.list.filter { !$0.status.isHealthy }.map { "channel \($0.id) is \($0.status)" }
+            let failures = channels.list.filter { !$0.status.isHealthy }.map {
+                "channel \($0.id) is \($0.status)"
+            }
             guard failures.isEmpty else { throw Unhealthy(failures.joined(separator: "; ")) }
         }
     }

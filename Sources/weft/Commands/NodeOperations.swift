@@ -8,11 +8,12 @@ struct NodeOperations {
     let health = HealthChecks()
     let logging: NodeLogging
 
-    /// The operations service; none when the configuration has none.
+    /// Puts the operations service together.
     ///
     /// - Parameters:
     ///   - files: Where it listens, and its TLS files.
     ///   - data: The folder whose disk must have room.
+    /// - Returns: The service; nothing when the configuration has none.
     /// - Throws: `HTTPServerError` or ``Failure`` when the address or the TLS files can't be used.
     func services(_ files: OperationsFiles?, data: String) throws -> [any Service] {
         guard let files else { return [] }

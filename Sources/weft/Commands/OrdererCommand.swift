@@ -4,6 +4,7 @@ import Channel
 import FabricProtos
 import Foundation
 import Logging
+import Operations
 import Orderer
 import RPC
 import ServiceLifecycle

@@ -3,6 +3,7 @@ import CertificateAuthority
 import Channel
 import Foundation
 import Logging
+import Operations
 import Peer
 import RPC
 

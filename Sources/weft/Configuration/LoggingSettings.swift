@@ -37,11 +37,12 @@ struct LoggingSettings: Equatable {
         }
     }
 
-    /// The logs of this process.
+    /// Begins the logs of this process.
     ///
     /// - Parameters:
     ///   - environment: Where variables are looked up.
     ///   - level: What a flag asks for.
+    /// - Returns: What makes loggers.
     /// - Throws: ``Failure`` when a variable can't be used.
     func logging(environment: [String: String], level: LogLevel? = nil) throws(Failure) -> NodeLogging {
         let specification: LogSpecification

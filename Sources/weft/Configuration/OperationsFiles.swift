@@ -12,7 +12,7 @@ import RPC
 ///
 /// The keys of `tls` are those of the node's own; with `clients: requested`, `/healthz` and `/version` are for everybody.
 struct OperationsFiles: Equatable {
-    /// `host:port`
+    /// The address as `host:port`.
     var listen: String
     /// Plaintext when left out.
     var tls: TLSFiles?
@@ -33,7 +33,9 @@ struct OperationsFiles: Equatable {
         let provider = try section.optionalValue("metrics", expected: "prometheus or disabled") { $0 }
         self.metrics = .prometheus
         guard let provider else { return }
-        guard let known = Self.provider(provider) else { throw section.error("metrics", Self.problem(provider)) }
+        guard let known = Self.provider(provider) else {
+            throw section.error("metrics", Self.problem(provider))
+        }
         self.metrics = known
     }
 

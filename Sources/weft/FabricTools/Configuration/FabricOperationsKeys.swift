@@ -1,3 +1,5 @@
+import RPC
+
 /// What the operations service's keys are called in `core.yaml` and in `orderer.yaml`.
 ///
 /// - Source: Fabric v3.1, sample configuration.

@@ -1,5 +1,6 @@
 import Foundation
 import Logging
+import Operations
 
 /// Fabric's `orderer`: runs an ordering node from `orderer.yaml`.
 ///
@@ -60,6 +61,8 @@ enum OrdererTool {
         let configuration = try OrdererYAML(settings).configuration
         ToolProcess.reportForeignLedger(beside: configuration.data, named: "chains", logger)
         // Scripts wait for this line.
-        try await configuration.run(NodeOperations(logging: logging)) { logger.info("Beginning to serve requests") }
+        try await configuration.run(NodeOperations(logging: logging)) {
+            logger.info("Beginning to serve requests")
+        }
     }
 }

@@ -1,5 +1,6 @@
 import Foundation
 import Logging
+import Operations
 
 /// Fabric's `peer`: its commands, as far as Weft has them.
 ///
