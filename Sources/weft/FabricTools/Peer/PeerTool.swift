@@ -88,7 +88,6 @@ enum ToolVersion {
 
 /// What the nodes that are run by Fabric's tools have in common.
 enum ToolProcess {
-    /// A logger on standard error whose level `FABRIC_LOGGING_SPEC` sets.
     /// Tells the operator which keys have no effect, and whether Weft needs them.
     static func report(_ keys: FabricKeys, _ settings: FabricSettings, _ logger: Logger) {
         for remark in keys.remarks(on: settings) {
