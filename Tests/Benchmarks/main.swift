@@ -13,7 +13,8 @@ case "rpc-server" where CommandLine.arguments.count == 4:
     try await ServerProcess.serve(variant, TLSFolder(path: CommandLine.arguments[3]))
 case "rpc-soak":
     let seconds = CommandLine.arguments.dropFirst(2).first.flatMap(Int.init) ?? 60
-    exit(try await RPCSoak(duration: .seconds(seconds)).run() ? 0 : 1)
+    let soak = RPCSoak(duration: .seconds(seconds), names: Array(CommandLine.arguments.dropFirst(3)))
+    exit(try await soak.run() ? 0 : 1)
 default:
     print("usage: Benchmarks rpc [raw|core|pinned|nio ...] | rpc-soak [SECONDS]")
     exit(64)

@@ -212,14 +212,18 @@ extension GRPCClient {
     }
 
     /// Sends to `chat` without reading the answers until both sides are blocked writing, and leaves.
+    ///
+    /// At most 64 MiB: the SwiftNIO transport can take what is written faster than its connection sends it, without
+    /// bounds.
     package func leaveBlockedChat() async throws {
         let written = Counter()
         try await self.bidirectionalStreaming(
             request: StreamingClientRequest { writer in
-                while true {
+                for _ in 0..<1024 {
                     try await writer.write([UInt8](repeating: 1, count: 65536))
                     written.add()
                 }
+                try await Task.sleep(for: .seconds(3600))  // until cancelled
             },
             descriptor: TestMethod.chat,
             serializer: RawCoder(),

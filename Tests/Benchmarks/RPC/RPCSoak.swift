@@ -12,16 +12,26 @@ import TestSupport
 /// A release build with a busy machine is the point: what tests can't show is rare.
 struct RPCSoak {
     let duration: Duration
+    let pairs: [Pair]
+    let works: [Work]
 
-    /// The pairs that talk.
-    private enum Pair: String, CaseIterable {
-        case oursToOurs = "RPC client, RPC server"
-        case nioToOurs = "SwiftNIO client, RPC server"
-        case oursToNIO = "RPC client, SwiftNIO server"
+    /// `names` are those of pairs and works; of which none is named, all are done.
+    init(duration: Duration, names: [String]) {
+        self.duration = duration
+        let (pairs, works) = (names.compactMap(Pair.init(rawValue:)), names.compactMap(Work.init(rawValue:)))
+        self.pairs = pairs.isEmpty ? Pair.allCases : pairs
+        self.works = works.isEmpty ? Work.allCases : works
+    }
+
+    /// The client and the server that talk.
+    enum Pair: String, CaseIterable {
+        case coreToCore = "core-core"
+        case nioToCore = "nio-core"
+        case coreToNIO = "core-nio"
     }
 
     /// What a worker does again and again.
-    private enum Work: String, CaseIterable {
+    enum Work: String, CaseIterable {
         case small, large, chat, leaveFlood, leaveOpenFlood, leaveBlocked
 
         var workers: Int {
@@ -37,21 +47,27 @@ struct RPCSoak {
     private final class Tally: Sendable {
         let counts = Mutex<[String: Int]>([:])
         let failures = Mutex<[String]>([])
+
+        func report() {
+            for (name, count) in self.counts.withLock({ $0 }).sorted(by: { $0.key < $1.key }) {
+                print("\(name): \(count)")
+            }
+        }
     }
 
     /// Nothing may take longer, on however busy a machine.
-    private static let limit = Duration.seconds(120)
+    private static let limit = Duration.seconds(300)
 
     func run() async throws -> Bool {
         let tally = Tally()
         let folder = try TLSFolder.make()
         defer { try? FileManager.default.removeItem(atPath: folder.path) }
-        for pair in Pair.allCases {
-            let share = self.duration / Pair.allCases.count
+        for pair in self.pairs {
+            let share = self.duration / self.pairs.count
             switch pair {
-            case .oursToOurs, .nioToOurs:
+            case .coreToCore, .nioToCore:
                 try await self.againstOurs(pair, share, folder, tally)
-            case .oursToNIO:
+            case .coreToNIO:
                 let transport = try SwiftServer.nioTransport(folder)
                 try await self.serve(transport) {
                     guard let port = try await transport.listeningAddress.ipv4?.port else { return }
@@ -60,9 +76,7 @@ struct RPCSoak {
                 }
             }
         }
-        for (name, count) in tally.counts.withLock({ $0 }).sorted(by: { $0.key < $1.key }) {
-            print("\(name): \(count)")
-        }
+        tally.report()
         let failures = tally.failures.withLock { $0 }
         for failure in failures { print("FAILED \(failure)") }
         print(failures.isEmpty ? "nothing failed" : "\(failures.count) failures")
@@ -79,7 +93,7 @@ struct RPCSoak {
         let transport = try SwiftServer.coreTransport(folder, pollers)
         let port = transport.boundPort
         try await self.serve(transport) {
-            if pair == .nioToOurs {
+            if pair == .nioToCore {
                 try await self.drive(pair, try SwiftClient.nioTransport(port: port, folder), share, tally)
             } else {
                 try await self.drive(pair, try SwiftClient.coreTransport(port: port, folder), share, tally)
@@ -114,7 +128,7 @@ struct RPCSoak {
         let end = ContinuousClock.now + share
         try await withGRPCClient(transport: transport) { client in
             await withTaskGroup(of: Void.self) { group in
-                for work in Work.allCases {
+                for work in self.works {
                     for _ in 0..<work.workers {
                         group.addTask {
                             while ContinuousClock.now < end { await self.once(pair, work, client, tally) }
@@ -131,11 +145,12 @@ struct RPCSoak {
         _ client: GRPCClient<Transport>,
         _ tally: Tally
     ) async {
-        let name = "\(pair.rawValue), \(work.rawValue)"
+        let name = "\(pair.rawValue) \(work.rawValue)"
         let start = ContinuousClock.now
         // It names what hangs, and ends the run: nothing else would.
         let watch = Task {
             try await Task.sleep(for: Self.limit)
+            tally.report()
             print("FAILED \(name): hangs for \(Self.limit)")
             exit(1)
         }
