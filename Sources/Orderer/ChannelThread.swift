@@ -175,7 +175,6 @@ struct ChannelThread: Sendable {
         let block = chain.nextBlock(batch.map(\.bytes))
         var waiting = batch
         defer { batch = waiting }
-        let isConfig = waiting.contains(where: \.isConfig)
         let applied = try chain.order(block) {
             guard !isConfig else { return }
             self.settle(waiting)
