@@ -12,7 +12,7 @@ package struct FabricJSON: Sendable {
     /// How deep messages may be nested, those in opaque fields counted in.
     package static let maximumDepth = 128
     /// How many JSON values one message may become.
-    package static let maximumValues = 20_000_000
+    package static let maximumValues = 8_000_000
 
     private let schema: MessageSchema
 

@@ -33,6 +33,9 @@ struct MessageDecoder {
         return .object(members)
     }
 
+    /// A message inside of a value: its type and where it stands.
+    private typealias InnerMessage = (type: String, place: MessagePlace)
+
     /// The message that a field belongs to.
     private struct EnclosingMessage {
         let shape: MessageShape
@@ -43,6 +46,13 @@ struct MessageDecoder {
         func content(of field: FieldShape) throws(TranslationError) -> OpaqueContent? {
             guard field.choice == nil else { return nil }
             return try OpaqueFields.content(of: field.name, in: self.shape.name, at: self.place)
+        }
+
+        /// The message that each value of a field holds; `nil` for texts and plain bytes.
+        func inner(of field: FieldShape) throws(TranslationError) -> InnerMessage? {
+            if let type = field.messageType { return (type, try self.place(in: field, key: nil)) }
+            guard let content = try self.content(of: field) else { return nil }
+            return (try content.type(besides: self.fields), .anywhere)
         }
 
         func place(in field: FieldShape, key: String?) throws(TranslationError) -> MessagePlace {
@@ -69,12 +79,12 @@ struct MessageDecoder {
         if field.wireType != .lengthDelimited {
             return .array(try self.numbers(values, field))
         }
-        let content = try message.content(of: field)
+        let inner = values.isEmpty ? nil : try message.inner(of: field)
         var elements: [JSONTree] = []
         for (index, value) in values.enumerated() {
             guard case .bytes(let bytes) = value else { continue }
             let element = try placing("\(index)") { () throws(TranslationError) in
-                try self.element(bytes, field, content, key: nil, in: message)
+                try self.element(bytes, field, inner, depth: message.depth)
             }
             elements.append(element)
         }
@@ -88,7 +98,7 @@ struct MessageDecoder {
     ) throws(TranslationError) -> JSONTree {
         if field.messageType != nil {
             guard !values.isEmpty, let bytes = message.fields.message(field.number) else { return .null }
-            return try self.element(bytes, field, nil, key: nil, in: message)
+            return try self.element(bytes, field, message.inner(of: field), depth: message.depth)
         }
         guard field.wireType == .lengthDelimited else {
             guard case .integer(let value, _)? = values.last else {
@@ -99,29 +109,22 @@ struct MessageDecoder {
         var last = Data()
         if case .bytes(let bytes)? = values.last { last = bytes }
         guard case .bytes = field.kind else {
-            return try self.element(last, field, nil, key: nil, in: message)
+            return try self.element(last, field, nil, depth: message.depth)
         }
-        let content = try message.content(of: field)
         // Nothing and an empty message are the same on the wire, and shown as nothing.
-        if content != nil, last.isEmpty { return .null }
-        return try self.element(last, field, content, key: nil, in: message)
+        if last.isEmpty, try message.content(of: field) != nil { return .null }
+        return try self.element(last, field, message.inner(of: field), depth: message.depth)
     }
 
-    /// One length-delimited value.
+    /// One length-delimited value, with the message that is in it, if any.
     private mutating func element(
         _ bytes: Data,
         _ field: FieldShape,
-        _ content: OpaqueContent?,
-        key: String?,
-        in message: EnclosingMessage
+        _ inner: InnerMessage?,
+        depth: Int
     ) throws(TranslationError) -> JSONTree {
-        if let type = field.messageType {
-            let place = try message.place(in: field, key: key)
-            return try self.tree(of: bytes, type: type, at: place, depth: message.depth + 1)
-        }
-        if let content {
-            let type = try content.type(besides: message.fields)
-            return try self.tree(of: bytes, type: type, at: .anywhere, depth: message.depth + 1)
+        if let inner {
+            return try self.tree(of: bytes, type: inner.type, at: inner.place, depth: depth + 1)
         }
         if case .bytes = field.kind { return .string(bytes.base64EncodedString()) }
         guard let text = String(validating: bytes, as: UTF8.self) else {

@@ -53,9 +53,10 @@ struct WireFields {
 
     /// The bytes of a message field, of whose occurrences several make one message; `nil` without any.
     func message(_ number: Int) -> Data? {
-        var result: Data?
-        for case (number, .bytes(let bytes)) in self.values { result = (result ?? Data()) + bytes }
-        return result
+        var occurrences: [Data] = []
+        for case (number, .bytes(let bytes)) in self.values { occurrences.append(bytes) }
+        guard occurrences.count > 1 else { return occurrences.first }
+        return Data(occurrences.joined())
     }
 
     /// The bytes of a field: those of its last occurrence.

@@ -2,7 +2,8 @@ import FabricProtos
 import Foundation
 import SwiftProtobuf
 import Testing
-import Translation
+
+@testable import Translation
 
 @Suite struct FabricJSONTests {
     private let translation: FabricJSON
@@ -238,6 +239,24 @@ import Translation
         let json =
             String(repeating: #"{"groups": {"a": "#, count: 200) + "{}" + String(repeating: "}}", count: 200)
         #expect(throws: TranslationError.self) { try self.bytes(json, "common.ConfigGroup") }
+    }
+
+    @Test func aFewBytesDontBecomeAnyNumberOfValues() throws {
+        let signatures = Data(repeating: 0, count: 0) + (0..<100).flatMap { _ in [UInt8(0x12), 0x00] }
+        var decoder = MessageDecoder(schema: try MessageSchema.fabric(), remainingValues: 300)
+        #expect(throws: TranslationError.self) {
+            try decoder.tree(of: signatures, type: "common.Metadata", at: .anywhere, depth: 0)
+        }
+        decoder.remainingValues = 1000
+        _ = try decoder.tree(of: signatures, type: "common.Metadata", at: .anywhere, depth: 0)
+    }
+
+    @Test func repeatedPartsOfOneMessageAreReadInTimeThatGrowsWithTheirNumber() throws {
+        let header = try Common_BlockHeader.with { $0.number = 7 }.wire()
+        let part = Data([0x0a, UInt8(header.count)]) + header
+        let block = Data((0..<50_000).map { _ in part }.joined())
+        let tree = try self.translation.json(of: block, type: "common.Block")
+        #expect(tree["header"]?["number"] == .string("7"))
     }
 
     @Test func garbageIsRefusedOrReadButNeverTraps() {
