@@ -18,6 +18,10 @@ enum WeftProcess {
     ///
     /// What it prints goes through files: the nodes that it starts outlive it, and must not keep a pipe open.
     static func run(_ arguments: String...) async throws -> Result {
+        try await self.run(arguments: arguments)
+    }
+
+    static func run(arguments: [String]) async throws -> Result {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
             "weft-\(UUID().uuidString)"
         )

@@ -194,7 +194,6 @@ import Testing
         ] {
             #expect(answer.info.contains(part), "\(part) is not in: \(answer.info)")
         }
-        print(answer.info)
         await orderer.stop()
     }
 
