@@ -173,7 +173,10 @@ private struct CountingWriter<Element: Sendable>: RPCWriterProtocol {
     }
 
     func write(contentsOf elements: some Sequence<Element>) async throws {
-        for element in elements { try await self.write(element) }
+        // Together, since the transport sends them together.
+        let elements = Array(elements)
+        self.sent.increment(by: Int64(elements.count))
+        try await self.base.write(contentsOf: elements)
     }
 }
 
