@@ -2,14 +2,18 @@ import Foundation
 import FoundationNetworking
 import Testing
 
-/// Prometheus's own programs, as Debian packages them, against running nodes.
-@Suite(.serialized, .enabled(if: MonitoringTests.hasPrometheus, "scripts/setup installs prometheus"))
-struct MonitoringTests {
-    private static let folder = "/usr/bin"
-    static let hasPrometheus =
-        FileManager.default.isExecutableFile(atPath: "\(folder)/prometheus")
-        && FileManager.default.isExecutableFile(atPath: "\(folder)/promtool")
+/// Prometheus's programs, as Debian installs them.
+private enum PrometheusPrograms {
+    static let server = "/usr/bin/prometheus"
+    static let tool = "/usr/bin/promtool"
+    static var areInstalled: Bool {
+        [self.server, self.tool].allSatisfy(FileManager.default.isExecutableFile(atPath:))
+    }
+}
 
+/// Prometheus's own programs against running nodes.
+@Suite(.serialized, .enabled(if: PrometheusPrograms.areInstalled, "scripts/setup installs prometheus"))
+struct MonitoringTests {
     private struct Network: Decodable {
         struct Node: Decodable {
             var name, role, folder, tlsRoots: String
@@ -61,7 +65,7 @@ struct MonitoringTests {
         let url = try #require(URL(string: "http://\(node.operations)/metrics"))
         let (text, _) = try await URLSession.shared.data(from: url)
         let process = Process()
-        process.executableURL = URL(fileURLWithPath: "\(Self.folder)/promtool")
+        process.executableURL = URL(fileURLWithPath: PrometheusPrograms.tool)
         process.arguments = ["check", "metrics"]
         let (input, errors) = (Pipe(), Pipe())
         process.standardInput = input
@@ -121,7 +125,7 @@ struct MonitoringTests {
         let log = folder + "/prometheus.log"
         try Data().write(to: URL(fileURLWithPath: log))
         let process = Process()
-        process.executableURL = URL(fileURLWithPath: "\(Self.folder)/prometheus")
+        process.executableURL = URL(fileURLWithPath: PrometheusPrograms.server)
         // Prometheus can't say which port it took when it may take any; its own default is left to others.
         let port = 20_000 + Int(ProcessInfo.processInfo.processIdentifier % 10_000)
         process.arguments = [
