@@ -69,7 +69,7 @@ private struct FactWriter {
     private static func text(_ policy: Common_Policy) -> String {
         switch Common_Policy.PolicyType(rawValue: Int(policy.type)) {
         case .signature:
-            guard let message = try? Common_SignaturePolicyEnvelope(serializedBytes: policy.value) else {
+            guard let message = try? Common_SignaturePolicyEnvelope(policyBytes: policy.value) else {
                 break
             }
             let text = PolicyExpression.text(message)

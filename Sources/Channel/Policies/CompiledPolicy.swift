@@ -56,7 +56,7 @@ package struct CompiledPolicy: Sendable {
     package init(name: String, serialized: Data, directory: MembershipDirectory) throws(InvalidPolicy) {
         let message: Common_SignaturePolicyEnvelope
         do {
-            message = try Common_SignaturePolicyEnvelope(serializedBytes: serialized)
+            message = try Common_SignaturePolicyEnvelope(policyBytes: serialized)
         } catch {
             throw InvalidPolicy(policy: name, reason: "its bytes are no signature policy: \(error)")
         }

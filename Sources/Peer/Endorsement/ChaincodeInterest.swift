@@ -83,7 +83,7 @@ enum ChaincodeInterest {
                 allHavePolicies = false
                 continue
             }
-            let policy = try Common_SignaturePolicyEnvelope(serializedBytes: entry.value)
+            let policy = try Common_SignaturePolicyEnvelope(policyBytes: entry.value)
             if !call.keyPolicies.contains(policy) { call.keyPolicies.append(policy) }
         }
         call.disregardNamespacePolicy = allHavePolicies

@@ -101,7 +101,7 @@ package struct EndorsementLayouts: Sendable {
         guard let policy = group.policies[name]?.policy else { return [] }
         switch policy.type {
         case Int32(Common_Policy.PolicyType.signature.rawValue):
-            let envelope = try? Common_SignaturePolicyEnvelope(serializedBytes: policy.value)
+            let envelope = try? Common_SignaturePolicyEnvelope(policyBytes: policy.value)
             return envelope.map { self.layouts(satisfying: $0) } ?? []
         case Int32(Common_Policy.PolicyType.implicitMeta.rawValue):
             guard let meta = try? Common_ImplicitMetaPolicy(serializedBytes: policy.value) else { return [] }

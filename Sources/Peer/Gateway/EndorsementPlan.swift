@@ -27,7 +27,7 @@ struct EndorsementPlan {
                 )
             }
             if !call.disregardNamespacePolicy {
-                policies.append(try Protos_ApplicationPolicy(serializedBytes: definition.validationParameter))
+                policies.append(try Protos_ApplicationPolicy(policyBytes: definition.validationParameter))
             }
             for collection in call.collectionNames {
                 if let policy = try self.policy(ofCollection: collection, in: definition, call.name) {

@@ -33,7 +33,7 @@ struct EndorsementRule: Sendable {
 
     /// A serialized `SignaturePolicyEnvelope`, as key-level policies are stored.
     init(subject: String, signaturePolicy bytes: Data, directory: MembershipDirectory) {
-        guard let policy = try? Common_SignaturePolicyEnvelope(serializedBytes: bytes) else {
+        guard let policy = try? Common_SignaturePolicyEnvelope(policyBytes: bytes) else {
             self.init(subject: subject, refused: "the policy can't be decoded")
             return
         }
@@ -42,7 +42,7 @@ struct EndorsementRule: Sendable {
 
     /// A serialized `ApplicationPolicy`, as chaincode definitions and collections hold it.
     init(subject: String, applicationPolicy bytes: Data, directory: MembershipDirectory) {
-        guard let policy = try? Protos_ApplicationPolicy(serializedBytes: bytes) else {
+        guard let policy = try? Protos_ApplicationPolicy(policyBytes: bytes) else {
             self.init(subject: subject, refused: "the policy can't be decoded")
             return
         }

@@ -55,7 +55,7 @@ enum ConfigurationPicture {
     private static func json(of policy: Common_Policy) -> JSONValue {
         switch Common_Policy.PolicyType(rawValue: Int(policy.type)) {
         case .signature:
-            guard let value = try? Common_SignaturePolicyEnvelope(serializedBytes: policy.value) else {
+            guard let value = try? Common_SignaturePolicyEnvelope(policyBytes: policy.value) else {
                 break
             }
             return .object([
