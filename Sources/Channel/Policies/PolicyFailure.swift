@@ -13,11 +13,15 @@ package struct PolicyFailure: Error, Equatable, Sendable, CustomStringConvertibl
         self.signatures = signatures
     }
 
+    /// How many signatures a text tells of at most.
+    private static let shownSignatures = 20
+
     package var description: String {
-        let outcomes =
-            self.signatures.isEmpty
-            ? "there are no signatures" : self.signatures.map(\.description).joined(separator: "; ")
-        return "policy \(self.policy) is not satisfied: \(self.reason); \(outcomes)"
+        var outcomes = self.signatures.prefix(Self.shownSignatures).map(\.description)
+        if outcomes.isEmpty { outcomes = ["there are no signatures"] }
+        let others = self.signatures.count - Self.shownSignatures
+        if others > 0 { outcomes.append("and \(others) more signatures") }
+        return "policy \(self.policy) is not satisfied: \(self.reason); \(outcomes.joined(separator: "; "))"
     }
 }
 

@@ -20,13 +20,14 @@ import Testing
         return try ChannelConfiguration(channelID: real.channelID, config: config)
     }
 
-    /// An update whose write set is `change` of the current configuration, with an empty read set.
+    /// An update whose read set is the current configuration, and whose write set is `change` of it.
     private func envelope(
         _ configuration: ChannelConfiguration,
         _ change: (inout Common_ConfigGroup) throws -> Void
     ) throws -> Common_ConfigUpdateEnvelope {
         var update = Common_ConfigUpdate()
         update.channelID = configuration.channelID.description
+        update.readSet = configuration.config.channelGroup
         update.writeSet = configuration.config.channelGroup
         try change(&update.writeSet)
         return try .with { $0.configUpdate = try update.serializedBytes() }
@@ -53,21 +54,21 @@ import Testing
         }
     }
 
-    @Test func thousandsOfOrganizationsAreAskedOnceAndReasonsStayShort() throws {
-        let configuration = try self.crowd(2_000)
+    @Test func aCrowdOfOrganizationsIsAskedOnceAndReasonsStayShort() throws {
+        let configuration = try self.crowd(500)
         let policy = try #require(configuration.policies.policy(at: "/Channel/Application/Admins"))
         #expect(policy.explanation([]).description.utf8.count < 20_000)
         let (ways, isComplete) = policy.requirement.combinations()
-        #expect(ways.first?.total == 1_002)
+        #expect(ways.first?.total == 252)
         #expect(!isComplete)
         #expect(policy.requirement.lines().count <= 201)
 
         // Five thousand elements, all guarded by that policy.
         let envelope = try self.envelope(configuration) { group in
-            group.groups["Application"]?.version += 1
-            for number in 0..<5_000 {
-                group.groups["Application"]?.policies["P\(number)"] = group.groups["Application"]?.policies["Admins"]
-            }
+            var application = try #require(group.groups["Application"])
+            application.version += 1
+            for number in 0..<5_000 { application.policies["P\(number)"] = application.policies["Admins"] }
+            group.groups["Application"] = application
         }
         let error = #expect(throws: ConfigUpdateError.self) { try configuration.applying(envelope) }
         #expect(error?.failure?.policy == "/Channel/Application/Admins")
@@ -117,7 +118,8 @@ import Testing
             group = Self.field(2, entry)
         }
         let update =
-            Self.field(1, Data(configuration.channelID.description.utf8)) + Self.field(2, Data()) + Self.field(3, group)
+            Self.field(1, Data(configuration.channelID.description.utf8)) + Self.field(2, Data())
+            + Self.field(3, group)
         let envelope = Common_ConfigUpdateEnvelope.with { $0.configUpdate = update }
         #expect(throws: ConfigUpdateError.self) { try configuration.applying(envelope) }
     }
@@ -126,7 +128,8 @@ import Testing
         let configuration = try self.real()
         let first = Self.field(2, Data([0x0a, 1, UInt8(ascii: "G")]) + Self.field(2, Data([0x08, 1])))
         let second = Self.field(2, Data([0x0a, 1, UInt8(ascii: "G")]) + Self.field(2, Data([0x08, 2])))
-        let update = Self.field(1, Data(configuration.channelID.description.utf8)) + Self.field(3, first + second)
+        let update =
+            Self.field(1, Data(configuration.channelID.description.utf8)) + Self.field(3, first + second)
         let decoded = try Common_ConfigUpdate(serializedBytes: update)
         #expect(decoded.writeSet.groups["G"]?.version == 2)
         let envelope = Common_ConfigUpdateEnvelope.with { $0.configUpdate = update }
@@ -135,7 +138,9 @@ import Testing
 
     @Test func manySignaturesOfOneSignerAreVerifiedOnce() throws {
         let configuration = try self.real()
-        var envelope = try self.envelope(configuration) { $0.groups["Orderer"]?.values["BatchSize"]?.version += 1 }
+        var envelope = try self.envelope(configuration) {
+            $0.groups["Orderer"]?.values["BatchSize"]?.version += 1
+        }
         let stranger = Common_ConfigSignature.with { $0.signatureHeader = Data([0x0a, 3, 1, 2, 3]) }
         envelope.signatures = Array(repeating: stranger, count: 20_000)
         let error = #expect(throws: ConfigUpdateError.self) { try configuration.applying(envelope) }
