@@ -1,5 +1,6 @@
 import Logging
 import Operations
+import RPC
 import Testing
 
 @testable import weft
