@@ -47,7 +47,7 @@ import Testing
                     name: "Crowd\(number)",
                     msp: msp,
                     policies: .applicationOrganization(fabric.name)
-                ).group()
+                ).applicationGroup()
                 organization.version = 0
                 group.groups["Application"]?.groups["Crowd\(number)"] = organization
             }
