@@ -17,11 +17,12 @@ enum WeftProcess {
     /// Runs a command to its end.
     ///
     /// What it prints goes through files: the nodes that it starts outlive it, and must not keep a pipe open.
-    static func run(_ arguments: String...) async throws -> Result {
-        try await self.run(arguments: arguments)
+    static func run(_ arguments: String..., environment: [String: String] = [:]) async throws -> Result {
+        try await Self.run(arguments: arguments, environment: environment)
     }
 
-    static func run(arguments: [String]) async throws -> Result {
+    /// The same with the arguments in a list; variables are added to the environment.
+    static func run(arguments: [String], environment: [String: String] = [:]) async throws -> Result {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
             "weft-\(UUID().uuidString)"
         )
@@ -33,6 +34,7 @@ enum WeftProcess {
         let process = Process()
         process.executableURL = Self.executable
         process.arguments = arguments
+        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         process.standardOutput = try FileHandle(forWritingTo: output)
         process.standardError = try FileHandle(forWritingTo: errors)
         process.standardInput = FileHandle.nullDevice

@@ -41,7 +41,9 @@ read_network() {
 }
 declare -A address_of
 
-peer_cli() { "$fabric/peer" "$@"; }
+# peer_cli: Fabric's client program, or Weft's in its place: see tools_checks.
+peer_cli() { "$peer_program" "$@"; }
+peer_program=$fabric/peer
 weft_tx() { "$WEFT" tx "$@" --network "$network"; }
 
 # use_weft_orderer: a whole network of Weft nodes, with both built-in contracts.

@@ -44,11 +44,9 @@ struct OrdererCommand: AsyncParsableCommand {
 extension OrdererConfiguration {
     /// Runs the ordering node until it gets SIGTERM or SIGINT.
     ///
-    /// - Parameters:
-    ///   - operations: What the node logs to and counts with.
-    ///   - whenReady: Called once the node listens.
+    /// - Parameter operations: What the node logs to and counts with.
     /// - Throws: an error that names the file, the folder, the certificate or the address that can't be used.
-    func run(_ operations: NodeOperations, whenReady: () -> Void = {}) async throws {
+    func run(_ operations: NodeOperations) async throws {
         let logger = operations.logging.logger("orderer.common.server")
         var settings = OrdererNodeConfiguration(
             listenAddress: self.listen,
@@ -69,7 +67,6 @@ extension OrdererConfiguration {
         var services: [any Service] = try operations.services(self.operations, data: self.data)
         services.append(node)
         if let admin = self.admin { services.append(try node.administrationServer(admin.endpoint())) }
-        whenReady()
         try await runNode(services, logger: logger)
     }
 }

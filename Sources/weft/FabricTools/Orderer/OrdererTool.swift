@@ -60,9 +60,6 @@ enum OrdererTool {
         ToolProcess.report(FabricKeys.orderer, settings, logger)
         let configuration = try OrdererYAML(settings).configuration
         ToolProcess.reportForeignLedger(beside: configuration.data, named: "chains", logger)
-        // Scripts wait for this line.
-        try await configuration.run(NodeOperations(logging: logging)) {
-            logger.info("Beginning to serve requests")
-        }
+        try await configuration.run(NodeOperations(logging: logging))
     }
 }
