@@ -1,5 +1,6 @@
 import Foundation
 import Logging
+import Operations
 import Peer
 import RPC
 import Testing
@@ -221,12 +222,14 @@ struct NodeSettingsTests {
         #expect(error?.description.contains("osnadmin") == true)
     }
 
-    @Test func theLoggingSpecificationSetsLevels() {
-        let levels = FabricLogLevel(environment: ["FABRIC_LOGGING_SPEC": "warning:cli,gossip=debug:wrong"])
-        #expect(levels.level == .warning)
-        #expect(levels.level(of: "cli.common") == .debug)
-        #expect(levels.level(of: "gossip") == .debug)
-        #expect(levels.level(of: "client") == .warning)
-        #expect(FabricLogLevel(environment: [:]).level == .info)
+    @Test func theLoggingSpecificationSetsLevels() throws {
+        let logging = try NodeLogging(environment: ["FABRIC_LOGGING_SPEC": "warning:cli,gossip=debug"])
+        #expect(logging.logger("peer").logLevel == .warning)
+        #expect(logging.logger("cli.common").logLevel == .debug)
+        #expect(try NodeLogging(environment: [:]).logger("peer").logLevel == .info)
+        let error = #expect(throws: ConfigurationError.self) {
+            try NodeLogging(environment: ["FABRIC_LOGGING_SPEC": "loud"])
+        }
+        #expect(error?.key == "FABRIC_LOGGING_SPEC")
     }
 }

@@ -81,7 +81,7 @@ struct CoreYAML {
     }
 
     /// Weft's own folder below that of the peer, so that a ledger of Fabric's peer stays as it is.
-    private static func data(_ settings: FabricSettings) throws(ConfigurationError) -> String {
+    static func data(_ settings: FabricSettings) throws(ConfigurationError) -> String {
         guard let folder = try settings.path("peer.fileSystemPath") else {
             throw settings.error("peer.fileSystemPath", "missing; expected the folder for the peer's data")
         }

@@ -1,5 +1,4 @@
 import Foundation
-import Logging
 import Operations
 
 /// Fabric's `orderer`: runs an ordering node from `orderer.yaml`.

@@ -270,36 +270,20 @@ enum PeerChannelCommands {
         guard channel.isEmpty || channel == header.channelID else {
             throw Self.invalid("mismatched channel ID \(header.channelID) != \(channel)")
         }
-        guard var update = try? Common_ConfigUpdateEnvelope(serializedBytes: payload.data) else {
+        guard (try? Common_ConfigUpdateEnvelope(serializedBytes: payload.data)) != nil else {
             throw Self.invalid("Bad config update env")
         }
-        update.signatures.append(try .make(over: update.configUpdate, by: client.identity.signer))
-        return try .signed(
-            .configUpdate,
-            channel: header.channelID,
-            data: update.serializedBytes(),
-            signer: client.identity.signer,
-            nonce: secureRandomBytes(24),
-            timestamp: Date()
-        )
+        let signer = client.identity.signer
+        do {
+            var update = try ConfigUpdateFile(serialized: bytes)
+            try update.sign(by: signer, nonce: secureRandomBytes(24))
+            return try update.envelope(by: signer, nonce: secureRandomBytes(24), timestamp: Date())
+        } catch {
+            throw Self.invalid("\(error)")
+        }
     }
 
     private static func invalid(_ reason: String, advice: ToolFailure.Advice = .none) -> ToolFailure {
         ToolFailure("Invalid channel create transaction : \(reason)", advice: advice)
-    }
-}
-
-extension Common_ConfigSignature {
-    /// Signs a configuration update.
-    ///
-    /// - Source: Fabric v3, package `protoutil`: the signature covers the header and the update behind one another.
-    static func make(over update: Data, by signer: SigningIdentity) throws -> Self {
-        var header = Common_SignatureHeader()
-        header.creator = signer.serialized
-        header.nonce = try secureRandomBytes(24)
-        var signature = Self()
-        signature.signatureHeader = try header.serializedBytes()
-        signature.signature = try signer.sign(signature.signatureHeader + update)
-        return signature
     }
 }

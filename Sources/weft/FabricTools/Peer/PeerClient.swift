@@ -48,7 +48,7 @@ struct PeerClient: Sendable {
     init(_ call: ToolCommand.Call) throws {
         let environment = ProcessInfo.processInfo.environment
         self.flags = call.flags
-        self.log = ToolLog(environment: environment)
+        self.log = try ToolLog(environment: environment)
         do {
             self.settings = try FabricSettings(.core, environment: environment)
         } catch {

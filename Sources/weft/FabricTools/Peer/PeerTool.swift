@@ -1,6 +1,8 @@
+import Channel
 import Foundation
 import Logging
 import Operations
+import Peer
 
 /// Fabric's `peer`: its commands, as far as Weft has them.
 ///
@@ -27,14 +29,20 @@ enum PeerTool {
 
     private static let node = ToolCommand(
         "node",
-        "Operate a peer node: start.",
+        "Operate a peer node: start|unjoin.",
         commands: [
+            ToolCommand(
+                "unjoin",
+                "Unjoin the peer from a channel. The peer must not be running.",
+                flags: [ToolFlag("channelID", "c", "the channel to leave")],
+                run: unjoin
+            ),
             ToolCommand(
                 "start",
                 "Starts the node.",
                 flags: [ToolFlag("peer-chaincodedev", nil, .flag, "not possible with Weft")],
                 run: startNode
-            )
+            ),
         ]
     )
 
@@ -59,6 +67,17 @@ enum PeerTool {
                 "Started peer with ID=[\(file.peerID)], network ID=[\(file.networkID)], address=[\(file.configuration.advertise)]"
             )
         }
+    }
+}
+
+extension PeerTool {
+    /// `peer node unjoin`: deletes a channel's ledger from the data of a peer that is stopped.
+    private static func unjoin(_ call: ToolCommand.Call) async throws {
+        guard call.operands.isEmpty else { throw ToolFailure.usage("trailing args detected") }
+        let channel = call.flags.text("channelID")
+        guard !channel.isEmpty else { throw ToolFailure.usage("Must supply channel ID") }
+        let settings = try FabricSettings(.core, environment: ProcessInfo.processInfo.environment)
+        try ChannelRemoval.remove(ChannelID(channel), dataFolder: CoreYAML.data(settings))
     }
 }
 
