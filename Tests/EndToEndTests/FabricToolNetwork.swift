@@ -131,6 +131,7 @@ struct FabricToolNetwork {
             "ORDERER_GENERAL_TLS_PRIVATEKEY": node + "/tls/server.key",
             "ORDERER_GENERAL_TLS_CLIENTROOTCAS": "[\(roots)]",
             "ORDERER_FILELEDGER_LOCATION": self.folder + "/ordering",
+            "ORDERER_ADMIN_LISTENADDRESS": "127.0.0.1:0",
         ]
     }
 
