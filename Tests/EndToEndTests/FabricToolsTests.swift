@@ -82,11 +82,11 @@ import Testing
             put.errors.components(separatedBy: "committed with status (VALID)").count == 4,
             "at three peers"
         )
-        // The orderer's address comes from the channel's configuration.
+        // The orderer's address comes from the channel's configuration, which the first peer gives to its own members.
         let without = try await network.peer(
             call + ["-c", #"{"function":"put","Args":["greeting","again"]}"#, "--waitForEvent"]
                 + network.ordererFlags.dropFirst(2) + network.peerFlags,
-            user
+            network.environment(of: "utility", "user")
         )
         #expect(without.code == 0, "\(without.errors)")
         let get = [
@@ -112,13 +112,13 @@ import Testing
         #expect(wrong.output.isEmpty)
     }
 
-    /// Fetches blocks from the peer and from the orderer, which are the same.
+    /// Fetches blocks from the orderer and from the peer.
     private func blocks(_ network: FabricToolNetwork, _ folder: String) async throws {
         let admin = network.environment(of: "utility", "admin")
-        for (what, flags) in [("0", []), ("oldest", network.ordererFlags), ("config", network.ordererFlags)] {
+        for what in ["0", "oldest", "config"] {
             let file = folder + "/fetched-\(what)"
             let fetched = try await network.peer(
-                ["channel", "fetch", what, file, "-c", "emissions"] + flags,
+                ["channel", "fetch", what, file, "-c", "emissions"] + network.ordererFlags,
                 admin
             )
             #expect(fetched.code == 0, "\(fetched.errors)")
@@ -127,6 +127,12 @@ import Testing
                     == Data(contentsOf: URL(fileURLWithPath: folder + "/emissions.block"))
             )
         }
+        let newest = try await network.peer(
+            ["channel", "fetch", "newest", folder + "/newest", "-c", "emissions"],
+            admin
+        )
+        #expect(newest.code == 0, "\(newest.errors)")
+        #expect(newest.errors.contains("Received block: \(try await network.height(admin) - 1)"))
         let none = try await network.peer(["channel", "fetch", "0", "-c", "nowhere"], admin)
         #expect(none.code == 1)
         #expect(none.errors.contains("Error: can't read the block: &{NOT_FOUND}"))

@@ -1,6 +1,4 @@
 import Foundation
-import Logging
-import Operations
 import Peer
 import RPC
 import Testing
@@ -220,16 +218,5 @@ struct NodeSettingsTests {
         let settings = try SettingsFile("General: { BootstrapMethod: file }", .orderer).settings()
         let error = #expect(throws: ConfigurationError.self) { try OrdererYAML(settings) }
         #expect(error?.description.contains("osnadmin") == true)
-    }
-
-    @Test func theLoggingSpecificationSetsLevels() throws {
-        let logging = try NodeLogging(environment: ["FABRIC_LOGGING_SPEC": "warning:cli,gossip=debug"])
-        #expect(logging.logger("peer").logLevel == .warning)
-        #expect(logging.logger("cli.common").logLevel == .debug)
-        #expect(try NodeLogging(environment: [:]).logger("peer").logLevel == .info)
-        let error = #expect(throws: ConfigurationError.self) {
-            try NodeLogging(environment: ["FABRIC_LOGGING_SPEC": "loud"])
-        }
-        #expect(error?.key == "FABRIC_LOGGING_SPEC")
     }
 }
