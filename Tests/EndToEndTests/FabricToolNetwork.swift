@@ -20,7 +20,7 @@ struct FabricToolNetwork {
     /// Makes the network, with contract `kv`, and Fabric's configuration files.
     static func up(_ folder: String) async throws -> FabricToolNetwork {
         let up = try await WeftProcess.run(
-            ["network", "up", "--folder", folder, "--base-port", "0", "--contract", "kv"]
+            arguments: ["network", "up", "--folder", folder, "--base-port", "0", "--contract", "kv"]
         )
         try #require(up.code == 0, "\(up.errors)")
         return try FabricToolNetwork(folder)
@@ -156,7 +156,7 @@ struct FabricToolNetwork {
 
     /// Runs a command of Fabric's `peer`.
     func peer(_ words: [String], _ environment: [String: String]) async throws -> WeftProcess.Result {
-        try await WeftProcess.run(["fabric", "peer"] + words, environment: environment)
+        try await WeftProcess.run(arguments: ["fabric", "peer"] + words, environment: environment)
     }
 
     /// The height that `peer channel getinfo` prints.

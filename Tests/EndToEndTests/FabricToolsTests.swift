@@ -148,7 +148,7 @@ import Testing
         try await WeftProcess.withNetwork { folder in
             let network = try await FabricToolNetwork.up(folder)
             let issued = try await WeftProcess.run(
-                ["ca", "issue", folder + "/organizations/utility", "peer1", "--role", "peer"]
+                arguments: ["ca", "issue", folder + "/organizations/utility", "peer1", "--role", "peer"]
                     + ["--host", "localhost", "--host", "127.0.0.1"]
             )
             try #require(issued.code == 0, "\(issued.errors)")
@@ -215,7 +215,7 @@ import Testing
             ["peer", "lifecycle", "chaincode", "install"],
             ["peer", "snapshot"], ["peer", "channel", "list", "--nothing"], ["orderer", "nothing"],
         ] {
-            let result = try await WeftProcess.run(["fabric"] + words)
+            let result = try await WeftProcess.run(arguments: ["fabric"] + words)
             #expect(result.code == 1, "\(words)")
             #expect(result.output.isEmpty, "\(words)")
             #expect(result.errors.contains("unknown") || result.errors.contains("unexpected"), "\(words)")
