@@ -95,10 +95,11 @@ let package = Package(
         .systemLibrary(name: "CLevelDB"),
         .systemLibrary(name: "CMalloc"),
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl"),
+        .systemLibrary(name: "CPKCS11", pkgConfig: "p11-kit-1"),
 
         // Foundations: each knows one outside thing and nothing of the others.
         module("FabricProtos", imports: [protobuf, grpc, grpcProtobuf]),
-        module("Cryptography", imports: ["COpenSSL", asn1]),
+        module("Cryptography", imports: ["COpenSSL", "CPKCS11", asn1]),
         module("KeyValueStore", imports: ["CLevelDB"]),
         module("RPC", imports: ["CGRPC", grpc]),
 
@@ -153,7 +154,7 @@ let package = Package(
         tests("OrdererTests", of: "Orderer", and: channel + ["Consensus", "KeyValueStore", "Ledger", "Operations", "RPC", grpc, grpcInProcess, protobuf, log, lifecycle]),
         tests("PeerTests", of: "Peer", and: channel + ["KeyValueStore", "Ledger", "RPC", grpc, grpcInProcess, protobuf, lifecycle, log]),
         tests("ConformanceTests", of: "Channel", and: ["Cryptography", "FabricProtos", "Ledger", "Peer", "Translation", protobuf, log]),
-        tests("NetworkTests", of: "Peer", and: channel + ["CertificateAuthority", "Ledger", "Orderer", "RPC", "WeftClient", lifecycle, log, protobuf]),
+        tests("NetworkTests", of: "Peer", and: channel + ["CertificateAuthority", "Ledger", "Orderer", "RPC", "WeftClient", grpc, lifecycle, log, protobuf]),
         // The command line's own parts; what needs running processes is in EndToEndTests.
         tests("WeftTests", of: "weft", and: channel + ["Operations", "Orderer", "Peer", "RPC", "WeftClient", arguments, log, protobuf, yaml]),
         tests("EndToEndTests", of: "WeftClient", and: ["weft"]),

@@ -1,13 +1,28 @@
 internal import Cryptography
 internal import FoundationEssentials
 
+/// The key pair of an enrollment certificate.
+enum EnrollmentKey {
+    /// A private key that is handed out as a file.
+    case file(PrivateKey)
+    /// One whose private part is in a token, or wherever else the member keeps it.
+    case elsewhere(PublicKey)
+
+    var publicKey: PublicKey {
+        switch self {
+        case .file(let key): key.publicKey
+        case .elsewhere(let key): key
+        }
+    }
+}
+
 /// What a member gets: enrollment and TLS certificates with their keys, as an MSP and a TLS folder.
 ///
 /// - Source: Fabric v3.1, the layout that `cryptogen` writes (`docs/source/commands/cryptogen.md`).
 struct IdentityFolder {
     var name: String
     var enrollment: Certificate
-    var enrollmentKey: PrivateKey
+    var enrollmentKey: EnrollmentKey
     var tls: Certificate
     var tlsKey: PrivateKey
     var authority: Certificate
@@ -24,7 +39,9 @@ struct IdentityFolder {
 
     func write(to folder: borrowing StagedFolder) throws(AuthorityError) {
         try folder.write(self.enrollment.pem, to: Self.enrollmentFile(self.name))
-        try folder.writeKey(Self.pem(of: self.enrollmentKey), to: Self.keyFile)
+        if case .file(let key) = self.enrollmentKey {
+            try folder.writeKey(Self.pem(of: key), to: Self.keyFile)
+        }
         try Self.writeVerifyingPart(
             to: folder,
             under: "msp/",

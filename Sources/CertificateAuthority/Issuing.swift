@@ -27,6 +27,9 @@ package struct IssueRequest: Sendable {
     /// Further names and IP addresses under which a node is reached.
     package var hosts: [String]
     package var keyKind = Organization.KeyKind.p256
+    /// The public part of an enrollment key that the member has made, for instance in a token; a new key is made and
+    /// handed out if it is left out.
+    package var publicKey: PublicKey?
     /// The validity of both certificates, cut to the authorities' own.
     package var days: Int
     /// The common name, where it is not made of the name and the domain.
@@ -79,7 +82,11 @@ extension OrganizationAuthority {
         try Files.makeFolder("\(self.path)/\(request.role.folder)")
         let folder = try StagedFolder(target: target)
         let keys = try reportingFailures("generate keys") {
-            (try PrivateKey.generate(request.keyKind.kind), try PrivateKey.generate(.p256))
+            let enrollment: EnrollmentKey =
+                if let key = request.publicKey { .elsewhere(try Self.usable(key)) } else {
+                    .file(try PrivateKey.generate(request.keyKind.kind))
+                }
+            return (enrollment, try PrivateKey.generate(.p256))
         }
         let identity = try self.sign(
             name: name,
@@ -98,12 +105,24 @@ extension OrganizationAuthority {
         return self.report(identity, at: target, days: request.days, now: now)
     }
 
+    /// A key that members may have.
+    private static func usable(_ key: PublicKey) throws(AuthorityError) -> PublicKey {
+        switch key.algorithm {
+        case .ecdsa, .ed25519: return key
+        case .rsa, .other:
+            throw AuthorityError(
+                .invalidRequest,
+                "members cannot have a key of the kind \(key.algorithm); use ECDSA (P-256) or Ed25519"
+            )
+        }
+    }
+
     /// Signs both certificates of a member.
     func sign(
         name: String,
         role: IssueRequest.Role,
         hosts: [GeneralName],
-        keys: (enrollment: PrivateKey, tls: PrivateKey),
+        keys: (enrollment: EnrollmentKey, tls: PrivateKey),
         days: Int,
         admin: (name: String, certificate: Certificate)?,
         now: Date

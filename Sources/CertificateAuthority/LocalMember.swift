@@ -21,12 +21,18 @@ package struct LocalMember: Sendable {
     /// - Parameters:
     ///   - folder: an MSP folder with `signcerts` and `keystore`.
     ///   - mspID: the organization's MSP.
+    ///   - keys: where the private key is.
     ///   - now: the current time.
     /// - Throws: ``AuthorityError`` if the MSP is not valid, or its member is not one, is revoked or has expired.
     /// - Source: Fabric v3.1, `msp` package, the set-up of the local MSP.
-    package init(_ folder: MSPFolder, mspID: MSPID, now: Date) throws(AuthorityError) {
+    package init(
+        _ folder: MSPFolder,
+        mspID: MSPID,
+        keys: KeyProvider = .files(),
+        now: Date
+    ) throws(AuthorityError) {
         var (config, warnings) = try folder.configuration(mspID: mspID)
-        let signer = try folder.signingIdentity(mspID: mspID)
+        let signer = try folder.signingIdentity(mspID: mspID, keys: keys)
         do throws(MSPError) {
             self.msp = try MSP(config, version: .v3_0)
         } catch {

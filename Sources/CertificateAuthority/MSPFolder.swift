@@ -1,5 +1,5 @@
 package import Channel
-internal import Cryptography
+package import Cryptography
 package import FabricProtos
 internal import FoundationEssentials
 internal import SwiftProtobuf
@@ -54,10 +54,31 @@ package struct MSPFolder: Sendable {
         return (config, warnings)
     }
 
-    /// The member whose certificate is in `signcerts` and whose key is in `keystore`.
+    /// The member whose certificate is in `signcerts` and whose key is in `keystore`, or where `keys` says.
     ///
     /// - Throws: ``AuthorityError`` if either is missing or they do not belong together.
-    package func signingIdentity(mspID: MSPID) throws(AuthorityError) -> SigningIdentity {
+    package func signingIdentity(
+        mspID: MSPID,
+        keys: KeyProvider = .files()
+    ) throws(AuthorityError) -> SigningIdentity {
+        let certificate = try self.memberCertificate()
+        do throws(CryptographyError) {
+            switch keys {
+            case .files(let keystore):
+                let folder = keystore ?? "\(self.path)/keystore"
+                return try self.join(certificate, Self.privateKey(of: certificate, in: folder), mspID)
+            case .token(let token):
+                return try self.join(certificate, token.key(of: certificate.publicKey), mspID)
+            }
+        } catch {
+            throw AuthorityError(.malformed, "\(self.path)/signcerts: \(error)")
+        }
+    }
+
+    /// The certificate in `signcerts`.
+    ///
+    /// - Throws: ``AuthorityError`` if there is none, or it cannot be read.
+    package func memberCertificate() throws(AuthorityError) -> Certificate {
         var warnings: [String] = []
         let folder = "\(self.path)/signcerts"
         guard let pem = try self.files("signcerts", &warnings).first else {
@@ -67,9 +88,7 @@ package struct MSPFolder: Sendable {
             )
         }
         do throws(CryptographyError) {
-            let certificate = try Certificate(pem: pem)
-            let key = try self.privateKey(of: certificate)
-            return try self.join(certificate, key, mspID)
+            return try Certificate(pem: pem)
         } catch {
             throw AuthorityError(.malformed, "\(folder): \(error)")
         }
@@ -77,7 +96,7 @@ package struct MSPFolder: Sendable {
 
     private func join(
         _ certificate: Certificate,
-        _ key: PrivateKey,
+        _ key: any SigningKey,
         _ mspID: MSPID
     ) throws(CryptographyError) -> SigningIdentity {
         do throws(IdentityError) {
@@ -87,9 +106,11 @@ package struct MSPFolder: Sendable {
         }
     }
 
-    /// The key in `keystore` that belongs to `certificate`, whatever its file is called.
-    private func privateKey(of certificate: Certificate) throws(CryptographyError) -> PrivateKey {
-        let folder = "\(self.path)/keystore"
+    /// The key in `folder` that belongs to `certificate`, whatever its file is called.
+    private static func privateKey(
+        of certificate: Certificate,
+        in folder: String
+    ) throws(CryptographyError) -> PrivateKey {
         let identifier = hexadecimal(certificate.publicKey.subjectKeyIdentifier)
         let names = Files.names(in: folder) ?? []
         let byName = names.filter { $0.hasPrefix(identifier) }

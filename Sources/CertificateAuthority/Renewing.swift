@@ -36,11 +36,7 @@ extension OrganizationAuthority {
         let place = "\(role.folder)/\(name)"
         let folderPath = "\(self.path)/\(place)"
         let old = try self.readIdentity(at: folderPath, name: name, isNode: role.isNode)
-        let keys =
-            withNewKeys
-            ? try reportingFailures("generate keys") {
-                (try PrivateKey.generate(old.enrollmentKind), try PrivateKey.generate(.p256))
-            } : (old.enrollmentKey, old.tlsKey)
+        let keys = withNewKeys ? try old.withNewKeys(of: name) : (old.enrollmentKey, old.tlsKey)
         let identity = try self.sign(
             name: name,
             role: role,
@@ -62,12 +58,24 @@ extension OrganizationAuthority {
 
     private struct OldIdentity {
         var enrollment: Certificate
-        var enrollmentKey: PrivateKey
+        var enrollmentKey: EnrollmentKey
         var tls: Certificate
         var tlsKey: PrivateKey
 
-        var enrollmentKind: PrivateKey.Kind {
-            self.enrollmentKey.algorithm == .ed25519 ? .ed25519 : .p256
+        func withNewKeys(of name: String) throws(AuthorityError) -> (EnrollmentKey, PrivateKey) {
+            guard case .file(let key) = self.enrollmentKey else {
+                throw AuthorityError(
+                    .invalidRequest,
+                    """
+                    the private key of \(name) is not in its folder, so no new one can be made here; make one in its \
+                    token, and issue certificates for it under another name
+                    """
+                )
+            }
+            return try reportingFailures("generate keys") {
+                let kind: PrivateKey.Kind = key.algorithm == .ed25519 ? .ed25519 : .p256
+                return (.file(try PrivateKey.generate(kind)), try PrivateKey.generate(.p256))
+            }
         }
     }
 
@@ -78,13 +86,16 @@ extension OrganizationAuthority {
     ) throws(AuthorityError) -> OldIdentity {
         let prefix = IdentityFolder.tlsPrefix(isNode: isNode)
         let enrollment = try Files.read("\(path)/\(IdentityFolder.enrollmentFile(name))")
-        let enrollmentKey = try Files.read("\(path)/\(IdentityFolder.keyFile)")
+        let keyFile = "\(path)/\(IdentityFolder.keyFile)"
+        let enrollmentKey = Files.exists(keyFile) ? try Files.read(keyFile) : nil
         let tls = try Files.read("\(path)/\(prefix).crt")
         let tlsKey = try Files.read("\(path)/\(prefix).key")
         return try reportingFailures("read \(path)") {
-            OldIdentity(
-                enrollment: try Certificate(pem: enrollment),
-                enrollmentKey: try PrivateKey(pem: enrollmentKey),
+            let certificate = try Certificate(pem: enrollment)
+            return OldIdentity(
+                enrollment: certificate,
+                enrollmentKey: try enrollmentKey.map { .file(try PrivateKey(pem: $0)) }
+                    ?? .elsewhere(certificate.publicKey),
                 tls: try Certificate(pem: tls),
                 tlsKey: try PrivateKey(pem: tlsKey)
             )

@@ -6,7 +6,8 @@ internal import SwiftASN1
 /// Dates and reasons are not looked at: Fabric revokes from the moment the list is configured.
 package final class CertificateRevocationList: Sendable {
     package let issuer: DistinguishedName
-    /// The key identifier of the authority key identifier extension; `nil` if the list has none.
+    /// The key identifier of the authority key identifier extension, empty if the extension leaves it out; `nil` if
+    /// the list has no such extension, or one that cannot be read.
     package let authorityKeyIdentifier: Data?
     /// The magnitudes of the revoked serial numbers, big-endian without leading zeros.
     package let revokedSerialNumbers: Set<Data>
@@ -18,10 +19,14 @@ package final class CertificateRevocationList: Sendable {
     private let signatureAlgorithm: SignatureAlgorithm
     private let signature: Data
 
-    /// Reads a list in DER, or in PEM with the label `X509 CRL`.
+    /// Reads a list in DER, or in PEM that begins with the label `X509 CRL`.
     package init(_ bytes: Data) throws(CryptographyError) {
         var der = bytes
-        if let block = PEMBlock(firstIn: bytes), block.type == "X509 CRL" { der = block.contents }
+        if bytes.starts(with: Array("-----BEGIN X509 CRL".utf8)), let block = PEMBlock(firstIn: bytes),
+            block.type == "X509 CRL"
+        {
+            der = block.contents
+        }
         do {
             var list = try DERCursor(der)
             let signedPart = try list.next(.sequence)
@@ -62,7 +67,10 @@ package final class CertificateRevocationList: Sendable {
         var numbers: Set<Data> = []
         while !entries.isAtEnd {
             var entry = try DERCursor(entries.next())
-            numbers.insert(try entry.next().nonNegativeInteger())
+            let number = try entry.next()
+            // No certificate has a negative serial number.
+            if try number.isNegativeInteger() { continue }
+            numbers.insert(try number.nonNegativeInteger())
         }
         return numbers
     }
@@ -76,7 +84,10 @@ package final class CertificateRevocationList: Sendable {
             guard try fields.objectIdentifier() == ObjectIdentifier.authorityKeyIdentifier else { continue }
             _ = fields.next(if: .boolean)
             let value = try ASN1OctetString(derEncoded: fields.next())
-            return try CertificateExtensions.keyIdentifier(DER.parse(value.bytes))
+            guard let contents = try? DER.parse(value.bytes), contents.identifier == .sequence else {
+                return nil
+            }
+            return (try? CertificateExtensions.keyIdentifier(contents)) ?? Data()
         }
         return nil
     }

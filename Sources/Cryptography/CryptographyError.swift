@@ -21,6 +21,8 @@ package struct CryptographyError: Error, Sendable, CustomStringConvertible {
         package static let malformedRevocationList = Self(description: "malformed revocation list")
         /// The library could not sign.
         package static let signing = Self(description: "signing")
+        /// A hardware token cannot be reached, or refuses.
+        package static let token = Self(description: "token")
     }
 
     package var code: Code

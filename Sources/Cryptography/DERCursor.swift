@@ -90,6 +90,14 @@ extension ASN1Node {
         return bytes
     }
 
+    /// Whether the element is an INTEGER below zero.
+    func isNegativeInteger() throws -> Bool {
+        guard self.identifier == .integer, let first = try self.primitiveContents().first else {
+            throw DERFault.invalid("an integer is missing or empty")
+        }
+        return first & 0x80 != 0
+    }
+
     /// The magnitude of a non-negative INTEGER, without leading zeros (0 is one zero byte).
     func nonNegativeInteger() throws -> Data {
         guard self.identifier == .integer else {

@@ -45,6 +45,27 @@ package final class PublicKey: @unchecked Sendable, Hashable {
         try self.init(SubjectPublicKeyInfo(der: der))
     }
 
+    /// Reads the first block of `pem`: a `PUBLIC KEY`, or a `CERTIFICATE REQUEST` (PKCS #10), which its key must have
+    /// signed.
+    package convenience init(pem: Data) throws(CryptographyError) {
+        let block = PEMBlock(firstIn: pem)
+        switch block?.type {
+        case "PUBLIC KEY":
+            try self.init(der: block?.contents ?? Data())
+        case "CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST":
+            try self.init(SubjectPublicKeyInfo(certificateRequest: block?.contents ?? Data()))
+        default:
+            throw CryptographyError(
+                code: .malformedPEM,
+                message:
+                    "no public key: expected a block \"BEGIN PUBLIC KEY\" or \"BEGIN CERTIFICATE REQUEST\""
+            )
+        }
+    }
+
+    /// The key as SubjectPublicKeyInfo in PEM.
+    package var pem: Data { PEMBlock.encode(self.der, type: "PUBLIC KEY") }
+
     init(_ information: SubjectPublicKeyInfo) throws(CryptographyError) {
         self.algorithm = information.algorithm
         self.der = information.der

@@ -17,6 +17,26 @@ struct SubjectPublicKeyInfo {
         }
     }
 
+    /// Reads the key of a certificate request (RFC 2986), and checks the request's signature with it.
+    init(certificateRequest der: Data) throws(CryptographyError) {
+        do {
+            var request = try DERCursor(der)
+            let signedPart = try request.next(.sequence)
+            let algorithm = try SignatureAlgorithm(request.next())
+            let signature = try request.octetsOfBitString()
+            var fields = try DERCursor(signedPart)
+            _ = try fields.next(.integer)
+            _ = try fields.next(.sequence)
+            let information = try SubjectPublicKeyInfo(fields.next())
+            guard algorithm.verify(signature, of: signedPart.der, with: try PublicKey(information)) else {
+                throw DERFault.invalid("its signature was not made by its own key")
+            }
+            self = information
+        } catch {
+            throw CryptographyError(code: .malformedKey, message: "not a certificate request: \(error)")
+        }
+    }
+
     init(_ node: ASN1Node) throws {
         self.der = node.der
         var information = try DERCursor(node)

@@ -104,7 +104,7 @@ package struct AtomicBroadcastService: RegistrableRPCService {
             }
         } catch let refusal as Refusal {
             count.refused(refusal.status)
-            self.logger.debug("envelope refused", metadata: ["reason": "\(refusal)"])
+            self.logger.notice("envelope refused", metadata: ["reason": "\(refusal)"])
             return .refused(refusal)
         } catch {
             count.refused(.internalServerError)

@@ -19,7 +19,7 @@ package struct OrdererNodeConfiguration: Sendable {
         return options
     }()
     /// Signs blocks and configuration transactions.
-    package var identity: SigningIdentity
+    package var identity: RenewableIdentity
     /// Holds a folder per channel, made if missing: `channels/<channel>/log` and `…/consensus`.
     package var dataFolder: String
     /// The first blocks of channels to begin with; ignored for those that the data folder has already.
@@ -41,7 +41,7 @@ package struct OrdererNodeConfiguration: Sendable {
     package init(listenAddress: String, tls: ServerTLS?, identity: SigningIdentity, dataFolder: String) {
         self.listenAddress = listenAddress
         self.tls = tls
-        self.identity = identity
+        self.identity = RenewableIdentity(identity)
         self.dataFolder = dataFolder
     }
 }

@@ -70,7 +70,7 @@ final class OrderingChannel: Sendable {
 
     /// What all channels of a node have in common.
     struct Settings: Sendable {
-        var signer: SigningIdentity
+        var signer: RenewableIdentity
         var limits: OrdererLimits
         var cutting: CuttingMode
         /// `false`: SUCCESS is answered when an envelope is queued, as Fabric does.
@@ -139,7 +139,7 @@ final class OrderingChannel: Sendable {
     ) throws(Refusal) -> Waiting {
         let processing = ConfigUpdateProcessing(
             rules: self.rules(configuration),
-            signer: self.settings.signer,
+            signer: self.settings.signer.current,
             nonce: self.settings.nonce
         )
         let envelope = try processing.configEnvelope(for: update, headers)

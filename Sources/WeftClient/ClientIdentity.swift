@@ -30,6 +30,11 @@ public struct ClientIdentity: Sendable {
         self.signer = signer
     }
 
+    /// Calls `body`, which signs, where waiting for a hardware token does no harm.
+    func signing<Value: Sendable>(_ body: @Sendable (SigningIdentity) throws -> Value) async throws -> Value {
+        try await withTaskExecutorPreference(self.signer.executor) { try body(self.signer) }
+    }
+
     /// The organization's MSP identifier.
     public var mspID: String { self.signer.mspID.description }
 }

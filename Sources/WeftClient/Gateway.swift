@@ -27,7 +27,7 @@ public struct Gateway: Sendable {
     ///
     /// - Throws: ``ClientError``; code `refused` with the contract's own message when the contract refuses.
     public func evaluate(_ invocation: Invocation) async throws(ClientError) -> Data {
-        let proposal = try self.proposal(invocation)
+        let proposal = try await self.proposal(invocation)
         var request = Gateway_EvaluateRequest()
         request.transactionID = proposal.transactionID.description
         request.channelID = self.channel
@@ -68,7 +68,7 @@ public struct Gateway: Sendable {
     ///
     /// - Throws: ``ClientError``, whose details name each organization that refused and why.
     public func endorse(_ invocation: Invocation) async throws(ClientError) -> EndorsedTransaction {
-        let proposal = try self.proposal(invocation)
+        let proposal = try await self.proposal(invocation)
         let transactionID = proposal.transactionID.description
         var request = Gateway_EndorseRequest()
         request.transactionID = transactionID
@@ -95,10 +95,9 @@ public struct Gateway: Sendable {
             var request = Gateway_SubmitRequest()
             request.transactionID = transaction.transactionID
             request.channelID = self.channel
-            request.preparedTransaction = try .signed(
-                payload: transaction.payload,
-                signer: self.identity.signer
-            )
+            request.preparedTransaction = try await self.identity.signing { signer in
+                try .signed(payload: transaction.payload, signer: signer)
+            }
             _ = try await self.stub.submit(request, options: self.options)
         } catch {
             throw self.error(error, transaction.transactionID)
@@ -116,7 +115,8 @@ public struct Gateway: Sendable {
             request.identity = self.identity.signer.serialized
             var signed = Gateway_SignedCommitStatusRequest()
             signed.request = try request.serializedBytes()
-            signed.signature = try self.identity.signer.sign(signed.request)
+            let message = signed.request
+            signed.signature = try await self.identity.signing { try $0.sign(message) }
             let response = try await self.stub.commitStatus(signed, options: self.options)
             return CommitStatus(
                 transactionID: transactionID,
@@ -153,7 +153,8 @@ public struct Gateway: Sendable {
             request.startPosition = start.map { .block($0) } ?? .nextCommitted
             var signed = Gateway_SignedChaincodeEventsRequest()
             signed.request = try request.serializedBytes()
-            signed.signature = try self.identity.signer.sign(signed.request)
+            let message = signed.request
+            signed.signature = try await self.identity.signing { try $0.sign(message) }
             try await self.stub.chaincodeEvents(signed) { response in
                 for try await message in response.messages {
                     for event in message.events {
@@ -187,8 +188,8 @@ extension Gateway {
         .from(error, at: self.connection.endpoint, transactionID: transactionID)
     }
 
-    private func proposal(_ invocation: Invocation) throws(ClientError) -> Proposal {
-        try .signed(invocation, channel: self.channel, by: self.identity)
+    private func proposal(_ invocation: Invocation) async throws(ClientError) -> Proposal {
+        try await .signed(invocation, channel: self.channel, by: self.identity)
     }
 
     /// The contract's answer inside a prepared transaction.
@@ -213,20 +214,22 @@ extension Proposal {
         channel: String,
         by identity: ClientIdentity,
         type: Common_HeaderType = .endorserTransaction
-    ) throws(ClientError) -> Proposal {
+    ) async throws(ClientError) -> Proposal {
         let nonce = try freshNonce()
         do {
-            return try Proposal(
-                channel: channel,
-                chaincode: invocation.contract,
-                arguments: invocation.arguments,
-                transient: invocation.transient,
-                isInit: invocation.isInit,
-                signer: identity.signer,
-                nonce: nonce,
-                timestamp: Date(),
-                type: type
-            )
+            return try await identity.signing { signer in
+                try Proposal(
+                    channel: channel,
+                    chaincode: invocation.contract,
+                    arguments: invocation.arguments,
+                    transient: invocation.transient,
+                    isInit: invocation.isInit,
+                    signer: signer,
+                    nonce: nonce,
+                    timestamp: Date(),
+                    type: type
+                )
+            }
         } catch {
             throw ClientError(.failed, "the proposal can't be signed: \(error)")
         }

@@ -27,7 +27,7 @@ extension PeerNode {
         at position: Orderer_SeekPosition,
         bestEffort: Bool = false
     ) async throws -> DeliveredBlock {
-        let request = try SeekEnvelope.make(
+        let request = try await SeekEnvelope.make(
             self.connection,
             self.channel,
             self.identity,
@@ -58,7 +58,7 @@ extension PeerNode {
         opened: @Sendable @escaping () -> Void,
         _ receive: @Sendable @escaping (Protos_FilteredBlock) async throws -> Bool
     ) async throws -> Common_Status? {
-        let request = try SeekEnvelope.make(
+        let request = try await SeekEnvelope.make(
             self.connection,
             self.channel,
             self.identity,
@@ -103,7 +103,7 @@ extension OrderingNode {
         at position: Orderer_SeekPosition,
         bestEffort: Bool = false
     ) async throws -> DeliveredBlock {
-        let request = try SeekEnvelope.make(
+        let request = try await SeekEnvelope.make(
             self.connection,
             self.channel,
             self.identity,

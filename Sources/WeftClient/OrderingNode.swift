@@ -35,7 +35,7 @@ package struct OrderingNode: Sendable {
         through last: UInt64?,
         _ receive: @Sendable @escaping (Common_Block) async throws -> Bool
     ) async throws {
-        let request = try SeekEnvelope.make(self.connection, self.channel, self.identity, first, last)
+        let request = try await SeekEnvelope.make(self.connection, self.channel, self.identity, first, last)
         let endpoint = self.connection.endpoint
         do {
             try await Orderer_AtomicBroadcast.Client(wrapping: self.connection.client).deliver { writer in
@@ -67,10 +67,10 @@ enum SeekEnvelope {
         _ identity: ClientIdentity,
         _ first: UInt64?,
         _ last: UInt64?
-    ) throws -> Common_Envelope {
+    ) async throws -> Common_Envelope {
         let start = first.map { Orderer_SeekPosition.block($0) } ?? .newestBlock
         let stop = first == nil && last == nil ? Orderer_SeekPosition.newestBlock : .block(last ?? .max)
-        return try Self.make(connection, channel, identity, Orderer_SeekInfo(from: start, to: stop))
+        return try await Self.make(connection, channel, identity, Orderer_SeekInfo(from: start, to: stop))
     }
 
     static func make(
@@ -78,16 +78,18 @@ enum SeekEnvelope {
         _ channel: String,
         _ identity: ClientIdentity,
         _ seek: Orderer_SeekInfo
-    ) throws -> Common_Envelope {
-        try .signed(
-            .deliverSeekInfo,
-            channel: channel,
-            data: seek.serializedBytes(),
-            signer: identity.signer,
-            nonce: freshNonce(),
-            timestamp: Date(),
-            tlsCertificateHash: connection.certificateHash
-        )
+    ) async throws -> Common_Envelope {
+        try await identity.signing { signer in
+            try .signed(
+                .deliverSeekInfo,
+                channel: channel,
+                data: seek.serializedBytes(),
+                signer: signer,
+                nonce: freshNonce(),
+                timestamp: Date(),
+                tlsCertificateHash: connection.certificateHash
+            )
+        }
     }
 
     static func ended(_ endpoint: Endpoint) -> ClientError {

@@ -33,7 +33,12 @@ public struct PeerNode: Sendable {
         _ invocation: Invocation,
         type: Common_HeaderType = .endorserTransaction
     ) async throws(ClientError) -> EndorsedProposal {
-        let proposal = try Proposal.signed(invocation, channel: self.channel, by: self.identity, type: type)
+        let proposal = try await Proposal.signed(
+            invocation,
+            channel: self.channel,
+            by: self.identity,
+            type: type
+        )
         let response = try await self.process(proposal.signed, proposal.transactionID.description)
         return EndorsedProposal(proposal: proposal, response: response)
     }
@@ -67,7 +72,7 @@ public struct PeerNode: Sendable {
         on peers: [PeerNode]
     ) async throws(ClientError) -> (envelope: Common_Envelope, transactionID: String, result: Data) {
         guard let first = peers.first else { throw ClientError(.invalidArgument, "no peer to endorse with") }
-        let proposal = try Proposal.signed(invocation, channel: first.channel, by: first.identity)
+        let proposal = try await Proposal.signed(invocation, channel: first.channel, by: first.identity)
         let transactionID = proposal.transactionID.description
         do {
             let responses = try await withThrowingTaskGroup { group in
@@ -77,7 +82,9 @@ public struct PeerNode: Sendable {
                 return try await group.reduce(into: [Protos_ProposalResponse]()) { $0.append($1) }
             }
             let payload = try Proposal.assemble(proposal.proposal, responses: responses)
-            let envelope = try Common_Envelope.signed(payload: payload, signer: first.identity.signer)
+            let envelope = try await first.identity.signing {
+                try Common_Envelope.signed(payload: payload, signer: $0)
+            }
             return (envelope, transactionID, responses.first?.response.payload ?? Data())
         } catch {
             throw .from(error, at: first.connection.endpoint, transactionID: transactionID)
@@ -107,7 +114,7 @@ public struct PeerNode: Sendable {
         through last: UInt64?,
         _ receive: @Sendable @escaping (Common_Block) async throws -> Bool
     ) async throws {
-        let request = try SeekEnvelope.make(self.connection, self.channel, self.identity, first, last)
+        let request = try await SeekEnvelope.make(self.connection, self.channel, self.identity, first, last)
         let endpoint = self.connection.endpoint
         do {
             try await Protos_Deliver.Client(wrapping: self.connection.client).deliver { writer in

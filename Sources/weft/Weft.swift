@@ -19,7 +19,7 @@ struct Weft: AsyncParsableCommand {
             NetworkCommand.self, TransactionCommand.self, BlockCommand.self, LedgerCommand.self,
             EmissionsCommand.self, ChannelCommand.self, BenchCommand.self,
             OrdererCommand.self, PeerCommand.self, CACommand.self, ConfigtxgenCommand.self,
-            CryptogenCommand.self, FabricToolsCommand.self,
+            CertificatesCommand.self, CryptogenCommand.self, HSMCommand.self, FabricToolsCommand.self,
         ]
     )
 

@@ -28,7 +28,16 @@ final class TestConsortium: Sendable {
         let tls: TLSIdentity
     }
 
-    init(channel: String = "emissions") throws {
+    /// - Parameters:
+    ///   - channel: the channel's name.
+    ///   - logger: where the nodes log to.
+    ///   - prepare: changes what the authorities say before the channel is made.
+    /// - Throws: what making identities and nodes throws.
+    init(
+        channel: String = "emissions",
+        logger: Logger = TestConsortium.logger,
+        prepare: ([String: OrganizationAuthority]) throws -> Void = { _ in }
+    ) throws {
         let folder = NSTemporaryDirectory() + "weft-consortium-" + UUID().uuidString
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         self.folder = folder
@@ -41,6 +50,7 @@ final class TestConsortium: Sendable {
                 now: Date()
             )
         }
+        try prepare(authorities)
         self.authorities = authorities
         self.ordererPort = try Self.freePort()
 
@@ -60,7 +70,7 @@ final class TestConsortium: Sendable {
                     localMSP: Self.msp(of: name, authorities[name]),
                     dataFolder: "\(folder)/data/\(name)"
                 ),
-                logger: Self.logger
+                logger: logger
             )
         }
         self.peers = peers
@@ -83,7 +93,7 @@ final class TestConsortium: Sendable {
             orderer: (self.ordererPort, member.tls)
         )
         configuration.genesisBlocks = [genesis]
-        self.orderer = try OrdererNode(configuration: configuration, logger: Self.logger)
+        self.orderer = try OrdererNode(configuration: configuration, logger: logger)
         for peer in peers.values { try peer.channels.join(genesis) }
     }
 
@@ -134,11 +144,33 @@ final class TestConsortium: Sendable {
         }
     }
 
+    /// Connects a new client of an organization to the orderer.
+    func connectToOrderer<Value: Sendable>(
+        as name: String,
+        of organization: String,
+        _ body: @Sendable (Connection) async throws -> Value
+    ) async throws -> Value {
+        guard let authority = self.authorities[organization], let orderer = self.authorities["Orderer"] else {
+            throw Missing(what: organization)
+        }
+        let issued = try authority.issue(IssueRequest(name: name, role: .client), now: Date())
+        let security = try ConnectionSecurity(
+            roots: Data(Self.roots(["Orderer": orderer]).utf8),
+            clientCertificate: Self.file("\(issued.path)/tls/client.crt"),
+            clientKey: Self.file("\(issued.path)/tls/client.key")
+        )
+        return try await withConnection(
+            to: Endpoint("localhost:\(self.ordererPort)"),
+            security: security,
+            body
+        )
+    }
+
     struct Missing: Error {
         var what: String
     }
 
-    private static let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+    static let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 }
 
 // MARK: - Identities and configuration

@@ -336,7 +336,7 @@ final class TestOrderer: Sendable {
         var logger = Logger(label: "test")
         logger.logLevel = .critical
         let settings = OrderingChannel.Settings(
-            signer: network.orderer,
+            signer: RenewableIdentity(network.orderer),
             limits: limits,
             cutting: cutting,
             acknowledgesWhenDurable: acknowledgesWhenDurable,

@@ -137,6 +137,12 @@ package final class MSP: Sendable {
         } catch {
             throw IdentityError(.malformed, "\(self.id): \(error)")
         }
+        if case .other(let algorithm) = received.publicKey.algorithm {
+            throw IdentityError(
+                .unsupportedKey,
+                "\(received) has a key of the unknown algorithm \(algorithm)"
+            )
+        }
         guard received.needsSanitising, !received.isCA else {
             return self.identity(try self.tree.sanitised(received), chain: nil, serialized: serialized)
         }

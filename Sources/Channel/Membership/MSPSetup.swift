@@ -61,6 +61,16 @@ struct MSPSetup {
         }
     }
 
+    /// A certificate of the organization's tree, whose key must be of a kind that Fabric reads.
+    private static func member(_ pem: Data, _ what: String, _ msp: String) throws(MSPError) -> Certificate {
+        let certificate = try Self.certificate(pem, what, msp)
+        guard case .other(let algorithm) = certificate.publicKey.algorithm else { return certificate }
+        throw MSPError(
+            msp: msp,
+            reason: "\(what): \(certificate) has a key of the unknown algorithm \(algorithm)"
+        )
+    }
+
     /// The certificate authorities, their own signatures brought to low S.
     private static func authorities(_ config: Msp_FabricMSPConfig) throws(MSPError) -> CertificationTree {
         guard !config.rootCerts.isEmpty else {
@@ -68,11 +78,11 @@ struct MSPSetup {
         }
         var roots: [Certificate] = []
         for pem in config.rootCerts {
-            roots.append(try Self.certificate(pem, "root certificate", config.name))
+            roots.append(try Self.member(pem, "root certificate", config.name))
         }
         var intermediates: [Certificate] = []
         for pem in config.intermediateCerts {
-            intermediates.append(try Self.certificate(pem, "intermediate certificate", config.name))
+            intermediates.append(try Self.member(pem, "intermediate certificate", config.name))
         }
         let raw = CertificationTree(CertificateAuthorities(roots: roots, intermediates: intermediates))
         do throws(IdentityError) {
@@ -219,7 +229,7 @@ struct MSPSetup {
     func adminCertificates() throws(MSPError) -> [Certificate] {
         var admins: [Certificate] = []
         for pem in self.config.admins {
-            let certificate = try Self.certificate(pem, "administrator's certificate", self.id.description)
+            let certificate = try Self.member(pem, "administrator's certificate", self.id.description)
             do throws(IdentityError) {
                 admins.append(try self.tree.sanitised(certificate))
             } catch {

@@ -1,3 +1,4 @@
+internal import Cryptography
 package import FabricProtos
 package import FoundationEssentials
 internal import Synchronization
@@ -51,6 +52,15 @@ package final class MembershipDirectory: Sendable {
             self.cache.withLock { $0[IdentityCache.Key(bytes: identity.serialized)] = identity }
         }
         return identity
+    }
+
+    /// When the certificate of a serialized identity expires, also that of a stranger; `nil` if none can be read.
+    ///
+    /// - Source: Fabric v3.1, `common/crypto`, `ExpiresAt`.
+    package func expiry(of serialized: Data) -> Date? {
+        if let identity = try? self.identity(from: serialized) { return identity.certificate.notAfter }
+        guard let message = try? MSP.decode(serialized) else { return nil }
+        return try? Certificate(pem: message.idBytes).notAfter
     }
 
     /// Checks that `identity` is a member of its MSP.

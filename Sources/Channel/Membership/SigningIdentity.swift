@@ -3,13 +3,13 @@ internal import FabricProtos
 package import FoundationEssentials
 internal import SwiftProtobuf
 
-/// An identity whose private key this process holds.
+/// An identity whose private key this process holds, or can use in a hardware token.
 package struct SigningIdentity: Sendable, CustomStringConvertible {
     package let mspID: MSPID
     /// The `SerializedIdentity` with the certificate in canonical PEM.
     package let serialized: Data
     package let certificate: Certificate
-    private let key: PrivateKey
+    private let key: any SigningKey
     private let hash: HashFunction
 
     /// Joins a certificate and its private key.
@@ -23,7 +23,7 @@ package struct SigningIdentity: Sendable, CustomStringConvertible {
     package init(
         mspID: MSPID,
         certificate: Certificate,
-        key: PrivateKey,
+        key: any SigningKey,
         hash: HashFunction = .sha256
     ) throws(IdentityError) {
         guard certificate.publicKey == key.publicKey else {
@@ -47,6 +47,12 @@ package struct SigningIdentity: Sendable, CustomStringConvertible {
     }
 
     package var description: String { "\(self.mspID) \(self.certificate.subject)" }
+
+    /// Threads to sign on, if signing waits for a token; `nil` if it may happen anywhere.
+    ///
+    /// Code on Swift's cooperative threads signs inside
+    /// `withTaskExecutorPreference(identity.executor) { … }`.
+    package var executor: (any TaskExecutor)? { self.key.executor }
 
     /// Signs `message`: low-S DER for ECDSA, 64 bytes for Ed25519.
     package func sign(_ message: Data) throws(CryptographyError) -> Data {

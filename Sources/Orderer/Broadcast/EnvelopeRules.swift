@@ -72,15 +72,10 @@ struct EnvelopeRules: Sendable {
     private func checkExpiration(_ headers: EnvelopeHeaders) throws(Refusal) {
         guard self.checksExpiration, self.configuration.capabilities.checksExpiration else { return }
         // An identity that can't be read is left to the policy, which says why.
-        guard let creator = try? self.configuration.directory.identity(from: headers.signature.creator) else {
-            return
-        }
-        guard !creator.isExpired(at: self.now) else {
-            throw .badRequest(
-                "the certificate of \(creator.mspID)'s \(creator.certificate.subject) "
-                    + "expired at \(creator.certificate.notAfter): renew it and sign again"
-            )
-        }
+        let creator = headers.signature.creator
+        guard let expiry = self.configuration.directory.expiry(of: creator), self.now > expiry else { return }
+        let name = (try? self.configuration.directory.identity(from: creator))?.description ?? "a stranger"
+        throw .badRequest("the certificate of \(name) expired at \(expiry): renew it and sign again")
     }
 
     private func checkPolicy(_ headers: EnvelopeHeaders) throws(Refusal) {

@@ -36,7 +36,7 @@ final class RaftChain {
     private(set) var configuration: ChannelConfiguration
     private var raft: Raft
     private var store: RaftStore
-    private let signer: SigningIdentity
+    private let signer: RenewableIdentity
     private let nonce: () -> Data
     /// How long batches of the consensus store take to become durable.
     private let persisting: HistogramSeries?
@@ -54,7 +54,7 @@ final class RaftChain {
         genesis: Common_Block?,
         log: BlockLog,
         consensus: any KeyValueStore,
-        signer: SigningIdentity,
+        signer: RenewableIdentity,
         nonce: @escaping () -> Data,
         persisting: HistogramSeries? = nil
     ) throws {
@@ -198,7 +198,7 @@ final class RaftChain {
         try block.sign(
             lastConfig: lastConfig,
             consenterMetadata: metadata.serialized(),
-            by: self.signer,
+            by: self.signer.current,
             nonce: self.nonce()
         )
         try self.log.append(block, durably: false)

@@ -38,8 +38,8 @@ package struct BlockDelivery<Transport: ClientTransport>: Sendable {
 
     private let channel: PeerChannel
     private let pipeline: CommitPipeline
-    private let signer: SigningIdentity
-    private let certificateHash: Data
+    private let signer: RenewableIdentity
+    private let certificateHash: @Sendable () -> Data
     private let options: Options
     private let connect: @Sendable (OrdererEndpoint) throws -> Transport
     private let logger: Logger
@@ -55,8 +55,8 @@ package struct BlockDelivery<Transport: ClientTransport>: Sendable {
     package init(
         channel: PeerChannel,
         pipeline: CommitPipeline,
-        signer: SigningIdentity,
-        certificateHash: Data,
+        signer: RenewableIdentity,
+        certificateHash: @escaping @Sendable () -> Data,
         options: Options = Options(),
         logger: Logger,
         connect: @escaping @Sendable (OrdererEndpoint) throws -> Transport
@@ -141,7 +141,7 @@ package struct BlockDelivery<Transport: ClientTransport>: Sendable {
         let transport = try self.connect(endpoint)
         try await withGRPCClient(transport: transport) { client in
             let orderer = Orderer_AtomicBroadcast.Client(wrapping: client)
-            let request = try self.request(from: self.channel.ledger.height)
+            let request = try await self.request(from: self.channel.ledger.height)
             try await orderer.deliver(
                 request: StreamingClientRequest { try await $0.write(request) }
             ) { response in
@@ -160,16 +160,19 @@ package struct BlockDelivery<Transport: ClientTransport>: Sendable {
     }
 
     /// Asks for every block from `start` on, and those to come.
-    private func request(from start: BlockNumber) throws -> Common_Envelope {
-        try Common_Envelope.signed(
-            .deliverSeekInfo,
-            channel: self.channel.id.description,
-            data: Orderer_SeekInfo(from: .block(start), to: .block(.max)).serializedData(),
-            signer: self.signer,
-            nonce: secureRandomBytes(24),
-            timestamp: Date(),
-            tlsCertificateHash: self.certificateHash
-        )
+    private func request(from start: BlockNumber) async throws -> Common_Envelope {
+        let signer = self.signer.current
+        return try await withTaskExecutorPreference(signer.executor) {
+            try Common_Envelope.signed(
+                .deliverSeekInfo,
+                channel: self.channel.id.description,
+                data: Orderer_SeekInfo(from: .block(start), to: .block(.max)).serializedData(),
+                signer: signer,
+                nonce: secureRandomBytes(24),
+                timestamp: Date(),
+                tlsCertificateHash: self.certificateHash()
+            )
+        }
     }
 
     private func pause(after failures: Int) -> Duration {

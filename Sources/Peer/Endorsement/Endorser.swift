@@ -10,7 +10,7 @@ internal import SwiftProtobuf
 ///
 /// - Source: Fabric v3.1, `core/endorser/endorser.go`.
 package final class Endorser: Sendable {
-    private let identity: SigningIdentity
+    private let identity: RenewableIdentity
     private let channels: any EndorsingChannels
     private let runner: ContractRunner
     private let access: AccessGate
@@ -31,7 +31,7 @@ package final class Endorser: Sendable {
     ///   - now: the time; proposals must be made within 15 minutes of it.
     /// - Throws: `MSPError` if the local MSP can't be used.
     package init(
-        identity: SigningIdentity,
+        identity: RenewableIdentity,
         localMSP: MSP,
         channels: any EndorsingChannels,
         builtIn: [String: any Contract] = ContractCatalog.standardBuiltIns,
@@ -223,11 +223,12 @@ package final class Endorser: Sendable {
             try PrivateWriteKeeping(channel: channel, simulation: simulation).keep(writes)
         }
         answer.version = 1
-        answer.endorsement.endorser = self.identity.serialized
-        let signed = answer.payload + self.identity.serialized
-        let signature = try self.identity.sign(signed)
+        let endorser = self.identity.current
+        answer.endorsement.endorser = endorser.serialized
+        let signed = answer.payload + endorser.serialized
+        let signature = try endorser.sign(signed)
         answer.endorsement.signature = signature
-        self.own?.add(SignedData(data: signed, identity: self.identity.serialized, signature: signature))
+        self.own?.add(SignedData(data: signed, identity: endorser.serialized, signature: signature))
         return answer
     }
 }

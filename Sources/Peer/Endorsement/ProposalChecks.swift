@@ -57,8 +57,8 @@ struct ProposalChecks: Sendable {
 
     private func checkExpiry(of creator: Data, directory: MembershipDirectory) throws {
         // Whoever isn't known here is refused later, with the reason.
-        guard let identity = try? directory.identity(from: creator) else { return }
-        guard !identity.isExpired(at: self.now()) else {
+        guard let expiry = directory.expiry(of: creator) else { return }
+        guard self.now() <= expiry else {
             throw ProposalRefused(description: "proposal client identity expired")
         }
     }

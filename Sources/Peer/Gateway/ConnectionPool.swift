@@ -31,7 +31,7 @@ package final class ConnectionPool: Service, Sendable {
         var streams: [Target: OrdererStream<CoreClientTransport>] = [:]
     }
 
-    private let identity: TLSIdentity?
+    private let identity: RenewableTLSIdentity?
     private let usesTLS: Bool
     private let ordererOverrides: [OrdererOverride]
     private let pollers: PollerGroup
@@ -47,7 +47,7 @@ package final class ConnectionPool: Service, Sendable {
     ///   - ordererOverrides: Other ways to orderers than the channels' configurations say.
     ///   - pollers: The threads that serve the connections.
     package init(
-        identity: TLSIdentity?,
+        identity: RenewableTLSIdentity?,
         usesTLS: Bool,
         ordererOverrides: [OrdererOverride],
         pollers: PollerGroup
@@ -109,11 +109,11 @@ package final class ConnectionPool: Service, Sendable {
     private func client(for target: Target) throws -> Client {
         try self.state.withLock { state in
             if let client = state.clients[target] { return client }
-            let tls = self.usesTLS ? ClientTLS(rootsPEM: target.roots, identity: self.identity) : nil
+            let tls = self.usesTLS ? try self.identity.source(rootsPEM: target.roots) : nil
             let client = GRPCClient(
                 transport: try CoreClientTransport(
                     target: target.address,
-                    tls: tls,
+                    tlsSource: tls,
                     options: TransportOptions(),
                     pollers: self.pollers
                 )

@@ -9,13 +9,16 @@ internal import ServiceLifecycle
 struct ChannelDeliveries: Service {
     private let parts: PeerNode.Parts
     private let threads = VerificationThreads()
-    private let certificateHash: Data
 
     init(_ parts: PeerNode.Parts) {
         self.parts = parts
-        let pem = parts.configuration.clientTLSIdentity?.certificateChainPEM ?? ""
+    }
+
+    /// What requests must say of the certificate that the connection shows.
+    private func certificateHash() -> Data {
+        let pem = self.parts.configuration.clientTLSIdentity?.current.certificateChainPEM ?? ""
         let certificate = try? Certificate(pem: Data(pem.utf8))
-        self.certificateHash = certificate.map { Digest.sha256($0.der) } ?? Data()
+        return certificate.map { Digest.sha256($0.der) } ?? Data()
     }
 
     func run() async throws {
@@ -35,7 +38,7 @@ struct ChannelDeliveries: Service {
             channel: channel,
             threads: self.threads,
             limits: configuration.pipelineLimits,
-            localIdentity: configuration.identity.serialized,
+            localIdentity: configuration.identity.current.serialized,
             own: self.parts.ownEndorsements,
             metrics: configuration.metrics,
             logger: self.parts.logger.named("kvledger")
@@ -50,9 +53,8 @@ struct ChannelDeliveries: Service {
         ) { endpoint in
             try CoreClientTransport(
                 target: endpoint.address,
-                tls: configuration.usesTLSToOthers
-                    ? ClientTLS(rootsPEM: endpoint.tlsRootsPEM, identity: configuration.clientTLSIdentity)
-                    : nil,
+                tlsSource: configuration.usesTLSToOthers
+                    ? try configuration.clientTLSIdentity.source(rootsPEM: endpoint.tlsRootsPEM) : nil,
                 options: configuration.transport,
                 pollers: self.parts.pollers
             )

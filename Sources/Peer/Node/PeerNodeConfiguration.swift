@@ -12,11 +12,11 @@ package struct PeerNodeConfiguration: Sendable {
     /// The peer's TLS towards clients; `nil` for plaintext.
     package var tls: ServerTLS?
     /// The certificate that the peer shows orderers and other peers; `nil` if it has none.
-    package var clientTLSIdentity: TLSIdentity?
+    package var clientTLSIdentity: RenewableTLSIdentity?
     /// Whether orderers and other peers are reached over TLS.
     package var usesTLSToOthers: Bool
     /// Who the peer is: what it endorses and asks for blocks with.
-    package var identity: SigningIdentity
+    package var identity: RenewableIdentity
     /// The peer's own organization, whose administrators may administer it.
     package var localMSP: Msp_MSPConfig
     /// The folder that holds the ledgers of all channels.
@@ -57,9 +57,9 @@ package struct PeerNodeConfiguration: Sendable {
         self.listenAddress = listenAddress
         self.externalEndpoint = externalEndpoint ?? listenAddress
         self.tls = tls
-        self.clientTLSIdentity = clientTLSIdentity
+        self.clientTLSIdentity = clientTLSIdentity.map(RenewableTLSIdentity.init)
         self.usesTLSToOthers = usesTLSToOthers
-        self.identity = identity
+        self.identity = RenewableIdentity(identity)
         self.localMSP = localMSP
         self.dataFolder = dataFolder
         self.genesisBlocks = genesisBlocks

@@ -122,6 +122,17 @@ struct CAIssueCommand: AsyncParsableCommand {
     @Option(help: "The kind of the enrollment key: ecdsa (P-256) or ed25519 (channel capability V3_0).")
     var key: Organization.KeyKind = .p256
 
+    @Option(
+        help: ArgumentHelp(
+            """
+            The public part of an enrollment key that the member has made, in a token for instance: a PEM file with a \
+            public key or a certificate request. No private key is made then, and keystore stays empty.
+            """,
+            valueName: "file"
+        )
+    )
+    var publicKey: String?
+
     @Option(help: "For how many days the certificates are valid.")
     var days: Int = IssueRequest.defaultDays
 
@@ -132,6 +143,7 @@ struct CAIssueCommand: AsyncParsableCommand {
         let authority = try OrganizationAuthority(opening: self.target.folder)
         var request = IssueRequest(name: self.name, role: self.role, hosts: self.hosts, days: self.days)
         request.keyKind = self.key
+        request.publicKey = try self.publicKey.map { try PublicKey(pem: readBytes($0, as: "the public key")) }
         self.output.answer(try authority.issue(request, now: now), verb: "Issued", now: now)
     }
 }
@@ -143,7 +155,7 @@ struct CARenewCommand: AsyncParsableCommand {
         abstract: "Issue a member's certificates again, with the same keys.",
         discussion: """
             With the same keys the channel's configuration need not change. The old folder is kept under \
-            superseded/. Restart the node with the new folder before the old certificates expire.
+            superseded/. A running node takes new files up by itself: copy the folder over the node's own.
             """
     )
 

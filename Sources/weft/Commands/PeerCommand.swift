@@ -81,7 +81,12 @@ extension PeerConfiguration {
 extension IdentityFiles {
     /// Reads and checks the MSP folder, and logs what the operator should know about it.
     func load(_ logger: Logger) throws -> LocalMember {
-        let member = try LocalMember(MSPFolder(self.folder), mspID: MSPID(self.mspID), now: Date())
+        let member = try LocalMember(
+            MSPFolder(self.folder),
+            mspID: MSPID(self.mspID),
+            keys: self.provider.open(),
+            now: Date()
+        )
         for warning in member.warnings { logger.warning("identity", metadata: ["problem": "\(warning)"]) }
         return member
     }

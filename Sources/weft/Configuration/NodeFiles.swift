@@ -1,3 +1,4 @@
+import CertificateAuthority
 import Channel
 import Cryptography
 import Foundation
@@ -9,24 +10,33 @@ import RPC
 /// identity:
 ///   mspID: UtilityMSP
 ///   folder: organizations/utility/peers/utility/msp
+///   bccsp:                                       # only if the key is in a hardware token
+///     Default: PKCS11
+///     PKCS11: { Library: /usr/lib/softhsm/libsofthsm2.so, Label: utility, Pin: "1234", Hash: SHA2, Security: 256 }
 /// ```
 struct IdentityFiles: Equatable {
     var mspID: String
-    /// An MSP folder in Fabric's layout, with `signcerts` and `keystore`.
+    /// An MSP folder in Fabric's layout, with `signcerts` and, unless ``provider`` says otherwise, `keystore`.
     var folder: String
+    /// Where the private key is.
+    var provider = ProviderSettings()
 
-    init(mspID: String, folder: String) {
+    init(mspID: String, folder: String, provider: ProviderSettings = ProviderSettings()) {
         self.mspID = mspID
         self.folder = folder
+        self.provider = provider
     }
 
     init(_ section: ConfigurationSection) throws(ConfigurationError) {
-        try section.allow(keys: ["mspID", "folder"])
+        try section.allow(keys: ["mspID", "folder", "bccsp"])
         self.mspID = try section.value("mspID", expected: "an MSP identifier, such as Org1MSP") {
             $0.isEmpty ? nil : $0
         }
         self.folder = try section.value("folder", expected: "an MSP folder") {
             $0.isEmpty ? nil : configuredPath($0, from: section.file)
+        }
+        if let provider = try section.optionalSection("bccsp") {
+            self.provider = try ProviderSettings(provider)
         }
     }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import CertificateAuthority
 import Foundation
 import WeftClient
 
@@ -39,6 +40,14 @@ struct ConnectionOptions: ParsableArguments {
 
     @Option(help: ArgumentHelp("The MSP identifier of that identity's organization.", valueName: "id"))
     var mspID: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "A YAML file with a section BCCSP, if the key of --identity is in a hardware token.",
+            valueName: "file"
+        )
+    )
+    var bccsp: String?
 
     /// What the flags and the network's description amount to.
     struct Target {
@@ -92,7 +101,11 @@ struct ConnectionOptions: ParsableArguments {
         return Target(
             endpoint: try Endpoint(peer),
             security: security,
-            signer: try ClientIdentity(mspFolder: identity, mspID: mspID),
+            signer: try ClientIdentity(
+                mspFolder: identity,
+                mspID: mspID,
+                provider: self.bccsp.map { try ProviderSettings(file: $0) } ?? ProviderSettings()
+            ),
             channel: channel
         )
     }

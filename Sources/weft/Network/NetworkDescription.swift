@@ -1,3 +1,5 @@
+import CertificateAuthority
+import Channel
 import Foundation
 import WeftClient
 
@@ -185,40 +187,17 @@ extension NetworkDescription {
 }
 
 extension ClientIdentity {
-    /// Reads certificate and key from an MSP folder in Fabric's layout.
+    /// Reads the certificate from an MSP folder in Fabric's layout, and finds its key.
     ///
     /// A keystore may hold several keys; the one that belongs to the certificate is taken.
-    init(mspFolder: String, mspID: String) throws(Failure) {
-        func files(_ subfolder: String) throws(Failure) -> [String] {
-            let folder = mspFolder + "/" + subfolder
-            let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
-            guard !names.isEmpty else {
-                throw Failure(
-                    "\(mspFolder) is not an MSP folder with an identity: \(subfolder) is missing or empty",
-                    code: .configuration
-                )
-            }
-            return names.sorted().map { folder + "/" + $0 }
-        }
-        let certificateFile = try files("signcerts")[0]
-        let certificate = try readBytes(certificateFile, as: "the certificate")
-        var reason = ""
-        for file in try files("keystore") {
-            do throws(ClientError) {
-                let key: Data
-                do { key = try readBytes(file, as: "the private key") } catch {
-                    reason = "\(error)"
-                    continue
-                }
-                self = try ClientIdentity(mspID: mspID, certificate: certificate, privateKey: key)
-                return
-            } catch {
-                reason = "\(error)"
-            }
-        }
-        throw Failure(
-            "no key in \(mspFolder)/keystore belongs to \(certificateFile): \(reason)",
-            code: .configuration
-        )
+    ///
+    /// - Parameters:
+    ///   - mspFolder: the folder with `signcerts`.
+    ///   - mspID: the organization's MSP identifier.
+    ///   - provider: where the key is, if not in `keystore`.
+    /// - Throws: `AuthorityError` if one of them is missing, or they don't belong together.
+    init(mspFolder: String, mspID: String, provider: ProviderSettings = ProviderSettings()) throws {
+        let folder = MSPFolder(mspFolder)
+        self.init(try folder.signingIdentity(mspID: MSPID(mspID), keys: provider.open()))
     }
 }

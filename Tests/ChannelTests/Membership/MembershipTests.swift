@@ -134,7 +134,11 @@ import Testing
         let organization = try Organization()
         let certificate = try organization.member("peer").certificate
         #expect(throws: IdentityError.self) {
-            try SigningIdentity(mspID: MSPID("Org1MSP"), certificate: certificate, key: .generate(.p256))
+            try SigningIdentity(
+                mspID: MSPID("Org1MSP"),
+                certificate: certificate,
+                key: PrivateKey.generate(.p256)
+            )
         }
     }
 

@@ -22,7 +22,7 @@ import Testing
             genesis: self.network.genesis,
             log: BlockLog(store: disk.open("log")),
             consensus: disk.open("consensus"),
-            signer: self.network.orderer,
+            signer: RenewableIdentity(self.network.orderer),
             nonce: { (try? secureRandomBytes(24)) ?? Data() }
         )
     }
@@ -141,7 +141,7 @@ import Testing
                 genesis: self.network.genesis,
                 log: BlockLog(store: disk.open("log")),
                 consensus: MemoryStore(),
-                signer: self.network.orderer,
+                signer: RenewableIdentity(self.network.orderer),
                 nonce: { Data() }
             )
         }
@@ -171,7 +171,7 @@ import Testing
                 genesis: nil,
                 log: BlockLog(store: disk.open("log")),
                 consensus: disk.open("consensus"),
-                signer: self.network.orderer,
+                signer: RenewableIdentity(self.network.orderer),
                 nonce: { Data() }
             )
         }

@@ -34,7 +34,7 @@ struct TestRegistrar: Sendable {
         self.registrar = try ChannelRegistrar(
             folders: ChannelFolders(root: folder),
             settings: OrderingChannel.Settings(
-                signer: network.orderer,
+                signer: RenewableIdentity(network.orderer),
                 limits: .forTests,
                 cutting: .adaptive,
                 acknowledgesWhenDurable: true,

@@ -72,7 +72,7 @@ struct RecordedNetwork: Sendable {
         self.executor = BlockingExecutor(name: "simulation", threads: 2)
         let script = ScriptContract()
         self.endorser = try Endorser(
-            identity: TestIdentity.make(organization),
+            identity: RenewableIdentity(TestIdentity.make(organization)),
             localMSP: localMSP,
             channels: channels,
             builtIn: ["scriptcc": script, "othercc": script, "initcc": script],

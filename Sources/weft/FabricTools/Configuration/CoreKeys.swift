@@ -72,19 +72,21 @@ private let corePeer: [FabricKeys.Group] = [
         ["peer.deliveryclient.blockGossipEnabled"]
     ),
     .init(.notYet("MSPs are of type bccsp", unless: ["bccsp"]), ["peer.localMspType"]),
-    .init(.notYet("keys are read from files", unless: ["sw"]), ["peer.BCCSP.Default"]),
     .init(
-        .notNeeded("keys are read from the MSP folder's keystore, hashes are what the MSP says"),
-        below: "peer.BCCSP.SW",
-        ["Hash", "Security", "FileKeyStore.KeyStore", "FileKeyStore"]
+        .used,
+        below: "peer.BCCSP",
+        [
+            "Default", "SW.FileKeyStore.KeyStore", "SW.FileKeyStore", "PKCS11.Library", "PKCS11.Label",
+            "PKCS11.Pin",
+            "PKCS11.Immutable", "PKCS11.AltID", "PKCS11.KeyIds", "PKCS11.KeyIds.*",
+        ]
     ),
     .init(
-        .notYet("keys in a hardware module"),
-        below: "peer.BCCSP.PKCS11",
+        .notNeeded("what is hashed and signed with is decided by the MSP and the key"),
+        below: "peer.BCCSP",
         [
-            "Library", "Label", "Pin", "Hash", "Security", "FileKeyStore.KeyStore", "SoftwareVerify",
-            "Immutable",
-            "AltID", "KeyIds", "KeyIds.*",
+            "SW.Hash", "SW.Security", "PKCS11.Hash", "PKCS11.Security", "PKCS11.SoftwareVerify",
+            "PKCS11.FileKeyStore.KeyStore",
         ]
     ),
     .init(

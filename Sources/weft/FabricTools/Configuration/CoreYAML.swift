@@ -1,3 +1,4 @@
+import CertificateAuthority
 import Foundation
 import Glibc
 import Peer
@@ -52,14 +53,17 @@ struct CoreYAML {
 
     /// Whom the process signs as; the node itself, and the client commands of `peer`.
     static func identity(_ settings: FabricSettings) throws(ConfigurationError) -> IdentityFiles {
-        // Keys in a hardware module (peer.BCCSP) are to be read here.
         guard let mspID = try settings.text("peer.localMspId") else {
             throw settings.error("peer.localMspId", "the local MSP must have an ID")
         }
         guard let folder = try settings.path("peer.mspConfigPath") else {
             throw settings.error("peer.mspConfigPath", "missing; expected the folder of the local MSP")
         }
-        return IdentityFiles(mspID: mspID, folder: folder)
+        return IdentityFiles(
+            mspID: mspID,
+            folder: folder,
+            provider: try ProviderSettings(settings, below: "peer.BCCSP")
+        )
     }
 
     /// How others reach the peer: with `0.0.0.0`, or where the address is to be found out, by this machine's own address.

@@ -24,19 +24,21 @@ private let ordererGeneral: [FabricKeys.Group] = [
     ),
     .init(.notYet("clients aren't slowed down", unless: ["0"]), ["General.Throttling.Rate"]),
     .init(.notNeeded("clients aren't slowed down"), ["General.Throttling.InactivityTimeout"]),
-    .init(.notYet("keys are read from files", unless: ["sw"]), ["General.BCCSP.Default"]),
     .init(
-        .notNeeded("keys are read from the MSP folder's keystore, hashes are what the MSP says"),
-        below: "General.BCCSP.SW",
-        ["Hash", "Security", "FileKeyStore.KeyStore", "FileKeyStore"]
+        .used,
+        below: "General.BCCSP",
+        [
+            "Default", "SW.FileKeyStore.KeyStore", "SW.FileKeyStore", "PKCS11.Library", "PKCS11.Label",
+            "PKCS11.Pin",
+            "PKCS11.Immutable", "PKCS11.AltID", "PKCS11.KeyIds", "PKCS11.KeyIds.*",
+        ]
     ),
     .init(
-        .notYet("keys in a hardware module"),
-        below: "General.BCCSP.PKCS11",
+        .notNeeded("what is hashed and signed with is decided by the MSP and the key"),
+        below: "General.BCCSP",
         [
-            "Library", "Label", "Pin", "Hash", "Security", "FileKeyStore.KeyStore", "SoftwareVerify",
-            "Immutable",
-            "AltID", "KeyIds", "KeyIds.*",
+            "SW.Hash", "SW.Security", "PKCS11.Hash", "PKCS11.Security", "PKCS11.SoftwareVerify",
+            "PKCS11.FileKeyStore.KeyStore",
         ]
     ),
     .init(

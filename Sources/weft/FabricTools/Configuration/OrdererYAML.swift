@@ -1,3 +1,4 @@
+import CertificateAuthority
 import Foundation
 import Orderer
 import RPC
@@ -44,10 +45,10 @@ struct OrdererYAML {
     }
 
     private static func identity(_ settings: FabricSettings) throws(ConfigurationError) -> IdentityFiles {
-        // Keys in a hardware module (General.BCCSP) are to be read here.
         IdentityFiles(
             mspID: try settings.text("General.LocalMSPID") ?? "SampleOrg",
-            folder: try settings.path("General.LocalMSPDir") ?? configuredPath("msp", from: settings.file)
+            folder: try settings.path("General.LocalMSPDir") ?? configuredPath("msp", from: settings.file),
+            provider: try ProviderSettings(settings, below: "General.BCCSP")
         )
     }
 

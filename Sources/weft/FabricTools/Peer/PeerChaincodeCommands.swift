@@ -76,7 +76,7 @@ enum PeerChaincodeCommands {
         let client = try PeerClient(call)
         let channel = try Self.channel(call)
         try await Self.connecting(client, channel, command: "invoke") { transaction in
-            let proposal = try Self.proposal(call, client, channel)
+            let proposal = try await Self.proposal(call, client, channel)
             let responses = try await Self.endorse(proposal, transaction)
             guard let first = responses.first else { return }
             guard first.response.status < 400 else {
@@ -100,7 +100,7 @@ enum PeerChaincodeCommands {
         let client = try PeerClient(call)
         let channel = try Self.channel(call)
         try await Self.connecting(client, channel, command: "query") { transaction in
-            let proposal = try Self.proposal(call, client, channel)
+            let proposal = try await Self.proposal(call, client, channel)
             let responses = try await Self.endorse(proposal, transaction)
             guard let response = responses.first, response.hasEndorsement else {
                 let said = GoText.text(responses.first?.response ?? Protos_Response())
@@ -181,7 +181,8 @@ enum PeerChaincodeCommands {
         }
     }
 
-    private static func proposal(_ call: ToolCommand.Call, _ client: PeerClient, _ channel: String) throws
+    private static func proposal(_ call: ToolCommand.Call, _ client: PeerClient, _ channel: String)
+        async throws
         -> Proposal
     {
         let name = call.flags.text("name")
@@ -190,7 +191,7 @@ enum PeerChaincodeCommands {
         invocation.isInit = call.flags.flag("isInit")
         let transient = call.flags.text("transient")
         if !transient.isEmpty { invocation.transient = try Self.transient(transient) }
-        return try Proposal.signed(invocation, channel: channel, by: client.identity)
+        return try await Proposal.signed(invocation, channel: channel, by: client.identity)
     }
 
     /// Asks all peers at the same time.

@@ -75,7 +75,7 @@ enum PeerChannelCommands {
         let target: PeerClient.Target
         do { target = try client.peer() } catch { throw ToolFailure("\(context): \(error)") }
         client.log.info(.channelCmd, "InitCmdFactory", "Endorser and orderer connections initialized")
-        let proposal = try Proposal.signed(
+        let proposal = try await Proposal.signed(
             Invocation(contract: contract, arguments: arguments),
             channel: "",
             by: client.identity,

@@ -66,7 +66,12 @@ struct PeerClient: Sendable {
                 )
             }
             self.identity = ClientIdentity(
-                try LocalMember(MSPFolder(files.folder), mspID: MSPID(files.mspID), now: Date()).signer
+                try LocalMember(
+                    MSPFolder(files.folder),
+                    mspID: MSPID(files.mspID),
+                    keys: files.provider.open(),
+                    now: Date()
+                ).signer
             )
         } catch {
             self.log.error(.main, "InitCmd", "Cannot run peer because \(error)")

@@ -263,7 +263,7 @@ struct LifecycleSession: Sendable {
     /// Has the call endorsed, ordered and, unless the flags say otherwise, committed.
     func submit(_ function: String, _ arguments: any Message & Sendable) async throws {
         try await self.connecting { endorsers in
-            let proposal = try self.proposal(function, arguments)
+            let proposal = try await self.proposal(function, arguments)
             var responses: [Protos_ProposalResponse] = []
             for endorser in endorsers { responses.append(try await self.endorse(proposal, endorser)) }
             if let first = responses.first?.response, first.status != 200 {
@@ -287,7 +287,7 @@ struct LifecycleSession: Sendable {
     func ask(_ function: String, _ arguments: any Message & Sendable) async throws -> Data {
         try await self.connecting { endorsers in
             guard let endorser = endorsers.first else { throw ToolFailure("no endorser clients retrieved") }
-            let response = try await self.endorse(self.proposal(function, arguments), endorser).response
+            let response = try await self.endorse(await self.proposal(function, arguments), endorser).response
             guard response.status == 200 else {
                 throw ToolFailure("query failed with status: \(response.status) - \(response.message)")
             }
@@ -295,8 +295,8 @@ struct LifecycleSession: Sendable {
         }
     }
 
-    private func proposal(_ function: String, _ arguments: any Message) throws -> Proposal {
-        try Proposal.signed(
+    private func proposal(_ function: String, _ arguments: any Message) async throws -> Proposal {
+        try await Proposal.signed(
             Invocation(
                 contract: Self.contract,
                 arguments: [Data(function.utf8), arguments.serializedBytes() as Data]

@@ -82,7 +82,7 @@ struct PeerTransaction: Sendable {
         let named = self.client.flags.text("orderer")
         guard named.isEmpty, let first = self.endorsers.first else { return named }
         let context = "error getting channel (\(self.channel)) orderer endpoint"
-        let proposal = try Proposal.signed(
+        let proposal = try await Proposal.signed(
             Invocation("cscc", "GetChannelConfig", [self.channel]),
             channel: "",
             by: self.client.identity,

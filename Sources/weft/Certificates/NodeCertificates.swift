@@ -1,0 +1,72 @@
+import CertificateAuthority
+import Channel
+import Cryptography
+import FabricProtos
+import Foundation
+import RPC
+
+/// The files that hold a node's own certificates and those that it trusts.
+struct NodeCertificates: Sendable {
+    var identity: IdentityFiles
+    var tls: TLSFiles?
+
+    /// The files and folders that change when a certificate is renewed.
+    var watchedPaths: [String] {
+        let folder = self.identity.folder
+        let keystore = self.identity.provider.keystore
+        let enrollment = ["\(folder)/signcerts", keystore.isEmpty ? "\(folder)/keystore" : keystore]
+        return enrollment + (self.tls.map { [$0.certificate, $0.key] + $0.roots } ?? [])
+    }
+
+    /// All certificates in the files.
+    ///
+    /// - Throws: when the MSP folder or a file can't be read.
+    func inventory() throws -> CertificateInventory {
+        var inventory = CertificateInventory()
+        let mspID = try MSPID(self.identity.mspID)
+        let folder = MSPFolder(self.identity.folder)
+        let signcerts = "\(self.identity.folder)/signcerts"
+        inventory.addOwn(try folder.memberCertificate(), .enrollment, of: mspID, from: signcerts)
+        inventory.add(try folder.configuration(mspID: mspID).config, from: self.identity.folder)
+        if let tls {
+            let leaf = try Certificate(pem: readBytes(tls.certificate, as: "the TLS certificate"))
+            inventory.addOwn(leaf, .tls, of: mspID, from: tls.certificate)
+            for path in tls.roots {
+                inventory.add(
+                    pem: try readBytes(path, as: "a TLS root certificate"),
+                    .tlsAuthority,
+                    of: "TLS roots",
+                    from: path
+                ) { _ in "replace the file with the new root certificate of that organization" }
+            }
+        }
+        return inventory
+    }
+}
+
+extension TLSFiles {
+    /// Reads certificate and key, and checks that they can be used together.
+    ///
+    /// A file that was written while it was read, or a key that doesn't belong to the certificate, must never replace what
+    /// works.
+    func renewed(now: Date) throws -> (identity: TLSIdentity, rootsPEM: String) {
+        let (identity, roots) = try self.load()
+        let certificate = try Certificate(pem: Data(identity.certificateChainPEM.utf8))
+        guard !certificate.isExpired(at: now) else {
+            throw Failure(
+                "the TLS certificate in \(self.certificate) expired at \(CivilTime(certificate.notAfter))",
+                code: .configuration
+            )
+        }
+        // Keys of kinds that cannot sign transactions, such as RSA, are left to TLS itself.
+        if case .rsa = certificate.publicKey.algorithm { return (identity, roots) }
+        let key = try PrivateKey(pem: Data(identity.privateKeyPEM.utf8))
+        guard key.publicKey == certificate.publicKey else {
+            throw Failure(
+                "the TLS key in \(self.key) does not belong to the certificate in \(self.certificate)",
+                code: .configuration
+            )
+        }
+        return (identity, roots)
+    }
+}
