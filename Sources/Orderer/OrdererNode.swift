@@ -1,4 +1,4 @@
-internal import Channel
+package import Channel
 internal import Cryptography
 internal import FabricProtos
 internal import Foundation
@@ -7,7 +7,7 @@ internal import KeyValueStore
 internal import Ledger
 package import Logging
 internal import Operations
-internal import RPC
+package import RPC
 internal import ServiceLifecycle
 
 /// An ordering node: the composition of its channels, its service and its server.
@@ -20,6 +20,7 @@ package struct OrdererNode: Service, CustomStringConvertible {
     private let transport: CoreServerTransport
     private let service: AtomicBroadcastService
     private let metrics: Metrics
+    private let clientRoots: ClientRoots?
     let logger: Logger
 
     /// What logs call the node.
@@ -36,6 +37,7 @@ package struct OrdererNode: Service, CustomStringConvertible {
         self.logger = logger
         let serverTLS = try configuration.tls.map { try TLSSource($0) }
         let clientRoots = serverTLS.map { ClientRoots($0) }
+        self.clientRoots = clientRoots
         let settings = OrderingChannel.Settings(
             signer: configuration.identity,
             limits: configuration.limits,
@@ -133,6 +135,19 @@ package struct OrdererNode: Service, CustomStringConvertible {
             let failures = registrar.failures
             guard failures.isEmpty else { throw Unhealthy(failures.joined(separator: "; ")) }
         }
+    }
+
+    /// The configurations in force on the node's channels.
+    package var configurations: [ChannelConfiguration] { self.registrar.channels.all.map(\.configuration) }
+
+    /// Shows new connections a renewed certificate; those that are open keep theirs.
+    ///
+    /// - Parameters:
+    ///   - identity: what the node shows clients.
+    ///   - rootsPEM: what clients' certificates must lead to, besides the authorities of the channels.
+    /// - Throws: `TransportError` if one of them can't be used.
+    package func renewTLS(_ identity: TLSIdentity, rootsPEM: String) throws {
+        try self.clientRoots?.renew(identity, ownRoots: rootsPEM)
     }
 
     private func finish() async {

@@ -30,6 +30,22 @@ package final class ClientRoots: Sendable {
         try self.change { $0.own = pem }
     }
 
+    /// Shows new connections another certificate, and replaces the node's own roots.
+    ///
+    /// - Throws: ``TransportError`` if one of them can't be used; then nothing changes.
+    package func renew(_ identity: TLSIdentity, ownRoots pem: String) throws(TransportError) {
+        try self.state.withLock { (state) throws(TransportError) in
+            var next = state
+            next.own = pem
+            let roots = Self.bundle(next)
+            try self.source.update { tls in
+                tls.identity = identity
+                if tls.clientCertificates != .none { tls.clientRootsPEM = roots }
+            }
+            state = next
+        }
+    }
+
     /// Replaces the roots that the organizations of a channel bring; none when the channel is gone.
     ///
     /// - Throws: ``TransportError`` if one of them is no PEM; then nothing changes.

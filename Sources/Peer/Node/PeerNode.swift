@@ -32,7 +32,7 @@ package struct PeerNode: Service {
         let logger: Logger
     }
 
-    private let parts: Parts
+    let parts: Parts
     private let server: CoreServerTransport
 
     /// The port that the peer listens on; what the system chose, if the address said 0.

@@ -15,7 +15,11 @@ struct NodeCertificates: Sendable {
         let folder = self.identity.folder
         let keystore = self.identity.provider.keystore
         let enrollment = ["\(folder)/signcerts", keystore.isEmpty ? "\(folder)/keystore" : keystore]
-        return enrollment + (self.tls.map { [$0.certificate, $0.key] + $0.roots } ?? [])
+        return enrollment
+            + (self.tls.map {
+                [$0.certificate, $0.key] + $0.roots
+                    + ($0.towardsNodes.map { [$0.certificate, $0.key] } ?? [])
+            } ?? [])
     }
 
     /// All certificates in the files.
@@ -44,29 +48,40 @@ struct NodeCertificates: Sendable {
     }
 }
 
+/// What a node shows others after a renewal, and whom it trusts.
+struct RenewedTLS: Sendable {
+    /// To clients.
+    var server: TLSIdentity
+    /// To other nodes.
+    var client: TLSIdentity
+    var rootsPEM: String
+}
+
 extension TLSFiles {
-    /// Reads certificate and key, and checks that they can be used together.
+    /// Reads certificates and keys, and checks that they can be used together.
     ///
     /// A file that was written while it was read, or a key that doesn't belong to the certificate, must never replace what
     /// works.
-    func renewed(now: Date) throws -> (identity: TLSIdentity, rootsPEM: String) {
-        let (identity, roots) = try self.load()
+    func renewed(now: Date) throws -> RenewedTLS {
+        let (server, roots) = try self.load()
+        try Self.check(server, in: self.certificate, now: now)
+        let client = try self.client()
+        if let towardsNodes { try Self.check(client, in: towardsNodes.certificate, now: now) }
+        return RenewedTLS(server: server, client: client, rootsPEM: roots)
+    }
+
+    private static func check(_ identity: TLSIdentity, in file: String, now: Date) throws {
         let certificate = try Certificate(pem: Data(identity.certificateChainPEM.utf8))
         guard !certificate.isExpired(at: now) else {
             throw Failure(
-                "the TLS certificate in \(self.certificate) expired at \(CivilTime(certificate.notAfter))",
+                "the TLS certificate in \(file) expired at \(CivilTime(certificate.notAfter))",
                 code: .configuration
             )
         }
         // Keys of kinds that cannot sign transactions, such as RSA, are left to TLS itself.
-        if case .rsa = certificate.publicKey.algorithm { return (identity, roots) }
-        let key = try PrivateKey(pem: Data(identity.privateKeyPEM.utf8))
-        guard key.publicKey == certificate.publicKey else {
-            throw Failure(
-                "the TLS key in \(self.key) does not belong to the certificate in \(self.certificate)",
-                code: .configuration
-            )
+        if case .rsa = certificate.publicKey.algorithm { return }
+        guard try PrivateKey(pem: Data(identity.privateKeyPEM.utf8)).publicKey == certificate.publicKey else {
+            throw Failure("the TLS key beside \(file) does not belong to it", code: .configuration)
         }
-        return (identity, roots)
     }
 }

@@ -64,8 +64,16 @@ extension OrdererConfiguration {
         settings.metrics = operations.metrics
         settings.health = operations.health
         let node = try OrdererNode(configuration: settings, logger: logger)
+        let watch = CertificateWatch(
+            files: NodeCertificates(identity: self.identity, tls: self.tls),
+            identity: settings.identity,
+            renewTLS: { try node.renewTLS($0.server, rootsPEM: $0.rootsPEM) },
+            channels: { node.configurations },
+            metrics: operations.metrics,
+            logger: logger
+        )
         var services: [any Service] = try operations.services(self.operations, data: self.data)
-        services.append(node)
+        services.append(contentsOf: [node, watch])
         if let admin = self.admin { services.append(try node.administrationServer(admin.endpoint())) }
         try await runNode(services, logger: logger)
     }

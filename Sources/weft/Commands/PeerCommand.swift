@@ -72,9 +72,17 @@ extension PeerConfiguration {
         settings.metrics = operations.metrics
         settings.health = operations.health
         let node = try PeerNode(configuration: settings, logger: logger)
+        let watch = CertificateWatch(
+            files: NodeCertificates(identity: self.identity, tls: self.tls),
+            identity: settings.identity,
+            renewTLS: { try node.renewTLS(server: $0.server, client: $0.client, rootsPEM: $0.rootsPEM) },
+            channels: { node.configurations },
+            metrics: operations.metrics,
+            logger: logger
+        )
         let services = try operations.services(self.operations, data: self.data)
         whenReady()
-        try await runNode(services + [node], logger: logger)
+        try await runNode(services + [node, watch], logger: logger)
     }
 }
 

@@ -131,8 +131,8 @@ import Testing
         let delivery = BlockDelivery(
             channel: channel,
             pipeline: try VectorNetwork.pipeline(channel),
-            signer: try VectorNetwork.peer("alpha"),
-            certificateHash: Data(),
+            signer: RenewableIdentity(try VectorNetwork.peer("alpha")),
+            certificateHash: { Data() },
             options: .init(firstPause: .milliseconds(1), longestPause: .milliseconds(5)),
             logger: VectorNetwork.logger
         ) { endpoint in
