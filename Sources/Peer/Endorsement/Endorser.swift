@@ -143,7 +143,8 @@ package final class Endorser: Sendable {
         } catch {
             return .failed(self.unavailable(proposal, error))
         }
-        guard !callee.contract.isQuick(proposal.input.args) else {
+        // Nothing is quick that waits for a token to sign.
+        guard self.identity.current.executor != nil || !callee.contract.isQuick(proposal.input.args) else {
             return await self.run(callee, in: simulation, count)
         }
         return await withTaskExecutorPreference(self.executor) {
