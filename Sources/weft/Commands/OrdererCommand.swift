@@ -73,7 +73,7 @@ extension OrdererConfiguration {
             logger: logger
         )
         var services: [any Service] = try operations.services(self.operations, data: self.data)
-        services.append(contentsOf: [node, watch])
+        services += [node, watch] as [any Service]
         if let admin = self.admin { services.append(try node.administrationServer(admin.endpoint())) }
         try await runNode(services, logger: logger)
     }

@@ -6,6 +6,7 @@ import Logging
 import Operations
 import Peer
 import RPC
+import ServiceLifecycle
 
 /// `weft peer`: run a peer.
 struct PeerCommand: AsyncParsableCommand {
@@ -82,7 +83,7 @@ extension PeerConfiguration {
         )
         let services = try operations.services(self.operations, data: self.data)
         whenReady()
-        try await runNode(services + [node, watch], logger: logger)
+        try await runNode(services + [node, watch] as [any Service], logger: logger)
     }
 }
 
