@@ -156,7 +156,7 @@ let package = Package(
         tests("ConformanceTests", of: "Channel", and: ["Cryptography", "FabricProtos", "Ledger", "Peer", "Translation", protobuf, log]),
         tests("NetworkTests", of: "Peer", and: channel + ["CertificateAuthority", "Ledger", "Orderer", "RPC", "WeftClient", grpc, lifecycle, log, protobuf]),
         // The command line's own parts; what needs running processes is in EndToEndTests.
-        tests("WeftTests", of: "weft", and: channel + ["Operations", "Orderer", "Peer", "RPC", "WeftClient", arguments, log, protobuf, yaml]),
+        tests("WeftTests", of: "weft", and: channel + ["CertificateAuthority", "Operations", "Orderer", "Peer", "RPC", "Translation", "WeftClient", arguments, log, protobuf, yaml]),
         tests("EndToEndTests", of: "WeftClient", and: ["weft"]),
         .executableTarget(
             name: "Benchmarks",
