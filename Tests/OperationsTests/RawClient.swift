@@ -39,8 +39,10 @@ struct RawClient {
             do {
                 try await outbound.write(ByteBuffer(string: text))
                 for try await part in inbound { answer.writeImmutableBuffer(part) }
+            } catch is ChannelError {
+                // The server closed before it had read everything, or before anything was sent.
             } catch  where answer.readableBytes > 0 {
-                // The server closed before it had read everything.
+                // As above, where the kernel tells of it.
             }
             guard answer.readableBytes > 0 else { throw NoAnswer() }
             return String(buffer: answer)

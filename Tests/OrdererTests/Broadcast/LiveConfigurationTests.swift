@@ -41,8 +41,12 @@ import Testing
         let (accepted, statuses) = try await withThrowingTaskGroup(of: Int.self) { tasks in
             tasks.addTask {
                 var accepted = 0
-                while !Task.isCancelled {
-                    if try await orderer.broadcast(network.envelope()) == .accepted { accepted += 1 }
+                do {
+                    while !Task.isCancelled {
+                        if try await orderer.broadcast(network.envelope()) == .accepted { accepted += 1 }
+                    }
+                } catch is CancellationError {
+                    // The last one was on its way.
                 }
                 return accepted
             }
