@@ -1,4 +1,5 @@
 import CertificateAuthority
+import Cryptography
 import Foundation
 import Testing
 
