@@ -201,7 +201,7 @@ configuration_checks() {
 make_update() {
     local folder=$1 translate=$fabric/configtxlator
     "$translate" proto_decode --type common.Block --input "$folder/config.block" --output "$folder/block.json" || return
-    python3 - "$folder" "$2" << 'PYTHON' || return
+    python3 - "$folder" "${2:-321}" << 'PYTHON' || return
 import json, sys
 folder = sys.argv[1]
 config = json.load(open(folder + "/block.json"))["data"]["data"][0]["payload"]["data"]["config"]
