@@ -102,7 +102,7 @@ package struct OrdererError: Error, Sendable, CustomStringConvertible {
     static func unreadableFolder(_ folder: String, _ reason: String) -> Self {
         Self(
             description: "the data folder \(folder) can't be used: \(reason); "
-                + "give the user of this process the right to read and write it"
+                + "give the user of this process the right to read and write it, on a writable disk"
         )
     }
 }

@@ -5,10 +5,14 @@ internal import Glibc
 enum DurableFiles {
     /// Makes a folder and those above it; one that exists is left as it is.
     static func makeFolder(_ path: String) throws(OrdererError) {
-        do {
-            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-        } catch {
-            throw .unreadableFolder(path, error.localizedDescription)
+        if mkdir(path, 0o755) != 0 {
+            switch errno {
+            case EEXIST: break
+            case ENOENT:
+                try Self.makeFolder(Self.parent(of: path))
+                guard mkdir(path, 0o755) == 0 || errno == EEXIST else { throw Self.failure(path) }
+            default: throw Self.failure(path)
+            }
         }
         try Self.sync(folder: path)
         try Self.sync(folder: Self.parent(of: path))
@@ -47,6 +51,8 @@ enum DurableFiles {
             guard errno == ENOENT else { throw Self.failure(path) }
             return
         }
+        // Says why in the system's own words, which Foundation does not.
+        guard access(Self.parent(of: path), W_OK) == 0 else { throw Self.failure(path) }
         do {
             try FileManager.default.removeItem(atPath: path)
         } catch {

@@ -24,7 +24,7 @@ def main():
             assert [v for k, v in received if k == "echo-text"] == ["one", "two"], received
             assert [v for k, v in received if k == "echo-bytes-bin"] == [b"\x00\xff\x0a"], received
 
-        response, call = unary.with_call(b"\x01\x02\x03", metadata=metadata)
+        response, call = unary.with_call(b"\x01\x02\x03", metadata=metadata, wait_for_ready=True)
         assert response == b"\x01\x02\x03"
         check_echoed(call.initial_metadata())
         check_echoed(call.trailing_metadata())
