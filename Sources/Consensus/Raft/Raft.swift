@@ -4,12 +4,16 @@
 /// counting, and the hard state are those of etcd's Raft, so that what is stored can be continued by a cluster. A
 /// vote, also one's own, counts only when it is durable; so does an entry.
 ///
-/// A consenter that is alone has nobody to talk with: its message type has no values.
+/// Only a consenter that is alone runs so far: messages of others are refused.
 ///
 /// Source: Ongaro and Ousterhout, "In Search of an Understandable Consensus Algorithm", §5; etcd's raft package.
 package struct Raft: ConsensusEngine {
-    package typealias Message = Never
-    package typealias Effects = ConsensusEffects<Never, RaftWrite>
+    package typealias Message = RaftMessage
+    package typealias Write = RaftWrite
+    package typealias Command = RaftCommand
+    package typealias Event = RaftEvent
+    package typealias Input = ConsensusInput<Raft>
+    package typealias Effects = ConsensusEffects<Raft>
 
     /// What this node does in its term; only a candidate has votes, and only a leader counts copies.
     private enum Role: Sendable {
@@ -28,6 +32,7 @@ package struct Raft: ConsensusEngine {
     }
 
     package let id: NodeID
+    private let configuration: RaftConfiguration
     package private(set) var hardState: RaftHardState
     package private(set) var voters: [NodeID]
     private var role: Role = .follower
@@ -46,8 +51,14 @@ package struct Raft: ConsensusEngine {
     /// told again.
     ///
     /// - Throws: ``RaftStateError`` if no correct node can have written `state`, or if it is that of a cluster.
-    package init(id: NodeID, restoring state: RaftState, delivered: UInt64) throws(RaftStateError) {
+    package init(
+        id: NodeID,
+        configuration: RaftConfiguration,
+        restoring state: RaftState,
+        delivered: UInt64
+    ) throws(RaftStateError) {
         self.id = id
+        self.configuration = configuration
         self.hardState = state.hardState
         self.log = try RaftLog(start: state.start.position, entries: state.entries)
         self.start = state.start
@@ -101,6 +112,27 @@ package struct Raft: ConsensusEngine {
         return voters
     }
 
+    /// Everything that this node knows of itself and the others.
+    package var details: RaftStatus {
+        let role: RaftStatus.Role =
+            switch self.role {
+            case .follower: .follower
+            case .candidate: .candidate
+            case .leader: .leader
+            }
+        return RaftStatus(
+            role: role,
+            leader: self.status.leader,
+            term: self.hardState.term,
+            voters: self.voters,
+            commit: self.hardState.commit,
+            applied: self.delivered,
+            last: self.log.last,
+            transferee: nil,
+            followers: [:]
+        )
+    }
+
     package var status: ConsensusStatus {
         if case .leader = self.role {
             return ConsensusStatus(isLeader: true, leader: self.id, term: self.hardState.term)
@@ -108,7 +140,7 @@ package struct Raft: ConsensusEngine {
         return ConsensusStatus(isLeader: false, leader: nil, term: self.hardState.term)
     }
 
-    package mutating func step(_ input: ConsensusInput<Never>) -> Effects {
+    package mutating func step(_ input: Input) -> Effects {
         let before = self.hardState
         var effects = Effects()
         switch input {
@@ -116,6 +148,9 @@ package struct Raft: ConsensusEngine {
         case .propose(let payload): self.propose(payload, &effects)
         case .stored(let number): self.stored(number, &effects)
         case .released(let index): self.release(through: index, &effects)
+        case .received(let message):
+            effects.events = [.refused(from: message.from, reason: "node \(self.id) runs alone")]
+        case .command: break
         }
         precondition(self.hardState.term >= before.term, "a term never goes back")
         precondition(self.hardState.commit >= before.commit, "the commit index never goes back")

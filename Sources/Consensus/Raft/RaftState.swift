@@ -105,6 +105,8 @@ package struct RaftState: Equatable, Sendable {
 /// What a step of ``Raft`` wants on disk, in one atomic batch.
 package struct RaftWrite: NumberedWrite {
     package var number: UInt64
+    /// All entries that are stored go first: the log begins anew behind a snapshot, at ``start``.
+    package var clearsLog = false
     /// Replaces the stored one.
     package var hardState: RaftHardState?
     /// Replace whatever is stored from the first one's index on.
@@ -113,6 +115,22 @@ package struct RaftWrite: NumberedWrite {
     package var start: RaftLogStart?
 
     package init(number: UInt64) { self.number = number }
+
+    package mutating func merge(_ next: RaftWrite) {
+        self.number = next.number
+        if next.clearsLog {
+            self.clearsLog = true
+            self.entries = []
+        }
+        self.hardState = next.hardState ?? self.hardState
+        if let first = next.entries.first {
+            if let last = self.entries.last, last.position.index >= first.position.index {
+                self.entries.removeAll { $0.position.index >= first.position.index }
+            }
+            self.entries += next.entries
+        }
+        self.start = next.start ?? self.start
+    }
 }
 
 /// Stored Raft state that no correct node can have written.

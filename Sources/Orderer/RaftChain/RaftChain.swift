@@ -102,7 +102,12 @@ final class RaftChain {
         guard let state, let id = metadata.identifiers.first else {
             throw OrdererError.noConsenters(channelID)
         }
-        self.raft = try Raft(id: id, restoring: state, delivered: metadata.raftIndex)
+        self.raft = try Raft(
+            id: id,
+            configuration: RaftConfiguration(seed: id),
+            restoring: state,
+            delivered: metadata.raftIndex
+        )
     }
 
     /// Becomes leader and appends the decided blocks that the log lacks.
@@ -138,7 +143,7 @@ final class RaftChain {
     /// Makes the log durable, so that the next start need not fill it.
     func close() throws { try self.log.sync() }
 
-    private func run(_ input: ConsensusInput<Never>) throws -> [Applied] {
+    private func run(_ input: Raft.Input) throws -> [Applied] {
         try self.carryOut(self.raft.step(input), decided: {})
     }
 

@@ -80,6 +80,10 @@ struct RaftStore {
     mutating func carryOut(_ write: RaftWrite) throws {
         var batch = WriteBatch()
         var indexes = self.indexes
+        if write.clearsLog {
+            for index in indexes { batch.removeValue(forKey: Self.entryKey(index)) }
+            indexes = indexes.upperBound..<indexes.upperBound
+        }
         if let hardState = write.hardState { try Self.put(hardState, into: &batch) }
         if let first = write.entries.first, let last = write.entries.last {
             for entry in write.entries { try Self.put(entry, into: &batch) }

@@ -15,8 +15,13 @@ import Testing
         var ledger: [Decision] = []
         var nextPayload: UInt8 = 0
         for _ in 0..<8 {
-            var raft = try Raft(id: 1, restoring: disk.state, delivered: ledger.last?.position ?? 0)
-            var inputs: [ConsensusInput<Never>] = [.tick]
+            var raft = try Raft(
+                id: 1,
+                configuration: RaftConfiguration(seed: 1),
+                restoring: disk.state,
+                delivered: ledger.last?.position ?? 0
+            )
+            var inputs: [Raft.Input] = [.tick]
             var written: [RaftWrite] = []
             life: for _ in 0..<Int.random(in: 1...40, using: &random) {
                 if inputs.isEmpty {

@@ -29,12 +29,17 @@ import Testing
 
         init(_ state: RaftState = .founding(voters: [1]), delivered: UInt64 = 0) throws {
             self.disk = Disk(state: state)
-            self.raft = try Raft(id: 1, restoring: state, delivered: delivered)
+            self.raft = try Raft(
+                id: 1,
+                configuration: RaftConfiguration(seed: 1),
+                restoring: state,
+                delivered: delivered
+            )
         }
 
         /// Feeds `input` and everything that follows from it, until the engine rests.
-        mutating func run(_ input: ConsensusInput<Never>) {
-            var next: ConsensusInput<Never>? = input
+        mutating func run(_ input: Raft.Input) {
+            var next: Raft.Input? = input
             while let now = next {
                 let effects = self.raft.step(now)
                 self.steps.append(effects)
@@ -69,7 +74,12 @@ import Testing
 
     @Test("a vote counts only once it is durable (figure 2: respond after updating stable storage)")
     func waitsForItsVote() throws {
-        var raft = try Raft(id: 1, restoring: .founding(voters: [1]), delivered: 0)
+        var raft = try Raft(
+            id: 1,
+            configuration: RaftConfiguration(seed: 1),
+            restoring: .founding(voters: [1]),
+            delivered: 0
+        )
         let campaign = raft.step(.tick)
         let write = try #require(campaign.write)
         #expect(write.hardState?.vote == 1)
@@ -150,7 +160,7 @@ import Testing
         var second = try Node()
         for payload in UInt8(0)..<20 {
             for input in [
-                ConsensusInput<Never>.tick, .propose([payload]), .released(through: UInt64(payload)),
+                Raft.Input.tick, .propose([payload]), .released(through: UInt64(payload)),
             ] {
                 first.run(input)
                 second.run(input)
@@ -161,7 +171,12 @@ import Testing
 
     @Test("a report about a write that was never asked for is a contradiction, not a crash")
     func refusesAnUnknownWrite() throws {
-        var raft = try Raft(id: 1, restoring: .founding(voters: [1]), delivered: 0)
+        var raft = try Raft(
+            id: 1,
+            configuration: RaftConfiguration(seed: 1),
+            restoring: .founding(voters: [1]),
+            delivered: 0
+        )
         #expect(raft.step(.stored(5)).contradiction != nil)
     }
 
@@ -199,13 +214,20 @@ import Testing
         ]
     )
     func refusesImpossibleState(state: RaftState) {
-        #expect(throws: RaftStateError.self) { try Raft(id: 1, restoring: state, delivered: 0) }
+        #expect(throws: RaftStateError.self) {
+            try Raft(id: 1, configuration: RaftConfiguration(seed: 1), restoring: state, delivered: 0)
+        }
     }
 
     @Test("a ledger that is ahead of the log is refused")
     func refusesALedgerAhead() {
         #expect(throws: RaftStateError.self) {
-            try Raft(id: 1, restoring: .founding(voters: [1]), delivered: 3)
+            try Raft(
+                id: 1,
+                configuration: RaftConfiguration(seed: 1),
+                restoring: .founding(voters: [1]),
+                delivered: 3
+            )
         }
     }
 }
