@@ -161,6 +161,7 @@ extension BenchCommand {
             configuration.listen = node.endpoint
             configuration.advertise = node.endpoint
             configuration.data = folder + "/data"
+            configuration.operations = nil
             try? FileManager.default.removeItem(atPath: folder)
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
             try Data(configuration.yaml.utf8).write(to: URL(fileURLWithPath: folder + "/peer.yaml"))
