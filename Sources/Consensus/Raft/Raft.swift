@@ -1,12 +1,14 @@
-/// Raft for one channel with one consenter: a pure step function with etcd's semantics.
+/// Raft for one channel: a pure step function with etcd's semantics.
 ///
-/// Terms, votes, the empty entry of a new leader, the rule that only entries of the own term are committed by
-/// counting, and the hard state are those of etcd's Raft, so that what is stored can be continued by a cluster. A
-/// vote, also one's own, counts only when it is durable; so does an entry.
+/// Messages, terms, votes, the empty entry of a new leader, pre-votes, the leader's lease, the hand-over of
+/// leadership, changes of one voter at a time that take effect when they are committed and applied, and what is stored
+/// are those of etcd's Raft, so that nodes of both kinds form one cluster. A vote, also one's own, counts only when it
+/// is durable; so does an entry. A leader's appends need not wait for its own disk.
 ///
-/// Only a consenter that is alone runs so far: messages of others are refused.
+/// A node whose log is empty and that knows no voters joins: it waits for a leader to feed it.
 ///
-/// Source: Ongaro and Ousterhout, "In Search of an Understandable Consensus Algorithm", §5; etcd's raft package.
+/// - Source: Ongaro and Ousterhout, "In Search of an Understandable Consensus Algorithm"; Ongaro, "Consensus: Bridging
+///   Theory and Practice" (sections of it are called "thesis" here); etcd's raft package.
 package struct Raft: ConsensusEngine {
     package typealias Message = RaftMessage
     package typealias Write = RaftWrite
@@ -15,42 +17,62 @@ package struct Raft: ConsensusEngine {
     package typealias Input = ConsensusInput<Raft>
     package typealias Effects = ConsensusEffects<Raft>
 
-    /// What this node does in its term; only a candidate has votes, and only a leader counts copies.
-    private enum Role: Sendable {
-        case follower
-        case candidate(votes: [NodeID])
-        case leader
-    }
-
     /// A write on its way to the disk.
     private struct PendingWrite: Sendable {
         var number: UInt64
-        /// The last entry once it is durable.
-        var last: RaftPosition
-        /// The term in which it makes this node's vote for itself durable.
-        var vote: Term?
+        /// How far the log is durable once this is.
+        var last: UInt64
+        var hardState: RaftHardState
     }
 
     package let id: NodeID
-    private let configuration: RaftConfiguration
-    package private(set) var hardState: RaftHardState
-    package private(set) var voters: [NodeID]
-    private var role: Role = .follower
-    private var log: RaftLog
-    private var start: RaftLogStart
-    /// The last entry that is durable here.
-    private var stable: RaftPosition
+    let configuration: RaftConfiguration
+    package internal(set) var hardState: RaftHardState
+    /// Who has votes, by the entries that were delivered.
+    package internal(set) var voters: [NodeID]
+    var log: RaftLog
+    var start: RaftLogStart
+
+    var role: RaftStatus.Role = .follower
+    var leader: NodeID?
+    /// What a candidate, or who would be one, was answered.
+    var votes: [NodeID: Bool] = [:]
+    var electionElapsed = 0
+    var heartbeatElapsed = 0
+    /// After how many ticks without a leader this node campaigns.
+    var electionTimeout: Int
+    var random: RaftRandom
+
+    /// A leader's view of the other voters.
+    var progress: [NodeID: RaftProgress] = [:]
+    var transferee: NodeID?
+    /// No other change of the voters is proposed before this entry is delivered.
+    var lastChange: UInt64 = 0
+
+    /// The snapshot that the driver is catching up with.
+    var catchingUp: RaftPosition?
     /// The last entry whose effect the driver has been told.
-    private var delivered: UInt64
+    var delivered: UInt64
+    /// The driver had the decisions through this entry when it started.
+    var held: UInt64
+
+    /// What this step changed and must be stored.
+    var unsaved: RaftWrite?
+    /// The log is durable here through this entry.
+    private(set) var stable: UInt64
+    /// What is durable of the hard state.
+    private(set) var durable: RaftHardState
+    /// What the last write holds of the hard state.
+    private var written: RaftHardState
     private var pendingWrites: [PendingWrite] = []
     private var lastWriteNumber: UInt64 = 0
 
     /// Continues from what is on disk.
     ///
     /// `delivered` is the position of the last decision that the driver has elsewhere; decisions through it are not
-    /// told again.
+    /// told again. It may lie beyond the log, since a ledger can be filled from other orderers.
     ///
-    /// - Throws: ``RaftStateError`` if no correct node can have written `state`, or if it is that of a cluster.
+    /// - Throws: ``RaftStateError`` if no correct node can have written `state`.
     package init(
         id: NodeID,
         configuration: RaftConfiguration,
@@ -60,21 +82,31 @@ package struct Raft: ConsensusEngine {
         self.id = id
         self.configuration = configuration
         self.hardState = state.hardState
+        self.durable = state.hardState
+        self.written = state.hardState
         self.log = try RaftLog(start: state.start.position, entries: state.entries)
         self.start = state.start
         self.voters = state.start.voters
-        self.stable = self.log.last
+        self.stable = self.log.last.index
         self.delivered = state.start.position.index
-        guard state.hardState.commit <= self.log.last.index else {
+        self.held = delivered
+        self.random = RaftRandom(state: configuration.seed)
+        self.electionTimeout = max(1, configuration.electionTicks)
+        try self.check(state)
+        self.restartElectionTimer()
+    }
+
+    private func check(_ state: RaftState) throws(RaftStateError) {
+        let commit = state.hardState.commit
+        guard commit <= self.log.last.index else {
             throw RaftStateError(
-                reason:
-                    "entry \(state.hardState.commit) is committed but the last one is \(self.log.last.index)"
+                reason: "entry \(commit) is committed but the last one is \(self.log.last.index)"
             )
         }
-        guard state.hardState.commit >= self.start.position.index else {
+        guard commit >= self.start.position.index else {
             throw RaftStateError(
                 reason: "entries through \(self.start.position.index) are released "
-                    + "but only those through \(state.hardState.commit) are committed"
+                    + "but only those through \(commit) are committed"
             )
         }
         guard self.log.last.term <= state.hardState.term else {
@@ -83,21 +115,160 @@ package struct Raft: ConsensusEngine {
                     "an entry has term \(self.log.last.term), later than the node's term \(state.hardState.term)"
             )
         }
-        guard delivered <= self.log.last.index else {
+        guard self.voters(through: self.log.last.index) == [self.id] else { return }
+        // Nobody else can have what this node has not.
+        guard self.held <= self.log.last.index else {
             throw RaftStateError(
                 reason:
-                    "the ledger holds the block of entry \(delivered) but the last entry is \(self.log.last.index)"
+                    "the ledger holds the block of entry \(self.held) but the last entry is \(self.log.last.index)"
             )
         }
-        // Whatever the driver holds durably was committed, even if the stored commit index lags behind.
-        self.hardState.commit = max(self.hardState.commit, delivered)
-        self.delivered = max(self.delivered, delivered)
-        self.voters = self.voters(through: self.delivered)
-        let committed = self.voters(through: self.hardState.commit)
-        guard committed == [id] else {
-            throw RaftStateError(
-                reason: "node \(id) holds the state of consenters \(committed), but it runs alone"
-            )
+    }
+
+    package var status: ConsensusStatus {
+        ConsensusStatus(isLeader: self.role == .leader, leader: self.leader, term: self.hardState.term)
+    }
+
+    /// Everything that this node knows of itself and the others.
+    package var details: RaftStatus {
+        RaftStatus(
+            role: self.role,
+            leader: self.leader,
+            term: self.hardState.term,
+            voters: self.voters,
+            commit: self.hardState.commit,
+            applied: self.delivered,
+            last: self.log.last,
+            transferee: self.transferee,
+            followers: self.progress.mapValues(\.follower)
+        )
+    }
+
+    package mutating func step(_ input: Input) -> Effects {
+        var effects = Effects()
+        // After a restart, so that it is known who has votes.
+        self.deliver(&effects)
+        switch input {
+        case .tick: self.tick(&effects)
+        case .received(let message): self.receive(message, &effects)
+        case .propose(let payload): self.propose(payload, &effects)
+        case .stored(let number): self.stored(number, &effects)
+        case .released(let index): self.release(through: index)
+        case .command(let command): self.obey(command, &effects)
+        }
+        self.deliver(&effects)
+        self.save(&effects)
+        return effects
+    }
+
+    private mutating func obey(_ command: RaftCommand, _ effects: inout Effects) {
+        switch command {
+        case .campaign: self.campaign(.preVote, &effects)
+        case .transferLeadership(let node): self.transferLeadership(to: node, &effects)
+        case .changeVoters(let change): self.propose(change, &effects)
+        case .unreachable(let node): self.progress[node]?.unreachable()
+        case .snapshotSent(let node, let success): self.progress[node]?.snapshotSent(success: success)
+        case .caughtUp(let snapshot): self.install(snapshot, &effects)
+        case .catchUpFailed: self.catchingUp = nil
+        }
+    }
+
+    // MARK: - What is durable
+
+    /// Notes that entries were put into the log behind `first`, to be stored with this step.
+    mutating func saveEntries(_ entries: [RaftEntry]) {
+        guard let first = entries.first?.position.index else { return }
+        // What is overwritten is not durable any more, even if its write has yet to finish.
+        self.stable = min(self.stable, first &- 1)
+        for offset in self.pendingWrites.indices {
+            self.pendingWrites[offset].last = min(self.pendingWrites[offset].last, first &- 1)
+        }
+        var write = RaftWrite(number: 0)
+        write.entries = entries
+        self.mergeUnsaved(write)
+    }
+
+    mutating func mergeUnsaved(_ write: RaftWrite) {
+        if self.unsaved == nil { self.unsaved = write } else { self.unsaved?.merge(write) }
+    }
+
+    /// Asks for one write of everything that this step changed.
+    ///
+    /// The commit index alone is not worth one: it is found again.
+    private mutating func save(_ effects: inout Effects) {
+        let isNewTerm = self.hardState.term != self.written.term || self.hardState.vote != self.written.vote
+        guard var write = self.unsaved ?? (isNewTerm ? RaftWrite(number: 0) : nil) else { return }
+        self.unsaved = nil
+        self.lastWriteNumber += 1
+        write.number = self.lastWriteNumber
+        write.hardState = self.hardState
+        self.written = self.hardState
+        self.pendingWrites.append(
+            PendingWrite(number: write.number, last: self.log.last.index, hardState: self.hardState)
+        )
+        effects.write = write
+    }
+
+    private mutating func stored(_ number: UInt64, _ effects: inout Effects) {
+        guard number <= self.lastWriteNumber else {
+            effects.contradiction =
+                "write \(number) is reported durable but only \(self.lastWriteNumber) were asked for"
+            return
+        }
+        while let write = self.pendingWrites.first, write.number <= number {
+            self.pendingWrites.removeFirst()
+            self.stable = write.last
+            self.durable = write.hardState
+        }
+        switch self.role {
+        case .candidate: self.countOwnVote(&effects)
+        case .leader: self.advanceCommit(&effects)
+        case .follower, .preCandidate: break
+        }
+    }
+
+    /// The log is durable through a snapshot as soon as the write that holds it is; nothing before it is needed.
+    mutating func restartLog(behind snapshot: RaftSnapshot) {
+        self.log.restart(behind: snapshot.position)
+        self.start = RaftLogStart(position: snapshot.position, voters: snapshot.voters)
+        self.stable = snapshot.position.index
+        for offset in self.pendingWrites.indices {
+            self.pendingWrites[offset].last = snapshot.position.index
+        }
+        var write = RaftWrite(number: 0)
+        write.clearsLog = true
+        write.start = self.start
+        self.mergeUnsaved(write)
+    }
+
+    /// Drops what the driver has durable elsewhere; an entry that is not yet committed and told stays.
+    private mutating func release(through index: UInt64) {
+        let index = min(index, self.delivered)
+        guard index > self.start.position.index, let term = self.log.term(at: index) else { return }
+        let voters = self.voters(through: index)
+        self.log.discard(through: index)
+        self.start = RaftLogStart(position: RaftPosition(index: index, term: term), voters: voters)
+        var write = RaftWrite(number: 0)
+        write.start = self.start
+        self.mergeUnsaved(write)
+    }
+
+    // MARK: - What is decided
+
+    /// Tells the driver what is committed and durable here, and applies changes of the voters.
+    private mutating func deliver(_ effects: inout Effects) {
+        while self.delivered < min(self.hardState.commit, self.stable) {
+            guard let entry = self.log.entry(at: self.delivered + 1) else { break }
+            self.delivered += 1
+            if let change = entry.change {
+                entry.changeVoters(&self.voters)
+                effects.events.append(
+                    .votersChanged(position: self.delivered, change: change, voters: self.voters)
+                )
+                self.applied(change, &effects)
+            } else if case .payload(let payload) = entry.content, self.delivered > self.held {
+                effects.decisions.append(Decision(position: self.delivered, payload: payload))
+            }
         }
     }
 
@@ -112,161 +283,22 @@ package struct Raft: ConsensusEngine {
         return voters
     }
 
-    /// Everything that this node knows of itself and the others.
-    package var details: RaftStatus {
-        let role: RaftStatus.Role =
-            switch self.role {
-            case .follower: .follower
-            case .candidate: .candidate
-            case .leader: .leader
-            }
-        return RaftStatus(
-            role: role,
-            leader: self.status.leader,
-            term: self.hardState.term,
-            voters: self.voters,
-            commit: self.hardState.commit,
-            applied: self.delivered,
-            last: self.log.last,
-            transferee: nil,
-            followers: [:]
-        )
-    }
-
-    package var status: ConsensusStatus {
-        if case .leader = self.role {
-            return ConsensusStatus(isLeader: true, leader: self.id, term: self.hardState.term)
-        }
-        return ConsensusStatus(isLeader: false, leader: nil, term: self.hardState.term)
-    }
-
-    package mutating func step(_ input: Input) -> Effects {
-        let before = self.hardState
-        var effects = Effects()
-        switch input {
-        case .tick: self.tick(&effects)
-        case .propose(let payload): self.propose(payload, &effects)
-        case .stored(let number): self.stored(number, &effects)
-        case .released(let index): self.release(through: index, &effects)
-        case .received(let message):
-            effects.events = [.refused(from: message.from, reason: "node \(self.id) runs alone")]
-        case .command: break
-        }
-        precondition(self.hardState.term >= before.term, "a term never goes back")
-        precondition(self.hardState.commit >= before.commit, "the commit index never goes back")
-        precondition(
-            self.hardState.term > before.term || before.vote == nil || self.hardState.vote == before.vote,
-            "a vote never changes within a term"
-        )
-        return effects
-    }
-
-    /// A consenter that is alone need not wait for a leader that it may have missed: it campaigns at once.
-    ///
-    /// What it knows to be committed is told first, so that it knows who has votes.
-    private mutating func tick(_ effects: inout Effects) {
-        effects.decisions = self.deliverCommitted()
-        guard case .follower = self.role else { return }
-        guard self.hardState.term < Term.max else {
-            effects.contradiction = "the term has reached its largest value"
-            return
-        }
-        self.hardState.term += 1
-        self.hardState.vote = self.id
-        self.role = .candidate(votes: [])
-        self.write([], vote: self.hardState.term, &effects)
-    }
-
-    private mutating func propose(_ payload: [UInt8], _ effects: inout Effects) {
-        guard case .leader = self.role else {
-            effects.proposal = .notLeader(leader: nil)
-            return
-        }
-        let entry = self.log.append(.payload(payload), term: self.hardState.term)
-        effects.proposal = .accepted(position: entry.position.index)
-        self.write([entry], vote: nil, &effects)
-    }
-
-    private mutating func stored(_ number: UInt64, _ effects: inout Effects) {
-        guard number <= self.lastWriteNumber else {
-            effects.contradiction =
-                "write \(number) is reported durable but only \(self.lastWriteNumber) were asked for"
-            return
-        }
-        var voted = false
-        while let write = self.pendingWrites.first, write.number <= number {
-            self.pendingWrites.removeFirst()
-            self.stable = write.last
-            voted = voted || write.vote == self.hardState.term
-        }
-        if voted, case .candidate(var votes) = self.role {
-            votes.append(self.id)
-            self.role = .candidate(votes: votes)
-            if votes.count >= self.quorum { self.lead(&effects) }
-        }
-        guard case .leader = self.role else { return }
-        self.advanceCommit()
-        effects.decisions = self.deliverCommitted()
-    }
-
-    /// §5.4.2 and §8: a new leader writes an empty entry, and with it commits what earlier terms left behind.
-    private mutating func lead(_ effects: inout Effects) {
-        self.role = .leader
-        let entry = self.log.append(.empty, term: self.hardState.term)
-        self.write([entry], vote: nil, &effects)
-    }
-
     /// How many nodes are more than half of the voters.
-    private var quorum: Int { self.voters.count / 2 + 1 }
+    var quorum: Int { self.voters.count / 2 + 1 }
+}
 
-    /// §5.3 and §5.4.2: an entry of the own term that a quorum holds is committed, with everything before it.
-    ///
-    /// The only voter is this node, so a quorum holds what is durable here.
-    private mutating func advanceCommit() {
-        guard self.stable.index > self.hardState.commit, self.stable.term == self.hardState.term else {
-            return
-        }
-        self.hardState.commit = self.stable.index
-    }
+/// A small generator of numbers that are random enough to keep elections apart, and always the same for a seed.
+///
+/// Source: Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators", 2014.
+struct RaftRandom: Sendable {
+    var state: UInt64
 
-    /// The committed entries that the driver has not been told yet; applies changes of the voters.
-    private mutating func deliverCommitted() -> [Decision] {
-        var decisions: [Decision] = []
-        while self.delivered < self.hardState.commit {
-            guard let entry = self.log.entry(at: self.delivered + 1) else { break }
-            self.delivered += 1
-            entry.changeVoters(&self.voters)
-            if case .payload(let payload) = entry.content {
-                decisions.append(Decision(position: entry.position.index, payload: payload))
-            }
-        }
-        return decisions
-    }
-
-    /// Drops what the driver has durable elsewhere; an entry that is not yet committed and told stays.
-    private mutating func release(through index: UInt64, _ effects: inout Effects) {
-        let index = min(index, self.delivered)
-        guard index > self.start.position.index, let term = self.log.term(at: index) else { return }
-        let voters = self.voters(through: index)
-        self.log.discard(through: index)
-        self.start = RaftLogStart(position: RaftPosition(index: index, term: term), voters: voters)
-        self.write([], vote: nil, start: self.start, &effects)
-    }
-
-    private mutating func write(
-        _ entries: [RaftEntry],
-        vote: Term?,
-        start: RaftLogStart? = nil,
-        _ effects: inout Effects
-    ) {
-        precondition(effects.write == nil, "one step asks for one write")
-        self.lastWriteNumber += 1
-        var write = RaftWrite(number: self.lastWriteNumber)
-        // Written along each time: it is small, and carries the commit index.
-        write.hardState = self.hardState
-        write.entries = entries
-        write.start = start
-        self.pendingWrites.append(PendingWrite(number: write.number, last: self.log.last, vote: vote))
-        effects.write = write
+    mutating func next(below bound: Int) -> Int {
+        self.state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = self.state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        mixed ^= mixed >> 31
+        return Int(mixed % UInt64(max(1, bound)))
     }
 }

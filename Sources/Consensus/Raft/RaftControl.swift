@@ -82,8 +82,9 @@ package struct RaftStatus: Equatable, Sendable {
     /// On a leader, how far each other voter is.
     package var followers: [NodeID: RaftFollower]
 
-    /// The nodes from which a leader heard since it last checked, and itself: what Fabric's orderers tell each other as
-    /// active. Empty on a node that doesn't lead.
+    /// The nodes from which a leader heard since it last checked, and itself; empty on a node that doesn't lead.
+    ///
+    /// Fabric's leaders tell these to the other orderers as active.
     package var activeNodes: [NodeID] {
         guard self.role == .leader, let leader = self.leader else { return [] }
         return [leader] + self.followers.filter(\.value.isActive).keys.sorted()

@@ -30,6 +30,15 @@ package struct RaftEntry: Equatable, Sendable {
         self.content = content
     }
 
+    /// What this entry says about who has votes, if that is what it is about.
+    var change: VoterChange? {
+        switch self.content {
+        case .empty, .payload: nil
+        case .addVoter(let node): .add(node)
+        case .removeVoter(let node): .remove(node)
+        }
+    }
+
     /// Applies what this entry says about who has votes.
     func changeVoters(_ voters: inout [NodeID]) {
         switch self.content {
@@ -38,6 +47,15 @@ package struct RaftEntry: Equatable, Sendable {
             if !voters.contains(node) { voters.append(node) }
         case .removeVoter(let node):
             voters.removeAll { $0 == node }
+        }
+    }
+}
+
+extension RaftEntry.Content {
+    init(_ change: VoterChange) {
+        switch change {
+        case .add(let node): self = .addVoter(node)
+        case .remove(let node): self = .removeVoter(node)
         }
     }
 }
@@ -83,6 +101,9 @@ package struct RaftState: Equatable, Sendable {
         self.start = start
         self.entries = entries
     }
+
+    /// What a node holds that joins a running cluster: nothing; a leader will feed it.
+    package static let joining = RaftState(hardState: RaftHardState(), start: RaftLogStart(), entries: [])
 
     /// The state in which a channel begins: one committed entry per founding node that gives it its vote.
     ///

@@ -209,8 +209,6 @@ import Testing
                 start: RaftLogStart(),
                 entries: [RaftEntry(position: RaftPosition(index: 1, term: 5), content: .addVoter(1))]
             ),
-            .founding(voters: [1, 2, 3]),
-            .founding(voters: [2]),
         ]
     )
     func refusesImpossibleState(state: RaftState) {
