@@ -6,7 +6,7 @@ import Testing
 import Translation
 
 /// Messages as JSON, held against what Fabric's `configtxlator` prints for them.
-@Suite struct TranslationVectorTests {
+@Suite(.enabled(if: VectorReport.applies("translation"))) struct TranslationVectorTests {
     struct Case: Decodable, Sendable, CustomTestStringConvertible {
         let file: String
         let number: Int?

@@ -21,6 +21,12 @@ package enum VectorReport {
             .appendingPathComponent("ConformanceTests/Vectors", isDirectory: true)
     }
 
+    /// Whether a kind's tests apply: a folder that somebody chose need not have every kind, but our own must.
+    package static func applies(_ name: String) -> Bool {
+        guard ProcessInfo.processInfo.environment["WEFT_VECTORS"] != nil else { return true }
+        return FileManager.default.fileExists(atPath: self.folder(name).path)
+    }
+
     /// Notes whether a vector holds.
     ///
     /// Call it once for each vector, whatever the outcome; a test that can't pass yet records it with the reason as

@@ -10,7 +10,7 @@ import Translation
 @testable import weft
 
 /// What `configtxgen` makes of a file, held against what Fabric's makes of the same file.
-@Suite struct ConfigtxVectorTests {
+@Suite(.enabled(if: VectorReport.applies("configtx"))) struct ConfigtxVectorTests {
     private static let folder = VectorReport.folder("configtx")
 
     private static func file() throws -> ConfigtxFile {
