@@ -133,7 +133,7 @@ let package = Package(
         ),
 
         // Tests.
-        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: settings),
+        .target(name: "TestSupport", dependencies: [log], path: "Tests/TestSupport", swiftSettings: settings),
         tests("CryptographyTests", of: "Cryptography"),
         tests("KeyValueStoreTests", of: "KeyValueStore"),
         .target(
@@ -154,7 +154,7 @@ let package = Package(
         tests("OrdererTests", of: "Orderer", and: channel + ["Consensus", "KeyValueStore", "Ledger", "Operations", "RPC", grpc, grpcInProcess, protobuf, log, lifecycle]),
         tests("PeerTests", of: "Peer", and: channel + ["KeyValueStore", "Ledger", "RPC", grpc, grpcInProcess, protobuf, lifecycle, log]),
         tests("ConformanceTests", of: "Channel", and: ["Cryptography", "FabricProtos", "Ledger", "Peer", "Translation", protobuf, log]),
-        tests("NetworkTests", of: "Peer", and: channel + ["CertificateAuthority", "Ledger", "Orderer", "RPC", "WeftClient", grpc, lifecycle, log, protobuf]),
+        tests("NetworkTests", of: "Peer", and: channel + ["CertificateAuthority", "Ledger", "Operations", "Orderer", "RPC", "WeftClient", grpc, lifecycle, log, protobuf] + httpClient),
         // The command line's own parts; what needs running processes is in EndToEndTests.
         tests("WeftTests", of: "weft", and: channel + ["CertificateAuthority", "Operations", "Orderer", "Peer", "RPC", "Translation", "WeftClient", arguments, log, protobuf, yaml]),
         tests("EndToEndTests", of: "WeftClient", and: ["weft"]),

@@ -125,7 +125,8 @@ package struct AtomicBroadcastService: RegistrableRPCService {
             checksExpiration: self.checksExpiration,
             workers: self.readers,
             date: self.date,
-            metrics: DeliverMetrics(self.metrics)
+            metrics: DeliverMetrics(self.metrics),
+            logger: self.logger
         )
         return StreamingServerResponse { writer in
             session.metrics.streamOpened()

@@ -50,6 +50,15 @@ public struct Gateway: Sendable {
     public func submit(_ invocation: Invocation) async throws(ClientError) -> CommittedTransaction {
         let endorsed = try await self.endorse(invocation)
         try await self.submit(endorsed)
+        return try await self.commit(of: endorsed)
+    }
+
+    /// Waits until a submitted transaction is valid in the ledger.
+    ///
+    /// - Throws: ``ClientError``, as ``submit(_:)-(Invocation)``.
+    package func commit(
+        of endorsed: EndorsedTransaction
+    ) async throws(ClientError) -> CommittedTransaction {
         let status = try await self.status(of: endorsed.transactionID)
         guard status.isValid else {
             throw ClientError(

@@ -1,20 +1,13 @@
-"""Changes a consortium of real processes while clients write to it: organizations join and leave, a second channel
-comes up at run time, certificates are revoked, and identities of an intermediate authority and expired ones are tried.
+"""Changes a consortium of real processes while `weft bench` writes to it: organizations join and leave, a second
+channel comes up at run time, certificates are revoked, and identities of an intermediate authority and expired ones are
+tried.
 
 WEFT names the executable. Run by scripts/end-to-end.
 """
 
 import datetime
-import hashlib
-import json
 import os
-import pathlib
 import re
-import signal
-import socket
-import subprocess
-import threading
-import time
 
 import grpc
 import pytest
@@ -24,241 +17,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 import fabric
 from fabric_protos.common import common_pb2
-from fabric_protos.peer import events_pb2_grpc, transaction_pb2
-from processes import check_chain, verdicts
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-class Organization:
-    """An organization with its offline authority, and one peer that the test runs."""
-
-    def __init__(self, consortium, name, folder=None):
-        self.consortium, self.name = consortium, name
-        self.msp_id = f"{name.capitalize()}MSP"
-        self.domain = f"{name}.example"
-        self.folder = folder or consortium.root / "organizations" / name
-        self.endpoint, self.process = None, None
-        if folder is None:
-            consortium.weft("ca", "init", self.folder, "--domain", self.domain, "--msp", self.msp_id)
-            consortium.weft("ca", "issue", self.folder, "node0", "--role", "peer", "--host", "127.0.0.1")
-            self.issue("admin", "admin")
-            self.issue("user", "client")
-
-    def issue(self, name, role):
-        self.consortium.weft("ca", "issue", self.folder, name, "--role", role)
-
-    def member(self, name):
-        return self.folder / "users" / f"{name}@{self.domain}"
-
-    def identity(self, name):
-        return fabric.Identity(self.msp_id, self.member(name) / "msp")
-
-    @property
-    def node(self):
-        return self.folder / "peers" / f"node0.{self.domain}"
-
-    def signing(self, name="admin"):
-        """The flags of a command that signs offline."""
-        return ["--identity", self.member(name) / "msp", "--msp-id", self.msp_id]
-
-    def flags(self, channel, name="admin"):
-        """The flags of a command that talks to the organization's peer."""
-        tls = self.member(name) / "tls"
-        return [*self.signing(name), "--peer", self.endpoint, "--tls-root", self.node / "tls/ca.crt",
-                "--tls-certificate", tls / "client.crt", "--tls-key", tls / "client.key", "--channel", channel]
-
-    def connect(self, name="user"):
-        tls = self.member(name) / "tls"
-        certificate = (tls / "client.crt").read_bytes()
-        credentials = grpc.ssl_channel_credentials(
-            (self.node / "tls/ca.crt").read_bytes(), (tls / "client.key").read_bytes(), certificate)
-        der = x509.load_pem_x509_certificate(certificate).public_bytes(serialization.Encoding.DER)
-        return grpc.secure_channel(self.endpoint, credentials), hashlib.sha256(der).digest()
-
-    def start_peer(self):
-        self.endpoint = f"127.0.0.1:{free_port()}"
-        home = self.consortium.root / "peers" / self.name
-        home.mkdir(parents=True)
-        self.configuration = home / "peer.yaml"
-        # Whom it trusts beside its own organization, the channels say.
-        self.configuration.write_text(json.dumps({
-            "listen": self.endpoint, "data": str(home / "data"),
-            "identity": {"mspID": self.msp_id, "folder": str(self.node / "msp")},
-            "tls": {"certificate": str(self.node / "tls/server.crt"), "key": str(self.node / "tls/server.key"),
-                    "roots": [str(self.node / "tls/ca.crt")], "clients": "required"},
-            "channels": [],
-        }))
-        self.log = home / "log"
-        self.run_peer()
-
-    def run_peer(self):
-        with self.log.open("a") as log:
-            self.process = subprocess.Popen(
-                [self.consortium.executable, "peer", "start", "--config", self.configuration], stdout=log, stderr=log)
-        self.consortium.wait(lambda: "peer is ready" in self.log.read_text(), f"{self.name}'s peer did not start")
-
-    def stop_peer(self):
-        if self.process:
-            self.process.send_signal(signal.SIGTERM)
-            self.process.wait(30)
-            self.process = None
-
-
-class Consortium:
-    """Two organizations that `weft network up` runs, and more that join."""
-
-    channel = "emissions"
-
-    def __init__(self, root, executable):
-        self.root, self.executable = pathlib.Path(root), executable
-        self.folder = self.root / "network"
-        self.organizations = {}
-
-    def try_weft(self, *arguments, environment=None):
-        return subprocess.run(
-            [self.executable, *map(str, arguments)], capture_output=True, text=True, timeout=120,
-            env={**os.environ, **(environment or {})})
-
-    def weft(self, *arguments, environment=None):
-        done = self.try_weft(*arguments, environment=environment)
-        assert done.returncode == 0, f"weft {' '.join(map(str, arguments))}:\n{done.stdout}{done.stderr}{self.logs()}"
-        return done.stdout
-
-    def logs(self):
-        files = sorted(self.root.glob("network/nodes/*/log")) + sorted(self.root.glob("peers/*/log"))
-        return "".join(f"\n--- {f}\n" + "\n".join(f.read_text(errors="replace").splitlines()[-12:]) for f in files)
-
-    def wait(self, condition, message, seconds=60):
-        end = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < end, message + self.logs()
-            time.sleep(0.1)
-
-    def up(self):
-        self.weft("network", "up", "--folder", self.folder, "--orgs", 2, "--base-port", 0, "--contract", "kv")
-        self.network = fabric.Network(self.folder)
-        for name in ["utility", "auditor"]:
-            organization = Organization(self, name, self.folder / "organizations" / name)
-            organization.endpoint = self.network.node(name)["endpoint"]
-            self.organizations[name] = organization
-        self.organizations["orderer"] = Organization(self, "orderer", self.orderer("."))
-
-    def down(self):
-        for organization in self.organizations.values():
-            organization.stop_peer()
-        self.try_weft("network", "down", "--folder", self.folder)
-
-    def add(self, name):
-        self.organizations[name] = Organization(self, name)
-        return self.organizations[name]
-
-    def __getitem__(self, name):
-        return self.organizations[name]
-
-    def orderer(self, path):
-        return self.folder / "organizations/orderer" / path
-
-    def change(self, signers, *operations, channel=channel, through="auditor"):
-        """Changes a channel's configuration by the signatures of some organizations' administrators."""
-        peer = self[through]
-        block, update = self.root / "now.block", self.root / "change.pb"
-        self.weft("channel", "fetch", block, *peer.flags(channel))
-        said = self.weft("channel", "edit", "--out", update, "--config", block, *operations)
-        for signer in signers:
-            self.weft("channel", "sign", update, "--config", block, *self[signer].signing())
-        self.weft("channel", "submit", update, *peer.flags(channel))
-        return said
-
-    def gateway(self, name, user="user", identity=None):
-        connection, _ = self[name].connect(user if identity is None else "user")
-        return fabric.Gateway(connection, self.channel, identity or self[name].identity(user))
-
-    def height(self, name, channel=channel):
-        """The height of an organization's peer; 0 while that peer does not know the organization as a member yet."""
-        done = self.try_weft("block", "show", "newest", "--json", *self[name].flags(channel))
-        return int(json.loads(done.stdout)["number"]) + 1 if done.returncode == 0 else 0
-
-    def blocks(self, name, height, channel=channel):
-        connection, tls_hash = self[name].connect()
-        request = fabric.seek(channel, self[name].identity("user"), tls_hash, 0, height - 1)
-        blocks = []
-        with connection:
-            for message in events_pb2_grpc.DeliverStub(connection).Deliver(iter([request]), timeout=180):
-                if message.WhichOneof("Type") == "block":
-                    blocks.append(message.block)
-                else:
-                    assert message.status == common_pb2.SUCCESS, f"{name} ended its blocks with {message.status}"
-        return blocks
-
-    def fabric_peer(self, organization, *arguments):
-        """Calls Fabric's `peer` (Weft by that name) as an organization's administrator."""
-        tls = organization.member("admin") / "tls"
-        (self.root / "core.yaml").write_text("peer: {}\n")
-        return self.weft("fabric", "peer", *arguments, environment={
-            "FABRIC_CFG_PATH": str(self.root),
-            "CORE_PEER_ADDRESS": organization.endpoint, "CORE_PEER_LOCALMSPID": organization.msp_id,
-            "CORE_PEER_MSPCONFIGPATH": str(organization.member("admin") / "msp"),
-            "CORE_PEER_TLS_ENABLED": "true", "CORE_PEER_TLS_ROOTCERT_FILE": str(organization.node / "tls/ca.crt"),
-            "CORE_PEER_TLS_CLIENTAUTHREQUIRED": "true",
-            "CORE_PEER_TLS_CLIENTCERT_FILE": str(tls / "client.crt"),
-            "CORE_PEER_TLS_CLIENTKEY_FILE": str(tls / "client.key"),
-        })
-
-    def approve(self, organization, contract="kv"):
-        tls = organization.member("admin") / "tls"
-        self.fabric_peer(
-            organization, "lifecycle", "chaincode", "approveformyorg", "--channelID", self.channel, "--name", contract,
-            "--version", "1.0", "--sequence", "1", "-o", self.network.node("orderer")["endpoint"], "--tls",
-            "--cafile", self.orderer("orderers/node0.orderer.example/tls/ca.crt"), "--clientauth",
-            "--certfile", tls / "client.crt", "--keyfile", tls / "client.key")
-
-
-class Writers:
-    """Clients that write through one peer's gateway and note what they were promised, while others come and go."""
-
-    def __init__(self, consortium, name, clients=3):
-        self.consortium, self.name = consortium, name
-        self.acknowledged, self.valid, self.failures = set(), set(), []
-        self.ending = threading.Event()
-        self.threads = [threading.Thread(target=self.write, args=(n,), daemon=True) for n in range(clients)]
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.ending.set()
-        for thread in self.threads:
-            thread.join()
-
-    def write(self, number):
-        gateway, turn = self.consortium.gateway(self.name), 0
-        while not self.ending.is_set():
-            turn += 1
-            try:
-                transaction, prepared = gateway.endorse("kv", "put", f"change-{number}-{turn}", os.urandom(20).hex())
-                gateway.send(transaction, prepared)
-                self.acknowledged.add(transaction)
-                if gateway.status(transaction, timeout=20).result == transaction_pb2.VALID:
-                    self.valid.add(transaction)
-                # What is shown needs no load.
-                self.ending.wait(0.05)
-            except grpc.RpcError as error:
-                # Endorsers that see different configurations for a moment disagree; nothing was acknowledged then.
-                self.failures.append(error.details())
-                self.ending.wait(0.05)
-
-    def go_on(self, count=5):
-        """Returns once more transactions have become valid."""
-        wanted = len(self.valid) + count
-        self.consortium.wait(
-            lambda: len(self.valid) >= wanted, f"no transaction becomes valid any more: {self.failures[-3:]}")
+from fabric_protos.peer import transaction_pb2
+from members import Consortium, Load, check_nothing_lost
+from processes import check_chain
 
 
 @pytest.fixture(scope="module")
@@ -355,47 +116,23 @@ Profiles:
     assert status == common_pb2.SUCCESS and len(blocks) == 2
 
 
-def test_organizations_join_and_leave_while_others_write(consortium):
-    genesis = consortium.root / "emissions.block"
-    consortium.weft("channel", "fetch", "--genesis", genesis, *consortium["auditor"].flags("emissions"))
-    with Writers(consortium, "auditor") as writers:
-        writers.go_on()
-        grid = consortium.add("grid")
-        grid.start_peer()
-        said = consortium.change(
-            ["utility", "auditor"], "add-org", "name=grid", f"msp={grid.folder / 'msp'}", "msp-id=GridMSP",
-            f"anchor={grid.endpoint}")
+def test_organizations_join_and_leave_under_load(consortium):
+    with Load(consortium, "auditor") as load:
+        load.go_on()
+        said = consortium.join("grid", ["utility", "auditor"])
         assert "'AuditorMSP.admin' and 'UtilityMSP.admin'" in said
-        consortium.weft("channel", "join", genesis, *grid.flags("emissions"))
-        consortium.wait(lambda: consortium.height("grid") > 0, "the peer of the new organization does not catch up")
-        consortium.approve(grid)
-        writers.go_on()
+        load.go_on()
         # Two of three endorse now; the utility's peer leaves, and with it what it would have endorsed.
         consortium.change(["auditor", "grid"], "remove-org", "org=utility")
-        writers.go_on()
+        load.go_on()
         utility = consortium["utility"]
         with pytest.raises(grpc.RpcError):
             consortium.gateway("utility").submit("kv", "put", "too", "late")
         with pytest.raises(grpc.RpcError):
             consortium.gateway("auditor", identity=utility.identity("user")).submit("kv", "put", "too", "late")
         consortium.change(["orderer"], "set-batch", "max-messages=5", "timeout=300ms")
-        writers.go_on()
-    check_nothing_lost(consortium, writers, ["auditor", "grid"])
-
-
-def check_nothing_lost(consortium, writers, names):
-    height = consortium.height(names[0])
-    ends = {}
-    for name in names:
-        consortium.wait(lambda: consortium.height(name) >= height, f"{name} does not catch up")
-        blocks = consortium.blocks(name, height)
-        ends[name] = check_chain(blocks, name)
-        codes = verdicts(blocks)
-        lost = writers.acknowledged - codes.keys()
-        assert not lost, f"{name} lost {len(lost)} acknowledged transactions, such as {min(lost)}"
-        changed = {transaction for transaction in writers.valid if codes[transaction] != transaction_pb2.VALID}
-        assert not changed, f"{name}: {len(changed)} transactions were reported VALID and aren't"
-    assert len(set(ends.values())) == 1, "the peers' ledgers differ"
+        load.go_on()
+    check_nothing_lost(consortium, load, ["auditor", "grid"])
 
 
 def test_a_revoked_identity_is_refused(consortium):
@@ -497,7 +234,7 @@ def test_a_peer_leaves_a_channel_and_joins_again(consortium):
     grid.log.unlink()
     grid.run_peer()
     assert consortium.weft("channel", "list", *grid.flags("emissions")).strip() == "the peer has joined no channel"
-    consortium.weft("channel", "join", consortium.root / "emissions.block", *grid.flags("emissions"))
+    consortium.weft("channel", "join", consortium.genesis(), *grid.flags("emissions"))
     height = consortium.height("auditor")
     consortium.wait(lambda: consortium.height("grid") >= height, "the peer does not catch up")
     assert check_chain(consortium.blocks("grid", height), "grid") \

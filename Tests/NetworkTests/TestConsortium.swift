@@ -100,8 +100,16 @@ final class TestConsortium: Sendable {
     deinit { try? FileManager.default.removeItem(atPath: self.folder) }
 
     /// Runs all nodes while `body` runs, and shuts them down gracefully.
-    func run(_ body: @Sendable () async throws -> Void) async throws {
-        let services: [any Service] = [self.orderer] + Array(self.peers.values)
+    ///
+    /// - Parameters:
+    ///   - others: What else runs.
+    ///   - body: Calls the nodes.
+    /// - Throws: what `body` or a node throws.
+    func run(
+        beside others: [any Service] = [],
+        _ body: @Sendable () async throws -> Void
+    ) async throws {
+        let services: [any Service] = others + [self.orderer] + Array(self.peers.values)
         let group = ServiceGroup(services: services, logger: Self.logger)
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask { try await group.run() }

@@ -41,9 +41,15 @@ package final class MSP: Sendable {
     /// - Throws: ``MSPError`` if Fabric would refuse the configuration.
     package convenience init(_ config: Msp_MSPConfig, version: MSPVersion) throws(MSPError) {
         guard config.type == 0 else {
+            // Both kinds of configuration begin with the name.
+            let name = (try? Msp_FabricMSPConfig(serializedBytes: config.config))?.name ?? ""
+            let kind = config.type == 1 ? "an Idemix MSP (type 1)" : "of type \(config.type)"
             throw MSPError(
-                msp: "",
-                reason: "type \(config.type) is not supported; only X.509 MSPs (type 0) are, Idemix is not"
+                msp: name,
+                reason: """
+                    it is \(kind), and only X.509 MSPs (type 0) are supported; Fabric refuses Idemix MSPs, too, on \
+                    channels with capability V3_0
+                    """
             )
         }
         let fabric: Msp_FabricMSPConfig

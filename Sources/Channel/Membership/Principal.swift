@@ -18,18 +18,64 @@ package indirect enum Principal: Sendable, CustomStringConvertible {
     /// One certificate, as a `SerializedIdentity`.
     case identity(Data)
     case anonymity(isNominal: Bool)
+    /// All of these, none of which is combined itself.
     case combined([Principal])
     /// Satisfied by nobody, for the reason given.
     case malformed(String)
 
     package init(_ message: Common_MSPPrincipal) {
-        self.init(message, depth: 0)
+        guard message.principalClassification == .combined else {
+            self = Self(simple: message)
+            return
+        }
+        do {
+            self = .combined(try Self.parts(of: message))
+        } catch {
+            self = .malformed("\(error)")
+        }
     }
 
-    /// Deeper than any policy that people write; protobuf itself stops at 100.
-    package static let maximumNesting = 64
+    /// How many bytes are decoded for one combined principal at most, over all levels of nesting.
+    ///
+    /// Each level is bytes inside bytes, so the work grows with the square of the depth. A chain of nothing but
+    /// combinations may be thousands of levels deep; Fabric has no limit.
+    package static let combinedBytesLimit = 64 << 20
 
-    private init(_ message: Common_MSPPrincipal, depth: Int) {
+    /// The principals that a combined one comes to: all of them must be satisfied, whatever their nesting.
+    ///
+    /// - Source: Fabric v3.1, `msp/mspimpl.go`, `collectPrincipals`.
+    private static func parts(of message: Common_MSPPrincipal) throws -> [Principal] {
+        var parts: [Principal] = []
+        var pending = [message]
+        var bytes = 0
+        while let next = pending.popLast() {
+            guard next.principalClassification == .combined else {
+                parts.append(Principal(simple: next))
+                continue
+            }
+            bytes += next.principal.count
+            guard bytes <= Self.combinedBytesLimit else {
+                throw Malformed("combined principals are nested too deep, or are too large")
+            }
+            let inner: [Common_MSPPrincipal]
+            do {
+                inner = try Common_CombinedPrincipal(serializedBytes: next.principal).principals
+            } catch {
+                throw Malformed("a combined principal cannot be decoded: \(error)")
+            }
+            guard !inner.isEmpty else { throw Malformed("a combined principal is empty") }
+            pending += inner.reversed()
+        }
+        return parts
+    }
+
+    private struct Malformed: Error, CustomStringConvertible {
+        let description: String
+        init(_ description: String) { self.description = description }
+    }
+
+    /// One that isn't combined.
+    private init(simple message: Common_MSPPrincipal) {
         do {
             switch message.principalClassification {
             case .role:
@@ -48,14 +94,7 @@ package indirect enum Principal: Sendable, CustomStringConvertible {
                 let anonymity = try Common_MSPIdentityAnonymity(serializedBytes: message.principal)
                 self = .anonymity(isNominal: anonymity.anonymityType == .nominal)
             case .combined:
-                let inner = try Common_CombinedPrincipal(serializedBytes: message.principal).principals
-                if inner.isEmpty {
-                    self = .malformed("a combined principal is empty")
-                } else if depth >= Self.maximumNesting {
-                    self = .malformed("combined principals are nested more than \(Self.maximumNesting) deep")
-                } else {
-                    self = .combined(inner.map { Principal($0, depth: depth + 1) })
-                }
+                self = .malformed("a combined principal where a simple one is expected")
             case .UNRECOGNIZED(let number):
                 self = .malformed("principal classification \(number) does not exist")
             }

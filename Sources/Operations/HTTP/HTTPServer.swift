@@ -107,7 +107,9 @@ package final class HTTPServer: Service, CustomStringConvertible {
                     )
                 )
             ),
-            tls: self.tls
+            tls: self.tls,
+            name: self.description,
+            log: self.logger
         )
         let server = channel.server(
             configuration: ServerConfiguration(

@@ -77,11 +77,18 @@ final class ReloadableTLS: Sendable {
 struct ReloadableTLSChannel: ServerChildChannel {
     let base: HTTP1Channel
     let tls: ReloadableTLS?
+    /// What the log calls the server.
+    let name: String
+    /// Where failed handshakes are noted.
+    let log: Logger
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<HTTP1Channel.Value> {
         channel.eventLoop.makeCompletedFuture {
             guard let tls = self.tls else { return }
-            try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: tls.current))
+            try channel.pipeline.syncOperations.addHandlers(
+                NIOSSLServerHandler(context: tls.current),
+                HandshakeFailures(of: self.name, logger: self.log)
+            )
         }.flatMap {
             self.base.setup(channel: channel, logger: logger)
         }

@@ -37,6 +37,11 @@ final class MetricFamily: Sendable {
         return HistogramSeries(bounds: bounds)
     }
 
+    /// Forgets the series whose labels are not among `labels`.
+    func keep(_ labels: Set<[String]>) {
+        self.series.withLock { series in series = series.filter { labels.contains($0.key) } }
+    }
+
     private func find(_ labels: [String], _ make: () -> Series) -> Series {
         self.series.withLock { series in
             if let known = series[labels] { return known }

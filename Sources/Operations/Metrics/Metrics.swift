@@ -38,6 +38,17 @@ package final class Metrics: MetricsFactory, Sendable {
         self.family(definition).gauge(labels)
     }
 
+    /// Shows these gauges of a metric and no others: what had other labels goes away.
+    ///
+    /// - Parameters:
+    ///   - definition: What is measured.
+    ///   - values: The labels of each gauge, in the definition's order, and its value.
+    package func setGauges(_ definition: MetricDefinition, to values: [(labels: [String], value: Double)]) {
+        let family = self.family(definition)
+        for (labels, value) in values { family.gauge(labels).set(value) }
+        family.keep(Set(values.map(\.labels)))
+    }
+
     /// A count that somebody else keeps and that isn't whole, such as seconds of CPU time.
     func floatingCounter(_ definition: MetricDefinition) -> GaugeSeries { self.family(definition).gauge([]) }
 

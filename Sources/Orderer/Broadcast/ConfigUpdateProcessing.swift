@@ -72,9 +72,9 @@ struct ConfigUpdateProcessing: Sendable {
         }
     }
 
-    /// An orderer refuses what it would have to stop at.
+    /// An orderer refuses what it would have to stop at; capabilities of Application are for peers to know.
     private func checkSupported(_ next: ChannelConfiguration) throws {
-        for level in Capabilities.Level.allCases {
+        for level in [Capabilities.Level.channel, .orderer] {
             let unknown = next.capabilities.unsupported(at: level)
             guard unknown.isEmpty else {
                 throw InvalidConfigUpdate(

@@ -3,6 +3,7 @@ internal import Cryptography
 internal import FabricProtos
 internal import Foundation
 internal import Ledger
+internal import Logging
 internal import Operations
 
 /// Serves the requests of one Deliver stream, one after the other.
@@ -17,6 +18,7 @@ struct DeliverSession: Sendable {
     let workers: WorkerThreads
     let date: @Sendable () -> Date
     var metrics = DeliverMetrics(Metrics())
+    let logger: Logger
 
     /// Answers one request: blocks, then one status; tells whether the stream goes on with the next request.
     ///
@@ -31,6 +33,11 @@ struct DeliverSession: Sendable {
             status = .success
         } catch let refusal as Refusal {
             status = refusal.status
+            self.logger.log(
+                level: status == .forbidden || status == .badRequest ? .notice : .info,
+                "refused to deliver blocks",
+                metadata: ["status": "\(status)", "reason": "\(refusal)"]
+            )
         }
         try await send(DeliverReply(status: status))
         return status == .success

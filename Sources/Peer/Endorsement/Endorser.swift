@@ -3,6 +3,7 @@ package import FabricProtos
 package import Foundation
 package import GRPCCore
 internal import Ledger
+package import Logging
 package import Operations
 internal import SwiftProtobuf
 
@@ -18,6 +19,7 @@ package final class Endorser: Sendable {
     private let executor: BlockingExecutor
     private let own: OwnEndorsements?
     private let metrics: EndorserMetrics
+    private let logger: Logger
 
     /// - Parameters:
     ///   - identity: signs the endorsements.
@@ -28,6 +30,7 @@ package final class Endorser: Sendable {
     ///   - executor: the threads on which contracts run, unless a call is quick.
     ///   - own: where the endorsements made here are noted, for the commit.
     ///   - metrics: where proposals are counted.
+    ///   - logger: where it is noted whose proposals are refused, and why.
     ///   - now: the time; proposals must be made within 15 minutes of it.
     /// - Throws: `MSPError` if the local MSP can't be used.
     package init(
@@ -39,6 +42,7 @@ package final class Endorser: Sendable {
         executor: BlockingExecutor,
         own: OwnEndorsements? = nil,
         metrics: Metrics = Metrics(),
+        logger: Logger,
         now: @escaping @Sendable () -> Date = { Date() }
     ) throws {
         self.identity = identity
@@ -47,6 +51,7 @@ package final class Endorser: Sendable {
         self.executor = executor
         self.own = own
         self.metrics = EndorserMetrics(metrics)
+        self.logger = logger
         self.checks = try ProposalChecks(localMSP: localMSP, now: now)
         let system: [String: any Contract] = [
             ChaincodeName.lifecycle: LifecycleContract(
@@ -100,8 +105,17 @@ package final class Endorser: Sendable {
             return answer
         } catch {
             count.refused()
+            self.note(error)
             throw RPCError(code: .unknown, message: String(describing: error), cause: error)
         }
+    }
+
+    /// Tells the operator more than the client: why exactly an identity is no member.
+    private func note(_ error: any Error) {
+        // The access gate has written down what it refused.
+        guard !(error is AccessDenied) else { return }
+        let reason = (error as? ProposalRefused)?.privateReason ?? "\(error)"
+        self.logger.notice("refused a proposal", metadata: ["reason": "\(reason.prefix(1_000))"])
     }
 
     /// The story of one endorsement.

@@ -6,7 +6,10 @@ internal import SwiftProtobuf
 
 /// A proposal that is refused before any contract runs.
 struct ProposalRefused: Error, CustomStringConvertible {
+    /// What the client is told.
     var description: String
+    /// What the operator is told, where that is more.
+    var privateReason: String?
 }
 
 /// What is asked of a proposal before a contract runs, apart from rights.
@@ -59,7 +62,11 @@ struct ProposalChecks: Sendable {
         // Whoever isn't known here is refused later, with the reason.
         guard let expiry = directory.expiry(of: creator) else { return }
         guard self.now() <= expiry else {
-            throw ProposalRefused(description: "proposal client identity expired")
+            let name = (try? directory.identity(from: creator))?.description ?? "a stranger"
+            throw ProposalRefused(
+                description: "proposal client identity expired",
+                privateReason: "the certificate of \(name) expired at \(expiry)"
+            )
         }
     }
 
@@ -94,10 +101,15 @@ struct ProposalChecks: Sendable {
         guard let serialized = try? Msp_SerializedIdentity(serializedBytes: creator),
             let identifier = try? MSPID(serialized.mspid), members[identifier] != nil
         else {
+            let mspID = (try? Msp_SerializedIdentity(serializedBytes: creator))?.mspid
             throw ProposalRefused(
                 description: """
                     error validating proposal: access denied: channel [\(channel)] creator org unknown, \
                     creator is malformed
+                    """,
+                privateReason: """
+                    channel [\(channel)]: the creator \
+                    \(mspID.map { "is of the unknown MSP \"\($0)\"" } ?? "is no SerializedIdentity message")
                     """
             )
         }
@@ -112,7 +124,8 @@ struct ProposalChecks: Sendable {
                 description: """
                     error validating proposal: access denied: channel [\(channel)] creator org \
                     [\(serialized.mspid)]
-                    """
+                    """,
+                privateReason: "channel [\(channel)], creator org [\(serialized.mspid)]: \(error)"
             )
         }
     }

@@ -24,7 +24,8 @@ struct PeerServices {
             access: parts.access,
             executor: BlockingExecutor(name: "weft-endorse", threads: parts.configuration.readerThreads),
             own: parts.ownEndorsements,
-            metrics: parts.configuration.metrics
+            metrics: parts.configuration.metrics,
+            logger: parts.logger.named("endorser")
         )
         let deliver = DeliverService(
             channels: parts.channels,

@@ -22,6 +22,8 @@ struct BenchReport: Sendable {
     var clientSeconds: Double
     var floor: SignatureFloor
     var peers: Int
+    /// What was written down of all transactions, those of the warm-up included.
+    var recorded: (acknowledged: Int, valid: Int)?
 
     var throughput: Double { Double(self.tally.committed) / self.seconds }
 
@@ -48,6 +50,11 @@ struct BenchReport: Sendable {
             "reasons": .members(
                 self.tally.reasons.sorted { $0.key < $1.key }.map { ($0.key, .integer(Int64($0.value))) }
             ),
+            "recorded": self.recorded.map {
+                .object([
+                    "acknowledged": .integer(Int64($0.acknowledged)), "valid": .integer(Int64($0.valid)),
+                ])
+            } ?? .null,
             "seconds": .number(rounded(self.seconds, 2)),
             "workers": .integer(Int64(self.workers)),
             "blocks": .unsigned(self.tally.blocks),

@@ -12,6 +12,10 @@ struct Workload: Sendable {
     var valueBytes: Int
     var warmUp: Duration
     var duration: Duration
+    /// Where acknowledged transactions are written down, if anywhere.
+    var record: AcknowledgedTransactions?
+    /// Whether to end before the time is over; what was begun is waited for.
+    var isInterrupted: @Sendable () -> Bool = { false }
 
     /// What the workers saw between the end of the warm-up and the end of the run.
     struct Tally: Sendable {
@@ -57,17 +61,19 @@ struct Workload: Sendable {
                 }
             }
             group.addTask {
-                try await clock.sleep(until: begin)
+                while clock.now < begin, !self.isInterrupted() {
+                    try await clock.sleep(until: min(begin, clock.now.advanced(by: .milliseconds(200))))
+                }
                 whenWarm()
-                while clock.now < end {
+                while clock.now < end, !self.isInterrupted() {
                     try await clock.sleep(for: .seconds(1))
                     progress()
                 }
             }
             try await group.waitForAll()
         }
-        let (seconds, attoseconds) = self.duration.components
-        return (board.tally.withLock(\.self), Double(seconds) + Double(attoseconds) / 1e18)
+        let measured = begin.duration(to: min(clock.now, end))
+        return (board.tally.withLock(\.self), Double(max(Self.microseconds(measured), 1)) / 1e6)
     }
 
     private func work(
@@ -78,7 +84,7 @@ struct Workload: Sendable {
     ) async throws {
         let clock = ContinuousClock()
         var random = SystemRandomNumberGenerator()
-        while clock.now < end {
+        while clock.now < end, !self.isInterrupted() {
             let key = "key-\(Int.random(in: 0..<self.keys, using: &random))"
             let value = Data((0..<self.valueBytes).map { _ in UInt8.random(in: 97...122, using: &random) })
             let invocation = Invocation(
@@ -87,7 +93,7 @@ struct Workload: Sendable {
             )
             let start = clock.now
             do {
-                let done = try await gateway.submit(invocation)
+                let done = try await self.submit(invocation, over: gateway)
                 let finish = clock.now
                 guard finish >= begin, finish < end else { continue }
                 let microseconds = Self.microseconds(start.duration(to: finish))
@@ -97,7 +103,7 @@ struct Workload: Sendable {
                     tally.firstBlock = min(tally.firstBlock, done.block)
                     tally.lastBlock = max(tally.lastBlock, done.block)
                 }
-            } catch {
+            } catch let error as ClientError {
                 board.tally.withLock { tally in
                     tally.failed += 1
                     let reason = error.description.prefix(300).description
@@ -109,6 +115,18 @@ struct Workload: Sendable {
                 try await Task.sleep(for: .milliseconds(50))
             }
         }
+    }
+
+    /// Has one transaction committed, and writes down what was promised on the way.
+    private func submit(_ invocation: Invocation, over gateway: Gateway) async throws -> CommittedTransaction
+    {
+        guard let record else { return try await gateway.submit(invocation) }
+        let endorsed = try await gateway.endorse(invocation)
+        try await gateway.submit(endorsed)
+        try record.acknowledged(endorsed.transactionID)
+        let committed = try await gateway.commit(of: endorsed)
+        try record.valid(committed.transactionID, block: committed.block)
+        return committed
     }
 
     private static func microseconds(_ duration: Duration) -> UInt64 {

@@ -14,16 +14,17 @@ extension MetricDefinition {
 }
 
 extension Metrics {
-    /// Measures every certificate.
+    /// Measures every certificate; those that were measured before and are no longer in use go away.
     func measure(_ certificates: [TrackedCertificate], at now: Date) {
-        for certificate in certificates {
-            self.gauge(
-                .certificateSecondsLeft,
-                certificate.use.rawValue,
-                certificate.owner,
-                certificate.certificate.subject.description,
-                hexadecimal(certificate.certificate.serialNumber)
-            ).set(certificate.secondsLeft(at: now))
-        }
+        self.setGauges(
+            .certificateSecondsLeft,
+            to: certificates.map { certificate in
+                let labels = [
+                    certificate.use.rawValue, certificate.owner, certificate.certificate.subject.description,
+                    hexadecimal(certificate.certificate.serialNumber),
+                ]
+                return (labels, certificate.secondsLeft(at: now))
+            }
+        )
     }
 }

@@ -17,6 +17,8 @@ struct CertificateWatch: Service {
     let identity: RenewableIdentity
     /// Makes the node show renewed certificates on new connections.
     let renewTLS: @Sendable (RenewedTLS) throws -> Void
+    /// The node's other servers with TLS.
+    var endpoints: [RenewableEndpoint] = []
     /// The configurations of the node's channels.
     let channels: @Sendable () -> [ChannelConfiguration]
     /// Where the seconds that are left of every certificate are measured.
@@ -84,6 +86,7 @@ struct CertificateWatch: Service {
             now: now
         )
         let tls = try self.files.tls.map { try $0.renewed(now: now) }
+        let endpoints = try self.endpoints.map { ($0, try $0.tls.renewedServer(now: now)) }
         if member.signer.certificate != self.identity.current.certificate {
             try self.identity.replace(with: member.signer)
             self.logger.notice(
@@ -95,6 +98,12 @@ struct CertificateWatch: Service {
             try self.renewTLS(tls)
             let certificate = try Certificate(pem: Data(tls.server.certificateChainPEM.utf8))
             self.logger.notice("read the TLS certificate and roots again", metadata: Self.facts(certificate))
+        }
+        for (endpoint, tls) in endpoints {
+            try endpoint.renew(tls)
+            var facts = try Self.facts(Certificate(pem: Data(tls.identity.certificateChainPEM.utf8)))
+            facts["server"] = "\(endpoint.name)"
+            self.logger.notice("read the TLS files of a server again", metadata: facts)
         }
     }
 

@@ -9,18 +9,18 @@ import RPC
 struct NodeCertificates: Sendable {
     var identity: IdentityFiles
     var tls: TLSFiles?
+    /// TLS of the operations service and, on an orderer, of channel participation.
+    var endpoints: [TLSFiles] = []
 
     /// The files and folders that change when a certificate is renewed.
     var watchedPaths: [String] {
         let folder = self.identity.folder
         let keystore = self.identity.provider.keystore
         let enrollment = ["\(folder)/signcerts", keystore.isEmpty ? "\(folder)/keystore" : keystore]
-        return enrollment
-            + (self.tls.map {
-                [$0.certificate, $0.key] + $0.roots
-                    + ($0.towardsNodes.map { [$0.certificate, $0.key] } ?? [])
-            } ?? [])
+        return enrollment + self.allTLS.flatMap(\.paths)
     }
+
+    private var allTLS: [TLSFiles] { (self.tls.map { [$0] } ?? []) + self.endpoints }
 
     /// All certificates in the files.
     ///
@@ -32,9 +32,12 @@ struct NodeCertificates: Sendable {
         let signcerts = "\(self.identity.folder)/signcerts"
         inventory.addOwn(try folder.memberCertificate(), .enrollment, of: mspID, from: signcerts)
         inventory.add(try folder.configuration(mspID: mspID).config, from: self.identity.folder)
-        if let tls {
-            let leaf = try Certificate(pem: readBytes(tls.certificate, as: "the TLS certificate"))
-            inventory.addOwn(leaf, .tls, of: mspID, from: tls.certificate)
+        for tls in self.allTLS {
+            let own = [tls.certificate] + (tls.towardsNodes.map { [$0.certificate] } ?? [])
+            for path in own {
+                let leaf = try Certificate(pem: readBytes(path, as: "the TLS certificate"))
+                inventory.addOwn(leaf, .tls, of: mspID, from: path)
+            }
             for path in tls.roots {
                 inventory.add(
                     pem: try readBytes(path, as: "a TLS root certificate"),
@@ -57,7 +60,40 @@ struct RenewedTLS: Sendable {
     var rootsPEM: String
 }
 
+extension PeerConfiguration {
+    var certificates: NodeCertificates {
+        NodeCertificates(
+            identity: self.identity,
+            tls: self.tls,
+            endpoints: [self.operations?.tls].compactMap(\.self)
+        )
+    }
+}
+
+extension OrdererConfiguration {
+    var certificates: NodeCertificates {
+        NodeCertificates(
+            identity: self.identity,
+            tls: self.tls,
+            endpoints: [self.operations?.tls, self.admin?.tls].compactMap(\.self)
+        )
+    }
+}
+
 extension TLSFiles {
+    /// Every file that is read.
+    fileprivate var paths: [String] {
+        [self.certificate, self.key] + self.roots
+            + (self.towardsNodes.map { [$0.certificate, $0.key] } ?? [])
+    }
+
+    /// What a server shows after a renewal; checked as ``renewed(now:)`` does.
+    func renewedServer(now: Date) throws -> ServerTLS {
+        let (identity, roots) = try self.load()
+        try Self.check(identity, in: self.certificate, now: now)
+        return ServerTLS(identity: identity, clientRootsPEM: roots, clientCertificates: self.clients)
+    }
+
     /// Reads certificates and keys, and checks that they can be used together.
     ///
     /// A file that was written while it was read, or a key that doesn't belong to the certificate, must never replace what

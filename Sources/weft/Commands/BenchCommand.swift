@@ -23,6 +23,8 @@ struct BenchCommand: AsyncParsableCommand {
             discussion: """
                 Works against any peer that speaks Fabric's gateway. Beside the result stands the floor: what the \
                 signatures alone cost on this machine, measured in the same run.
+
+                SIGINT or SIGTERM ends it early: what was begun is waited for, and the result is printed.
                 """
         )
 
@@ -64,6 +66,14 @@ struct BenchCommand: AsyncParsableCommand {
         @Option(help: "How many peers commit, for the floor; found out for a network of `weft network up`.")
         var peers: Int?
 
+        @Option(
+            help: ArgumentHelp(
+                "Write `acknowledged TXID` and `valid TXID BLOCK` here, as transactions come so far.",
+                valueName: "file"
+            )
+        )
+        var acknowledged: String?
+
         @OptionGroup var output: OutputOptions
 
         func validate() throws {
@@ -78,6 +88,8 @@ struct BenchCommand: AsyncParsableCommand {
         func run() async throws {
             let target = try self.connection.resolve()
             let servers = try self.servers()
+            let record = try self.acknowledged.map { try AcknowledgedTransactions(path: $0) }
+            let interruption = Interruption()
             let workload = Workload(
                 contract: self.contract,
                 function: self.function,
@@ -85,7 +97,9 @@ struct BenchCommand: AsyncParsableCommand {
                 keys: self.keys,
                 valueBytes: self.valueBytes,
                 warmUp: .seconds(self.warmUp),
-                duration: .seconds(self.duration)
+                duration: .seconds(self.duration),
+                record: record,
+                isInterrupted: { interruption.isRequested }
             )
             let floor = try SignatureFloor.measure()
             let report = try await withGateways(self.connections, target) { gateways in
@@ -93,11 +107,13 @@ struct BenchCommand: AsyncParsableCommand {
                 let before = Mutex(servers.map(\.usage))
                 let clientBefore = Mutex(ProcessUsage(process: getpid()))
                 let bar = ProgressBar("measuring", total: Int(self.duration), isVisible: !self.output.json)
-                let (tally, seconds) = try await workload.run(over: gateways) {
-                    before.withLock { $0 = servers.map(\.usage) }
-                    clientBefore.withLock { $0 = ProcessUsage(process: getpid()) }
-                } progress: {
-                    bar.advance()
+                let (tally, seconds) = try await interruption.watch {
+                    try await workload.run(over: gateways) {
+                        before.withLock { $0 = servers.map(\.usage) }
+                        clientBefore.withLock { $0 = ProcessUsage(process: getpid()) }
+                    } progress: {
+                        bar.advance()
+                    }
                 }
                 let client = ProcessUsage(process: getpid())
                 let used = zip(servers, before.withLock(\.self)).map { $0.0.since($0.1) }
@@ -112,7 +128,8 @@ struct BenchCommand: AsyncParsableCommand {
                     client: client,
                     clientSeconds: (client?.processorSeconds ?? 0) - clientStart,
                     floor: floor,
-                    peers: self.peers ?? max(servers.count { $0.isPeer }, 1)
+                    peers: self.peers ?? max(servers.count { $0.isPeer }, 1),
+                    recorded: record?.counts
                 )
             }
             self.output.answer(report.json, report.text)

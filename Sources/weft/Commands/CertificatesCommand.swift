@@ -20,7 +20,8 @@ struct CertificatesStatusCommand: AsyncParsableCommand {
         abstract: "List every certificate that a node uses or trusts, with the days left and what renews it.",
         discussion: """
             Its own enrollment and TLS certificates, its organization's authorities and administrators, TLS roots, and \
-            those in the configuration of its channels. Without --config and --block, all nodes of the network in \
+            those in the configuration of its channels. --config takes peer.yaml and orderer.yaml of Weft, and core.yaml \
+            and orderer.yaml of Fabric with the variables of the environment that override them. Without --config and --block, all nodes of the network in \
             --network. The newest configuration of a channel is in the block that `weft channel fetch config` or \
             `peer channel fetch config` writes; without --block the genesis blocks that the node's file names are read.
 
@@ -51,7 +52,10 @@ struct CertificatesStatusCommand: AsyncParsableCommand {
         var files = self.config
         if files.isEmpty, blocks.isEmpty { files = try self.filesOfNetwork() }
         for file in files {
-            let node = try NodeCertificateFiles(file: file)
+            let node = try NodeCertificateFiles(
+                file: file,
+                environment: ProcessInfo.processInfo.environment
+            )
             inventory.merge(try node.certificates.inventory())
             if self.block.isEmpty { blocks += node.channels.filter { !blocks.contains($0) } }
         }

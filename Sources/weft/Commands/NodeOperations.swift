@@ -1,6 +1,5 @@
 import Logging
 import Operations
-import ServiceLifecycle
 
 /// What a node process has besides the node: its metrics, health checks, logs, and the service that shows them.
 struct NodeOperations {
@@ -13,10 +12,10 @@ struct NodeOperations {
     /// - Parameters:
     ///   - files: Where it listens, and its TLS files.
     ///   - data: The folder whose disk must have room.
-    /// - Returns: The service; nothing when the configuration has none.
+    /// - Returns: The service; `nil` when the configuration has none.
     /// - Throws: `HTTPServerError` or ``Failure`` when the address or the TLS files can't be used.
-    func services(_ files: OperationsFiles?, data: String) throws -> [any Service] {
-        guard let files else { return [] }
+    func server(_ files: OperationsFiles?, data: String) throws -> HTTPServer? {
+        guard let files else { return nil }
         let disk = DiskCheck(folder: data)
         self.health.register("disk") { try disk.run() }
         let endpoints = OperationsEndpoints(
@@ -26,12 +25,10 @@ struct NodeOperations {
             provider: files.metrics,
             version: Weft.version
         )
-        return [
-            try endpoints.server(
-                listeningOn: files.listen,
-                tls: files.tls.map { try $0.server() },
-                logger: self.logging.logger("operations.runner")
-            )
-        ]
+        return try endpoints.server(
+            listeningOn: files.listen,
+            tls: files.tls.map { try $0.server() },
+            logger: self.logging.logger("operations.runner")
+        )
     }
 }

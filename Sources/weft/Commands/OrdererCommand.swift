@@ -64,17 +64,23 @@ extension OrdererConfiguration {
         settings.metrics = operations.metrics
         settings.health = operations.health
         let node = try OrdererNode(configuration: settings, logger: logger)
+        let server = try operations.server(self.operations, data: self.data)
+        let administration = try self.admin.map { try node.administrationServer($0.endpoint()) }
         let watch = CertificateWatch(
-            files: NodeCertificates(identity: self.identity, tls: self.tls),
+            files: self.certificates,
             identity: settings.identity,
             renewTLS: { try node.renewTLS($0.server, rootsPEM: $0.rootsPEM) },
+            endpoints: [
+                RenewableEndpoint(server, self.operations?.tls),
+                RenewableEndpoint(administration, self.admin?.tls),
+            ].compactMap(\.self),
             channels: { node.configurations },
             metrics: operations.metrics,
             logger: logger
         )
-        var services: [any Service] = try operations.services(self.operations, data: self.data)
+        var services: [any Service] = server.map { [$0] } ?? []
         services += [node, watch] as [any Service]
-        if let admin = self.admin { services.append(try node.administrationServer(admin.endpoint())) }
+        if let administration { services.append(administration) }
         try await runNode(services, logger: logger)
     }
 }

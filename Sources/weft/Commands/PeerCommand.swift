@@ -73,16 +73,18 @@ extension PeerConfiguration {
         settings.metrics = operations.metrics
         settings.health = operations.health
         let node = try PeerNode(configuration: settings, logger: logger)
+        let server = try operations.server(self.operations, data: self.data)
         let watch = CertificateWatch(
-            files: NodeCertificates(identity: self.identity, tls: self.tls),
+            files: self.certificates,
             identity: settings.identity,
             renewTLS: { try node.renewTLS(server: $0.server, client: $0.client, rootsPEM: $0.rootsPEM) },
+            endpoints: [RenewableEndpoint(server, self.operations?.tls)].compactMap(\.self),
             channels: { node.configurations },
             metrics: operations.metrics,
             logger: logger
         )
-        let services = try operations.services(self.operations, data: self.data)
         whenReady()
+        let services: [any Service] = server.map { [$0] } ?? []
         try await runNode(services + [node, watch] as [any Service], logger: logger)
     }
 }

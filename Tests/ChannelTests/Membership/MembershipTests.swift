@@ -127,7 +127,11 @@ import Testing
         #expect(throws: MSPError.self) { try MembershipDirectory([organization.msp(), organization.msp()]) }
         var idemix = Msp_MSPConfig()
         idemix.type = 1
-        #expect(throws: MSPError.self) { try MSP(idemix, version: .v3_0) }
+        var named = Msp_FabricMSPConfig()
+        named.name = "HiddenMSP"
+        idemix.config = try named.serializedData()
+        let refused = #expect(throws: MSPError.self) { try MSP(idemix, version: .v3_0) }
+        #expect(refused?.description.hasPrefix("MSP HiddenMSP: it is an Idemix MSP") == true)
     }
 
     @Test func refusesAKeyThatIsNotTheCertificates() throws {
@@ -142,21 +146,45 @@ import Testing
         }
     }
 
-    @Test func survivesDeeplyNestedPrincipals() throws {
+    @Test func nestedPrincipalsCountAtAnyDepth() throws {
+        let organization = try Organization()
+        let msp = try organization.msp()
+        let identity = try msp.identity(from: organization.member("peer").serialized)
+        for (isNominal, holds) in [(true, true), (false, false)] {
+            var principal = Common_MSPPrincipal()
+            principal.principalClassification = .anonymity
+            var anonymity = Common_MSPIdentityAnonymity()
+            anonymity.anonymityType = isNominal ? .nominal : .anonymous
+            principal.principal = try anonymity.serializedData()
+            for depth in 1...2_000 {
+                principal = try Self.combined([principal])
+                guard depth.isMultiple(of: 400) else { continue }
+                #expect(((try? msp.satisfies(identity, principal)) != nil) == holds, "\(depth) levels")
+            }
+        }
+    }
+
+    @Test func principalsWithoutEndAreRefused() throws {
         let organization = try Organization()
         let msp = try organization.msp()
         let identity = try msp.identity(from: organization.member("peer").serialized)
         var principal = Common_MSPPrincipal()
         principal.principalClassification = .anonymity
-        for depth in 1...200 {
-            var combined = Common_CombinedPrincipal()
-            combined.principals = [principal]
-            principal = Common_MSPPrincipal()
-            principal.principalClassification = .combined
-            principal.principal = try combined.serializedData()
-            let isShallow = depth <= Principal.maximumNesting
-            #expect(((try? msp.satisfies(identity, principal)) != nil) == isShallow)
-        }
+        for _ in 1...6_000 { principal = try Self.combined([principal]) }
+        let error = #expect(throws: IdentityError.self) { try msp.satisfies(identity, principal) }
+        #expect(error?.description.contains("nested too deep") == true)
+        // What is empty at the bottom is satisfied by nobody.
+        let hollow = try Self.combined([Self.combined([])])
+        #expect(throws: IdentityError.self) { try msp.satisfies(identity, hollow) }
+    }
+
+    private static func combined(_ principals: [Common_MSPPrincipal]) throws -> Common_MSPPrincipal {
+        var combined = Common_CombinedPrincipal()
+        combined.principals = principals
+        var principal = Common_MSPPrincipal()
+        principal.principalClassification = .combined
+        principal.principal = try combined.serializedData()
+        return principal
     }
 
     @Test func survivesDamagedIdentities() throws {

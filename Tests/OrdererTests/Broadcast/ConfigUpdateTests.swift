@@ -191,22 +191,44 @@ import Testing
         await orderer.stop()
     }
 
-    @Test("an unknown capability is BAD_REQUEST, and named", arguments: ["Orderer", "Application"])
-    func refusesUnknownCapabilities(group name: String) async throws {
+    @Test("an unknown capability of the orderers is BAD_REQUEST, and named")
+    func refusesUnknownCapabilities() async throws {
         let orderer = try TestOrderer(self.network)
         await orderer.ready()
-        let admin =
-            name == "Orderer"
-            ? self.network.ordererAdmin : try self.network.organization.issue("admin", "admin")
+        let answer = try await self.requireUnknownCapability(
+            "Orderer",
+            self.network.ordererAdmin,
+            of: orderer
+        )
+        #expect(answer.status == .badRequest)
+        #expect(answer.info.contains("V9_9"))
+        await orderer.stop()
+    }
+
+    @Test("an unknown capability of the application is the peers' matter, as in Fabric")
+    func leavesCapabilitiesOfTheApplicationToPeers() async throws {
+        let orderer = try TestOrderer(self.network)
+        await orderer.ready()
+        let admin = try self.network.organization.issue("admin", "admin")
+        #expect(try await self.requireUnknownCapability("Application", admin, of: orderer) == .accepted)
+        await orderer.reached(2)
+        #expect(orderer.channel.configuration.capabilities.application == ["V9_9"])
+        #expect(try await orderer.broadcast(self.network.envelope()) == .accepted)
+        await orderer.stop()
+    }
+
+    /// Has a group of the channel's configuration require a capability that nobody knows.
+    private func requireUnknownCapability(
+        _ name: String,
+        _ admin: SigningIdentity,
+        of orderer: TestOrderer
+    ) async throws -> Orderer_BroadcastResponse {
         let update = try self.network.update(from: orderer.channel.configuration.config, admin: admin) {
             group in
             var capabilities = Common_Capabilities()
             capabilities.capabilities = ["V9_9": Common_Capability()]
             group.groups[name]?.values["Capabilities"]?.value = try capabilities.serializedBytes()
         }
-        let answer = try await orderer.broadcast(update)
-        #expect(answer.status == .badRequest)
-        #expect(answer.info.contains("V9_9"))
-        await orderer.stop()
+        return try await orderer.broadcast(update)
     }
 }

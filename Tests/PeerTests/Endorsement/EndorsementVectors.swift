@@ -3,6 +3,7 @@ import Cryptography
 import FabricProtos
 import Foundation
 import KeyValueStore
+import Logging
 import SwiftProtobuf
 import TestSupport
 
@@ -78,6 +79,7 @@ struct RecordedNetwork: Sendable {
             builtIn: ["scriptcc": script, "othercc": script, "initcc": script],
             access: access,
             executor: self.executor,
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
             now: { Self.time }
         )
     }
