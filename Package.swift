@@ -147,6 +147,21 @@ let package = Package(
         tests("RPCInteropTests", of: "RPC", and: ["RPCTestService", grpc, grpcNIO]),
         tests("OperationsTests", of: "Operations", and: ["RPC", "Cryptography", grpc, log, metrics, lifecycle] + http),
         tests("ConsensusTests", of: "Consensus"),
+        // Whole clusters under virtual time: see docs/operations/simulate.md.
+        .target(
+            name: "Simulation",
+            dependencies: ["Consensus", "TestSupport"],
+            path: "Tests/Simulation",
+            exclude: ["Scenarios"],
+            swiftSettings: settings
+        ),
+        tests("SimulationTests", of: "Simulation", and: ["Consensus"]),
+        .executableTarget(
+            name: "simulate",
+            dependencies: ["Simulation", arguments],
+            path: "Tests/Simulate",
+            swiftSettings: settings
+        ),
         tests("ChannelTests", of: "Channel", and: ["Cryptography", "FabricProtos", protobuf]),
         tests("TranslationTests", of: "Translation", and: ["FabricProtos", protobuf]),
         tests("LedgerTests", of: "Ledger", and: channel + ["KeyValueStore", protobuf]),

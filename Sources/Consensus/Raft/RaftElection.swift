@@ -136,6 +136,8 @@ extension Raft {
             || (isPreVote && message.term > self.hardState.term)
         let isGranted =
             mayVote && last.isAtLeastAsCurrent(as: self.log.last) && last.index >= self.held
+        // A node without a term can't tell one.
+        guard isGranted || self.hardState.term > 0 else { return }
         if isGranted, !isPreVote {
             self.electionElapsed = 0
             self.hardState.vote = message.from

@@ -1,0 +1,120 @@
+import ArgumentParser
+import Dispatch
+import Foundation
+import Simulation
+import Synchronization
+
+/// Runs clusters of the real consensus engine under virtual time, network and disk.
+@main
+struct Simulate: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "scripts/simulate",
+        abstract: "Runs clusters of the real consensus engine under virtual time, network and disk.",
+        discussion: """
+            Each seed is a cluster that runs for 60 virtual seconds under load while nodes crash, disks lose what \
+            was not synced, the network loses, delays, reorders, repeats and cuts off, clocks go wrong and members \
+            change; then all faults end and it must heal. The first breach of an invariant ends the run with \
+            exit code 1 and the seed, which --seed replays step by step.
+            """
+    )
+
+    @Option(help: "How many seeds to run; without it, until stopped.")
+    var seeds: Int?
+
+    @Option(help: "Runs only this seed, and tells what happens.")
+    var seed: UInt64?
+
+    @Option(help: "The first seed.")
+    var first: UInt64 = 1
+
+    @Option(
+        help:
+            "Runs a scenario of Tests/Simulation/Scenarios, by its name, and tells what happens; \"all\" runs all."
+    )
+    var scenario: String?
+
+    @Option(
+        help:
+            "Puts a fault into every node on purpose: \(Mutation.allCases.map(\.rawValue).joined(separator: ", "))."
+    )
+    var mutation: Mutation?
+
+    func run() throws {
+        if let seed {
+            let report = Cluster.random(seed: seed, mutation: self.mutation) { print($0) }
+            print(report.summary)
+            if report.violation != nil { throw ExitCode(1) }
+            return
+        }
+        try self.runMany()
+    }
+
+    private func runMany() throws {
+        let totals = Mutex(Totals())
+        let start = ContinuousClock.now
+        let limit = self.seeds.map { self.first &+ UInt64($0) } ?? .max
+        let next = Mutex(self.first)
+        let mutation = self.mutation
+        DispatchQueue.concurrentPerform(iterations: ProcessInfo.processInfo.activeProcessorCount) { _ in
+            while true {
+                let seed = next.withLock { next -> UInt64? in
+                    guard next < limit else { return nil }
+                    next += 1
+                    return next - 1
+                }
+                guard let seed else { return }
+                let report = Cluster.random(seed: seed, mutation: mutation)
+                let goesOn = totals.withLock { totals -> Bool in
+                    totals.add(report)
+                    if totals.seeds % 1_000 == 0 { totals.tell(since: start) }
+                    return totals.violation == nil
+                }
+                if !goesOn { return }
+            }
+        }
+        try totals.withLock { totals in
+            totals.tell(since: start)
+            guard let violation = totals.violation else { return }
+            print("violated: \(violation.summary)")
+            print("replay: scripts/simulate --seed \(violation.seed)")
+            throw ExitCode(1)
+        }
+    }
+}
+
+extension Mutation: ExpressibleByArgument {}
+
+/// What all seeds did together.
+struct Totals {
+    private(set) var seeds = 0
+    private var counting = 0
+    private var virtualSeconds = 0
+    private var faults = 0
+    private var commits = 0
+    private var acknowledged = 0
+    private var messages = 0
+    private(set) var violation: RunReport?
+
+    mutating func add(_ report: RunReport) {
+        self.seeds += 1
+        if report.counts {
+            self.counting += 1
+            self.virtualSeconds += report.virtualTime / 1.seconds
+            self.faults += report.faults
+            self.commits += report.commits
+            self.acknowledged += report.acknowledged
+            self.messages += report.messages
+        }
+        if report.violation != nil, self.violation == nil { self.violation = report }
+    }
+
+    func tell(since start: ContinuousClock.Instant) {
+        let elapsed = ContinuousClock.now - start
+        let seconds = Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) / 1e18
+        print(
+            "\(self.seeds) seeds, \(self.counting) of them count: \(self.virtualSeconds / 3_600) virtual hours, "
+                + "\(self.faults) faults, \(self.commits) commits, \(self.acknowledged) envelopes acknowledged, "
+                + "\(self.messages) messages; \(Int(Double(self.seeds) / max(seconds, 0.001))) seeds per second"
+        )
+    }
+}

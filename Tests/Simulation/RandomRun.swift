@@ -1,0 +1,258 @@
+import Consensus
+
+/// What one seed did.
+package struct RunReport: Sendable {
+    package var seed: UInt64
+    package var nodes: Int
+    package var virtualTime: Moment
+    package var faults: Int
+    package var commits: Int
+    package var acknowledged: Int
+    package var messages: Int
+    /// What went wrong, if anything.
+    package var violation: String?
+
+    /// Whether so much happened that the seed says something: 3 nodes, 60 virtual seconds, 10 faults, 100 commits.
+    package var counts: Bool {
+        self.nodes >= 3 && self.virtualTime >= 60.seconds && self.faults >= 10 && self.commits >= 100
+    }
+
+    package var summary: String {
+        "seed \(self.seed): \(self.nodes) nodes, \(self.virtualTime / 1.seconds) virtual s, \(self.faults) faults, "
+            + "\(self.commits) commits, \(self.acknowledged) envelopes acknowledged, \(self.messages) messages"
+            + (self.violation.map { ": \($0)" } ?? "")
+    }
+}
+
+extension Cluster {
+    /// Runs a cluster for 60 virtual seconds of random faults under load, then without faults until it has healed.
+    package static func random(
+        seed: UInt64,
+        mutation: Mutation? = nil,
+        trace: ((String) -> Void)? = nil
+    ) -> RunReport {
+        var dice = Dice(seed: seed &* 0x9e37_79b9 &+ 7)
+        let voters = [3, 3, 4, 5][dice.below(4)]
+        let cluster = Cluster(seed: seed, voters: voters, mutation: mutation, trace: trace)
+        cluster.startAll()
+        cluster.scheduleClient()
+        cluster.scheduleFault()
+        cluster.run(until: 60.seconds)
+        if cluster.violation == nil { cluster.healAndCheck() }
+        return RunReport(
+            seed: seed,
+            nodes: cluster.members.count,
+            virtualTime: cluster.now,
+            faults: cluster.faults,
+            commits: cluster.commits,
+            acknowledged: cluster.acknowledged,
+            messages: cluster.messages,
+            violation: cluster.violation
+        )
+    }
+
+    package func startAll() { for id in self.members { self.nodes[id]?.start() } }
+
+    // MARK: - Load
+
+    private func scheduleClient() {
+        let wait = self.dice.between(40.milliseconds, 200.milliseconds)
+        self.schedule(
+            .run { cluster in
+                guard !cluster.isHealed else { return }
+                cluster.submit()
+                cluster.scheduleClient()
+            },
+            at: self.now + wait
+        )
+    }
+
+    /// A client sends an envelope to some orderer.
+    private func submit() {
+        self.nextEnvelope += 1
+        guard let id = self.dice.pick(self.members) else { return }
+        self.nodes[id]?.take(self.nextEnvelope)
+    }
+
+    // MARK: - Faults
+
+    private func scheduleFault() {
+        let wait = self.dice.between(500.milliseconds, 4.seconds)
+        self.schedule(
+            .run { cluster in
+                guard cluster.now < 60.seconds else { return }
+                cluster.injectFault()
+                cluster.scheduleFault()
+            },
+            at: self.now + wait
+        )
+    }
+
+    private func injectFault() {
+        self.faults += 1
+        guard let id = self.dice.pick(self.members.filter { self.nodes[$0]?.isUp == true }) else { return }
+        guard let node = self.nodes[id] else { return }
+        let length = self.dice.between(300.milliseconds, 6.seconds)
+        switch self.dice.below(13) {
+        case 0...3: self.crash(node, restartAfter: length)
+        case 4: self.crashLeader(restartAfter: length)
+        case 5: self.isolate(node, for: length)
+        case 6: self.split(for: length)
+        case 7: self.degrade(for: length)
+        case 8:
+            self.trace("disk of node \(id) is slow")
+            node.diskLatency = self.dice.between(20.milliseconds, 600.milliseconds)
+            self.after(length) { $0.nodes[id]?.diskLatency = 2.milliseconds }
+        case 9: self.pause(node, for: length)
+        case 10:
+            self.trace("clock of node \(id) changes")
+            node.tickLength = Self.baseTick * self.dice.between(600, 1_800) / 1_000
+        case 11: self.transfer()
+        default: self.changeMembers()
+        }
+    }
+
+    private func after(_ length: Moment, _ action: @escaping (Cluster) -> Void) {
+        self.schedule(.run(action), at: self.now + length)
+    }
+
+    /// The node dies at one of its next effects.
+    private func crash(_ node: SimulatedNode, restartAfter length: Moment) {
+        self.trace("node \(node.id) will crash")
+        node.crashCountdown = self.dice.below(12)
+        let id = node.id
+        self.after(length) { cluster in
+            cluster.nodes[id]?.crash()
+            cluster.trace("node \(id) starts")
+            cluster.nodes[id]?.start()
+        }
+    }
+
+    private func crashLeader(restartAfter length: Moment) {
+        guard let id = self.members.first(where: { self.nodes[$0]?.isLeader == true }) else { return }
+        if let node = self.nodes[id] { self.crash(node, restartAfter: length) }
+    }
+
+    /// One node is cut off from all others, in one or both directions.
+    private func isolate(_ node: SimulatedNode, for length: Moment) {
+        let direction = self.dice.below(3)
+        self.trace("node \(node.id) is cut off, direction \(direction)")
+        for other in self.members where other != node.id {
+            if direction != 1 { self.network.cut(node.id, to: other) }
+            if direction != 0 { self.network.cut(other, to: node.id) }
+        }
+        self.after(length) { $0.network.mendAll() }
+    }
+
+    /// Two groups no longer reach each other.
+    private func split(for length: Moment) {
+        let one = self.members.filter { _ in self.dice.chance(500) }
+        self.trace("nodes \(one) are split off")
+        for here in one {
+            for there in self.members where !one.contains(there) {
+                self.network.cut(here, to: there)
+                self.network.cut(there, to: here)
+            }
+        }
+        self.after(length) { $0.network.mendAll() }
+    }
+
+    private func degrade(for length: Moment) {
+        self.trace("the network loses, delays and repeats messages")
+        self.network.lost = self.dice.between(20, 300)
+        self.network.duplicated = self.dice.between(0, 300)
+        self.network.longestDelay = self.dice.between(50.milliseconds, 2.seconds)
+        self.after(length) { cluster in
+            cluster.network.lost = 0
+            cluster.network.duplicated = 20
+            cluster.network.longestDelay = 10.milliseconds
+        }
+    }
+
+    private func pause(_ node: SimulatedNode, for length: Moment) {
+        self.trace("node \(node.id) is stopped for a while")
+        node.pausedUntil = self.now + length
+        let id = node.id
+        self.after(length) { $0.nodes[id]?.work() }
+    }
+
+    private func transfer() {
+        guard let id = self.members.first(where: { self.nodes[$0]?.isLeader == true }) else { return }
+        guard let leader = self.nodes[id] else { return }
+        guard let target = self.dice.pick(leader.consenters.filter { $0 != id }) else { return }
+        self.trace("node \(id) hands over to node \(target)")
+        leader.give(.command(.transferLeadership(to: target)))
+    }
+
+    private func changeMembers() {
+        guard let id = self.members.first(where: { self.nodes[$0]?.isLeader == true }) else { return }
+        guard let leader = self.nodes[id] else { return }
+        let consenters = leader.consenters
+        let adds = consenters.count < 3 || (consenters.count < 6 && self.dice.chance(500))
+        if adds {
+            let next = (self.members.max() ?? 0) + 1
+            self.trace("add node \(next)")
+            leader.take(.add(next))
+        } else if let gone = self.dice.pick(consenters) {
+            self.trace("remove node \(gone)")
+            leader.take(.remove(gone))
+        }
+    }
+
+    // MARK: - The end
+
+    private var isHealed: Bool { self.now >= 60.seconds }
+
+    /// Ends all faults; then a new envelope must be ordered, all consenters must get it, and nothing that was
+    /// acknowledged may be missing.
+    package func healAndCheck(within limit: Moment = 60.seconds) {
+        self.network = SimulatedNetwork()
+        for id in self.members {
+            guard let node = self.nodes[id] else { continue }
+            node.diskLatency = 2.milliseconds
+            node.pausedUntil = 0
+            node.crashCountdown = nil
+            node.tickLength = Self.baseTick
+            // One that joins starts when it has pulled the blocks.
+            if !node.disk.ledger.isEmpty { node.start() }
+            node.work()
+        }
+        let end = self.now + limit
+        // The block of a new envelope.
+        let target = self.commits + 1
+        while self.now < end, self.violation == nil {
+            self.run(until: self.now + 200.milliseconds)
+            for id in self.members { self.nodes[id]?.nudge() }
+            if self.reached(target) { break }
+            self.nextEnvelope += 1
+            self.nodes[self.members.first { self.nodes[$0]?.isLeader == true } ?? 0]?.take(self.nextEnvelope)
+        }
+        guard self.violation == nil else { return }
+        guard self.reached(target) else {
+            return self.invariants.violated("no progress for \(limit / 1.seconds) s after all faults ended")
+        }
+    }
+
+    /// Whether all consenters have so many blocks.
+    private func reached(_ blocks: Int) -> Bool {
+        let newest = self.members.compactMap { self.nodes[$0] }.max { $0.height < $1.height }
+        guard let newest, newest.height > blocks else { return false }
+        return newest.consenters.allSatisfy { self.nodes[$0].map { $0.isUp && $0.height > blocks } ?? false }
+    }
+}
+
+extension SimulatedNode {
+    /// What a node does that suspects its eviction: it looks at the chain, and halts if it is no consenter any more.
+    func nudge() {
+        guard self.isUp, self.cluster.isEvicted(self.id) else { return }
+        self.crash()
+        self.isHalted = true
+    }
+}
+
+extension Cluster {
+    func isEvicted(_ id: NodeID) -> Bool {
+        let newest = self.members.compactMap { self.nodes[$0] }.max { $0.height < $1.height }
+        return newest.map { !$0.consenters.contains(id) } ?? false
+    }
+}
