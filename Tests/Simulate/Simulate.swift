@@ -39,6 +39,9 @@ struct Simulate: ParsableCommand {
     )
     var mutation: Mutation?
 
+    @Flag(help: "Tries each such fault, and shows at which seed it is caught.")
+    var mutations = false
+
     func run() throws {
         if let seed {
             let report = Cluster.random(seed: seed, mutation: self.mutation) { print($0) }
@@ -46,7 +49,37 @@ struct Simulate: ParsableCommand {
             if report.violation != nil { throw ExitCode(1) }
             return
         }
+        if let scenario { return try self.play(scenario) }
+        if self.mutations { return try self.tryMutations() }
         try self.runMany()
+    }
+
+    /// One seed tells what happens; many try other delays, clocks and disks.
+    private func play(_ name: String) throws {
+        let scenarios = name == "all" ? try Scenario.all() : [try Scenario(named: name)]
+        let seeds = UInt64(self.seeds ?? 1)
+        for scenario in scenarios {
+            for seed in self.first..<(self.first + seeds) {
+                let tells = seeds == 1 && scenarios.count == 1
+                let report = scenario.run(seed: seed, mutation: self.mutation) { if tells { print($0) } }
+                guard report.violation == nil else {
+                    print("\(scenario.name): \(report.summary)")
+                    throw ExitCode(1)
+                }
+            }
+            print("\(scenario.name): \(seeds) seeds, nothing violated")
+        }
+    }
+
+    /// Shows at which seed each fault that is put in on purpose is caught.
+    private func tryMutations() throws {
+        var missed = false
+        for mutation in Mutation.allCases {
+            let detection = Detection(of: mutation, seeds: self.seeds ?? 1_000)
+            print(detection)
+            missed = missed || !detection.isCaught
+        }
+        if missed { throw ExitCode(1) }
     }
 
     private func runMany() throws {
@@ -93,17 +126,19 @@ struct Totals {
     private var commits = 0
     private var acknowledged = 0
     private var messages = 0
+    private var counts = Counts()
     private(set) var violation: RunReport?
 
     mutating func add(_ report: RunReport) {
         self.seeds += 1
-        if report.counts {
+        if report.isCounted {
             self.counting += 1
             self.virtualSeconds += report.virtualTime / 1.seconds
             self.faults += report.faults
             self.commits += report.commits
             self.acknowledged += report.acknowledged
             self.messages += report.messages
+            self.counts += report.counts
         }
         if report.violation != nil, self.violation == nil { self.violation = report }
     }
@@ -114,7 +149,7 @@ struct Totals {
         print(
             "\(self.seeds) seeds, \(self.counting) of them count: \(self.virtualSeconds / 3_600) virtual hours, "
                 + "\(self.faults) faults, \(self.commits) commits, \(self.acknowledged) envelopes acknowledged, "
-                + "\(self.messages) messages; \(Int(Double(self.seeds) / max(seconds, 0.001))) seeds per second"
+                + "\(self.messages) messages, \(self.counts); \(Int(Double(self.seeds) / max(seconds, 0.001))) seeds per second"
         )
     }
 }

@@ -17,6 +17,9 @@ package final class Cluster {
     package internal(set) var now: Moment = 0
     package internal(set) var faults = 0
     package private(set) var messages = 0
+    package internal(set) var counts = Counts()
+    /// A term that a scenario remembers.
+    var remembered: Term = 0
     var dice: Dice
     var invariants: Invariants
     private(set) var nodes: [NodeID: SimulatedNode] = [:]
@@ -78,6 +81,15 @@ package final class Cluster {
 
     func scheduleTick(_ node: SimulatedNode) {
         self.schedule(.tick(node.id, life: node.life), at: self.now + node.tickLength)
+    }
+
+    func scheduleCrash(_ node: SimulatedNode, before moment: Moment) {
+        let id = node.id
+        let life = node.life
+        self.schedule(
+            .run { if $0.nodes[id]?.life == life { $0.nodes[id]?.crash() } },
+            at: self.dice.between(self.now, moment)
+        )
     }
 
     /// Lets time pass until `moment`, or until something is violated.
@@ -183,6 +195,7 @@ package final class Cluster {
     /// an empty log.
     func configured(_ block: SimulatedBlock) {
         for id in block.consenters where self.nodes[id] == nil {
+            self.counts.added += 1
             self.join(id, through: block)
         }
     }

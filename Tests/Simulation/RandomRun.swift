@@ -9,18 +9,73 @@ package struct RunReport: Sendable {
     package var commits: Int
     package var acknowledged: Int
     package var messages: Int
+    package var counts: Counts
     /// What went wrong, if anything.
     package var violation: String?
 
+    package init(
+        seed: UInt64,
+        nodes: Int = 0,
+        virtualTime: Moment = 0,
+        faults: Int = 0,
+        commits: Int = 0,
+        acknowledged: Int = 0,
+        messages: Int = 0,
+        counts: Counts = Counts(),
+        violation: String? = nil
+    ) {
+        self.seed = seed
+        self.nodes = nodes
+        self.virtualTime = virtualTime
+        self.faults = faults
+        self.commits = commits
+        self.acknowledged = acknowledged
+        self.messages = messages
+        self.counts = counts
+        self.violation = violation
+    }
+
     /// Whether so much happened that the seed says something: 3 nodes, 60 virtual seconds, 10 faults, 100 commits.
-    package var counts: Bool {
+    package var isCounted: Bool {
         self.nodes >= 3 && self.virtualTime >= 60.seconds && self.faults >= 10 && self.commits >= 100
     }
 
     package var summary: String {
         "seed \(self.seed): \(self.nodes) nodes, \(self.virtualTime / 1.seconds) virtual s, \(self.faults) faults, "
-            + "\(self.commits) commits, \(self.acknowledged) envelopes acknowledged, \(self.messages) messages"
+            + "\(self.commits) commits, \(self.acknowledged) envelopes acknowledged, \(self.messages) messages, "
+            + self.counts.description
             + (self.violation.map { ": \($0)" } ?? "")
+    }
+}
+
+/// How often what matters happened.
+package struct Counts: Sendable, CustomStringConvertible {
+    package var crashes = 0
+    /// Writes of consensus that a crash lost.
+    package var lostWrites = 0
+    /// Blocks that a crash took from a ledger.
+    package var lostBlocks = 0
+    package var leaders = 0
+    /// Nodes that lacked more than the leader's log held.
+    package var catchUps = 0
+    package var added = 0
+    package var removed = 0
+
+    package init() {}
+
+    package static func += (sum: inout Counts, other: Counts) {
+        sum.crashes += other.crashes
+        sum.lostWrites += other.lostWrites
+        sum.lostBlocks += other.lostBlocks
+        sum.leaders += other.leaders
+        sum.catchUps += other.catchUps
+        sum.added += other.added
+        sum.removed += other.removed
+    }
+
+    package var description: String {
+        "\(self.crashes) crashes that lost \(self.lostWrites) writes and \(self.lostBlocks) blocks, "
+            + "\(self.leaders) leaders, \(self.catchUps) catch-ups, \(self.added) nodes added and \(self.removed) removed"
     }
 }
 
@@ -39,15 +94,20 @@ extension Cluster {
         cluster.scheduleFault()
         cluster.run(until: 60.seconds)
         if cluster.violation == nil { cluster.healAndCheck() }
-        return RunReport(
-            seed: seed,
-            nodes: cluster.members.count,
-            virtualTime: cluster.now,
-            faults: cluster.faults,
-            commits: cluster.commits,
-            acknowledged: cluster.acknowledged,
-            messages: cluster.messages,
-            violation: cluster.violation
+        return cluster.report
+    }
+
+    package var report: RunReport {
+        RunReport(
+            seed: self.seed,
+            nodes: self.members.count,
+            virtualTime: self.now,
+            faults: self.faults,
+            commits: self.commits,
+            acknowledged: self.acknowledged,
+            messages: self.messages,
+            counts: self.counts,
+            violation: self.violation
         )
     }
 
@@ -119,7 +179,11 @@ extension Cluster {
     /// The node dies at one of its next effects.
     private func crash(_ node: SimulatedNode, restartAfter length: Moment) {
         self.trace("node \(node.id) will crash")
-        node.crashCountdown = self.dice.below(12)
+        if self.dice.chance(500) {
+            node.crashesInWrite = true
+        } else {
+            node.crashCountdown = self.dice.below(12)
+        }
         let id = node.id
         self.after(length) { cluster in
             cluster.nodes[id]?.crash()
@@ -212,6 +276,7 @@ extension Cluster {
             node.diskLatency = 2.milliseconds
             node.pausedUntil = 0
             node.crashCountdown = nil
+            node.crashesInWrite = false
             node.tickLength = Self.baseTick
             // One that joins starts when it has pulled the blocks.
             if !node.disk.ledger.isEmpty { node.start() }

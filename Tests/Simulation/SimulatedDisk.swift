@@ -83,11 +83,13 @@ struct SimulatedDisk {
 
     /// Power is lost: unfinished writes are lost from some point on, since a torn batch is dropped when the store is
     /// opened; so are blocks that were not synced.
-    mutating func crash(_ dice: inout Dice, _ mutation: Mutation?) {
+    mutating func crash(_ dice: inout Dice, _ mutation: Mutation?) -> (writes: Int, blocks: Int) {
         for _ in 0..<dice.between(0, self.unfinished.count) { _ = self.finish(mutation) }
-        self.unfinished = []
         let kept = dice.between(self.syncedBlocks, self.ledger.count)
+        let lost = (writes: self.unfinished.count, blocks: self.ledger.count - kept)
+        self.unfinished = []
         self.ledger.removeSubrange(kept...)
         self.syncedBlocks = kept
+        return lost
     }
 }

@@ -33,8 +33,12 @@ final class SimulatedNode {
     /// How long a tick takes on this node's clock.
     var tickLength: Moment
     var pausedUntil: Moment = 0
+    /// Holds from the next start on.
+    var maxMessageBytes = 1_000
     /// Dies after so many more effects.
     var crashCountdown: Int?
+    /// Dies while its next write is on its way.
+    var crashesInWrite = false
     /// Was removed, and knows it.
     var isHalted = false
 
@@ -57,6 +61,9 @@ final class SimulatedNode {
 
     var isUp: Bool { self.raft != nil }
     var height: UInt64 { UInt64(self.disk.ledger.count) }
+    /// Whether effects wait for a write.
+    var awaitsDisk: Bool { !self.pipeline.isEmpty }
+    var term: Term { self.raft?.hardState.term ?? self.disk.log.hardState.term }
     var isLeader: Bool { self.raft?.status.isLeader == true }
 
     /// The consenters of the newest config block.
@@ -81,7 +88,7 @@ final class SimulatedNode {
                     electionTicks: 10,
                     heartbeatTicks: 2,
                     maxInflightMessages: 4,
-                    maxMessageBytes: 1_000,
+                    maxMessageBytes: self.maxMessageBytes,
                     seed: self.cluster.dice.number()
                 ),
                 restoring: self.disk.log.state,
@@ -99,9 +106,13 @@ final class SimulatedNode {
         self.inbox = []
         self.pipeline = []
         self.crashCountdown = nil
+        self.crashesInWrite = false
         self.isWorking = false
         self.diskBusyUntil = 0
-        self.disk.crash(&self.cluster.dice, self.mutation)
+        let lost = self.disk.crash(&self.cluster.dice, self.mutation)
+        self.cluster.counts.crashes += 1
+        self.cluster.counts.lostWrites += lost.writes
+        self.cluster.counts.lostBlocks += lost.blocks
     }
 
     /// Called before each effect; returns whether the node still lives.
@@ -173,6 +184,7 @@ final class SimulatedNode {
             let latency = self.cluster.dice.between(self.diskLatency / 2, self.diskLatency * 2)
             self.diskBusyUntil = max(self.diskBusyUntil, self.cluster.now) + latency
             self.cluster.schedule(.written(self.id, life: self.life), at: self.diskBusyUntil)
+            if self.crashesInWrite { self.cluster.scheduleCrash(self, before: self.diskBusyUntil) }
             if self.mutation == .acknowledgeBeforeSync {
                 self.durable = write.number
                 self.inbox.append(.stored(write.number))
@@ -235,6 +247,7 @@ final class SimulatedNode {
             self.isKnownLeader = raft.hardState.term
             self.cluster.invariants.leads(self.id, term: raft.hardState.term)
             self.ordering = Ordering(waitsFor: raft.details.last.index)
+            self.cluster.counts.leaders += 1
             self.cluster.trace("node \(self.id) leads term \(raft.hardState.term)")
         }
     }
@@ -314,11 +327,11 @@ final class SimulatedNode {
         switch (self.mutation, message.content) {
         case (.commitByHeartbeat, .heartbeat):
             message.content = .heartbeat(commit: raft.hardState.commit)
-        case (.commitEarlierTerms, .append(var append)):
+        case (.commitEarlierTerms, .heartbeat(let commit)):
             let followers = raft.details.followers
             let held = raft.voters.map { followers[$0]?.match ?? self.disk.log.lastIndex }.sorted()
-            append.commit = max(append.commit, held[(held.count - 1) / 2])
-            message.content = .append(append)
+            let match = followers[message.to]?.match ?? 0
+            message.content = .heartbeat(commit: max(commit, min(match, held[(held.count - 1) / 2])))
         default: break
         }
         return message

@@ -63,9 +63,9 @@ extension SimulatedNode {
     func offerWork() {
         guard let raft = self.raft, raft.status.isLeader, self.ordering.offered.isEmpty else { return }
         if self.mutation != .orderTooEarly {
-            guard self.ordering.waitsFor == 0 || raft.details.applied >= self.ordering.waitsFor else {
-                return
-            }
+            // The engine may have told more than is carried out while the disk works.
+            let isSettled = raft.details.applied >= self.ordering.waitsFor && !self.awaitsDisk
+            guard self.ordering.waitsFor == 0 || isSettled else { return }
         }
         if self.ordering.waitsFor != 0 {
             self.ordering.waitsFor = 0
@@ -129,7 +129,7 @@ extension SimulatedNode {
             guard !consenters.contains(node) else { return }
             consenters.append(node)
         case .remove(let node):
-            guard consenters.contains(node), consenters.count > 2 else { return }
+            guard consenters.contains(node), consenters.count > 1 else { return }
             consenters.removeAll { $0 == node }
             active.removeAll { $0 == node }
             if node == self.id, self.cluster.dice.chance(700) {
@@ -137,7 +137,9 @@ extension SimulatedNode {
                 return
             }
         }
-        guard active.count > consenters.count / 2 else { return }
+        // One that is added to a single consenter can't be active yet.
+        let isGrowth = request == .add(consenters.last ?? 0) && consenters.count <= 2
+        guard isGrowth || active.count > consenters.count / 2 else { return }
         self.ordering.change = .block
         self.offer(self.nextBlock([], consenters: consenters))
     }
@@ -208,6 +210,7 @@ extension SimulatedNode {
         switch event {
         case .votersChanged(_, let change, _):
             if change == .remove(self.id) {
+                self.cluster.counts.removed += 1
                 self.cluster.trace("node \(self.id) was removed and halts")
                 self.crash()
                 self.isHalted = true
@@ -215,6 +218,7 @@ extension SimulatedNode {
                 self.resumeChange()
             }
         case .catchUp(let snapshot):
+            self.cluster.counts.catchUps += 1
             self.cluster.trace("node \(self.id) catches up to entry \(snapshot.position.index)")
             self.cluster.schedule(
                 .pull(self.id, snapshot, life: self.life),
