@@ -7,7 +7,7 @@ import Testing
 @Suite struct RandomRunTests {
     @Test("no seed breaks an invariant, and every cluster heals", arguments: 0..<4)
     func survives(part: UInt64) {
-        for seed in (part * 15 + 1)...(part * 15 + 15) {
+        for seed in (part * 10 + 1)...(part * 10 + 10) {
             print("replay: scripts/simulate --seed \(seed)")
             let report = Cluster.random(seed: seed)
             #expect(report.violation == nil)
