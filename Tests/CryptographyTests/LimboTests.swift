@@ -35,7 +35,10 @@ import Testing
 
     @Test(.enabled(if: PublicVectors.folder != nil, "run scripts/crypto-vectors DIR"))
     func buildsChainsAsGoDoes() throws {
-        guard let file = try PublicVectors.files(suffix: "limbo.json").first else { return }
+        let file = try #require(
+            PublicVectors.files(suffix: "limbo.json").first,
+            "there is no limbo.json in the folder"
+        )
         let suite = try JSONDecoder().decode(Suite.self, from: Data(contentsOf: file))
         var oracle: [String: String] = [:]
         if let go = try PublicVectors.files(suffix: "limbo-go.json").first {

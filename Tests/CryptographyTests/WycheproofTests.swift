@@ -29,16 +29,18 @@ import Testing
 
     @Test(.enabled(if: PublicVectors.folder != nil, "run scripts/crypto-vectors DIR"))
     func judgesSignaturesAsFabricDoes() throws {
-        for file in try PublicVectors.files(suffix: "_test.json") {
+        let files = try PublicVectors.files(suffix: "_test.json").filter {
+            $0.lastPathComponent.hasPrefix("ecdsa_") || $0.lastPathComponent.hasPrefix("ed25519_")
+        }
+        #expect(!files.isEmpty, "there are no files ecdsa_*_test.json and ed25519_test.json in the folder")
+        for file in files {
             let name = file.lastPathComponent
-            guard let vectors = try? JSONDecoder().decode(File.self, from: Data(contentsOf: file)) else {
-                PublicVectors.report("\(name)\tskipped\tnot a file of signatures in the form that is read")
-                continue
-            }
             guard !name.contains("p1363"), !name.contains("shake") else {
                 PublicVectors.report("\(name)\tskipped\tanother encoding or hash function than Fabric's")
                 continue
             }
+            let vectors = try JSONDecoder().decode(File.self, from: Data(contentsOf: file))
+            #expect(!vectors.testGroups.isEmpty, "\(name)")
             for group in vectors.testGroups { try self.check(group, of: name) }
         }
     }
@@ -124,11 +126,12 @@ enum PublicVectors {
 
     /// Adds a line to the report that `scripts/crypto-vectors` prints.
     static func report(_ line: String) {
-        guard let path = ProcessInfo.processInfo.environment["WEFT_CRYPTO_REPORT"],
-            let handle = FileHandle(forWritingAtPath: path)
-        else { return }
-        defer { try? handle.close() }
-        _ = try? handle.seekToEnd()
-        try? handle.write(contentsOf: Data((line.replacingOccurrences(of: "\n", with: " ") + "\n").utf8))
+        guard let path = ProcessInfo.processInfo.environment["WEFT_CRYPTO_REPORT"] else { return }
+        let flat = line.unicodeScalars.map { $0 == "\n" || $0 == "\r" ? " " : String($0) }.joined()
+        // One write to a file opened for appending is not torn by another test's write.
+        let descriptor = open(path, O_WRONLY | O_APPEND | O_CREAT, 0o644)
+        guard descriptor >= 0 else { return }
+        defer { close(descriptor) }
+        Data((flat + "\n").utf8).withUnsafeBytes { _ = write(descriptor, $0.baseAddress, $0.count) }
     }
 }

@@ -71,11 +71,13 @@ import Testing
                 )
             }
             let file = "updates/\(update.id)/config_update.pb"
-            guard let expected = try? self.bytes(file) else {
+            // Fabric has computed nothing where there is nothing to change.
+            guard update.id != "08-no-change" else {
                 #expect(throws: ConfigUpdateError.self, "\(update.id)") { try result.get() }
                 continue
             }
-            let isEqual = try (try? result.get()) == Common_ConfigUpdate(serializedBytes: expected)
+            let expected = try Common_ConfigUpdate(serializedBytes: self.bytes(file))
+            let isEqual = (try? result.get()) == expected
             VectorReport.record(
                 folder: "config",
                 name: "compute \(update.id)",

@@ -49,28 +49,36 @@ import Testing
         var principal_hex: String
     }
 
-    static func load<Value: Decodable>(_ file: String) -> [Value] {
-        let url = VectorReport.folder("msp").appending(path: file)
-        guard let data = try? Data(contentsOf: url) else { return [] }
-        return (try? JSONDecoder().decode([Value].self, from: data)) ?? []
+    static func load<Value: Decodable>(_ file: String) -> Result<[Value], any Error> {
+        Result {
+            let url = VectorReport.folder("msp").appending(path: file)
+            return try JSONDecoder().decode([Value].self, from: Data(contentsOf: url))
+        }
     }
 
-    static let expectations: [Expectation] = load("expected.json")
+    static let files = (
+        expectations: load("expected.json") as Result<[Expectation], any Error>,
+        identities: load("identities.json") as Result<[NamedIdentity], any Error>,
+        principals: load("principals.json") as Result<[NumberedPrincipal], any Error>
+    )
+    static let expectations = (try? files.expectations.get()) ?? []
     static let configurations = Dictionary(
         expectations.compactMap { expectation in expectation.msp_config_hex.map { (expectation.msp, $0) } },
         uniquingKeysWith: { first, _ in first }
     )
     static let identities: [String: Data] = {
-        let list: [NamedIdentity] = load("identities.json")
+        let list = (try? files.identities.get()) ?? []
         return Dictionary(uniqueKeysWithValues: list.map { ($0.name, bytes($0.serialized_hex)) })
     }()
     static let principals: [Int: Data] = {
-        let list: [NumberedPrincipal] = load("principals.json")
+        let list = (try? files.principals.get()) ?? []
         return Dictionary(uniqueKeysWithValues: list.map { ($0.number, bytes($0.principal_hex)) })
     }()
 
-    @Test func hasCases() {
-        #expect(!Self.expectations.isEmpty && !Self.identities.isEmpty && !Self.principals.isEmpty)
+    @Test func hasCases() throws {
+        #expect(try Self.files.expectations.get().count > 0)
+        #expect(try Self.files.identities.get().count > 0)
+        #expect(try Self.files.principals.get().count > 0)
     }
 
     @Test(arguments: expectations.filter { $0.identities != nil })
