@@ -115,11 +115,16 @@ struct CertificateExtensions {
             let identifier = try fields.objectIdentifier()
             let isCritical =
                 if let flag = fields.next(if: .boolean) { try Bool(derEncoded: flag) } else { false }
-            let value = try DER.parse(ASN1OctetString(derEncoded: fields.next()).bytes)
+            let bytes = try ASN1OctetString(derEncoded: fields.next()).bytes
             guard seen.insert(identifier).inserted else {
                 throw DERFault.invalid("extension \(identifier) occurs twice")
             }
-            try self.read(identifier, isCritical: isCritical, value)
+            // What is not understood need not be DER: Fabric CA keeps attributes there, as JSON.
+            if ObjectIdentifier.understoodExtensions.contains(identifier) {
+                try self.read(identifier, isCritical: isCritical, DER.parse(bytes))
+            } else if isCritical {
+                self.hasUnknownCritical = true
+            }
         }
     }
 
@@ -150,9 +155,8 @@ struct CertificateExtensions {
         case ObjectIdentifier.authorityInformationAccess:
             try Self.forbidCritical(isCritical, "authority information access")
         default:
-            if isCritical, !ObjectIdentifier.understoodPolicies.contains(identifier) {
-                self.hasUnknownCritical = true
-            }
+            // Policies are read by whoever asks for them, which members' chains don't.
+            break
         }
     }
 

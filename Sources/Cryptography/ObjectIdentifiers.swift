@@ -40,8 +40,10 @@ enum ObjectIdentifier {
     static let extendedKeyUsage: ASN1ObjectIdentifier = [2, 5, 29, 37]
     static let inhibitAnyPolicy: ASN1ObjectIdentifier = [2, 5, 29, 54]
 
-    /// Read by Go's library beyond those whose contents matter here.
-    static let understoodPolicies: Set<ASN1ObjectIdentifier> = [
+    /// The extensions whose contents Go's library reads; some of them don't matter here, but must be DER.
+    static let understoodExtensions: Set<ASN1ObjectIdentifier> = [
+        subjectKeyIdentifier, keyUsage, subjectAlternativeName, basicConstraints, nameConstraints,
+        authorityKeyIdentifier, extendedKeyUsage, authorityInformationAccess,
         cRLDistributionPoints, certificatePolicies, policyMappings, policyConstraints, inhibitAnyPolicy,
     ]
 }

@@ -222,7 +222,8 @@ package struct DeliveryError: Error, Sendable, CustomStringConvertible {
     static func refused(_ endpoint: OrdererEndpoint, _ status: Common_Status) -> Self {
         let reason =
             switch status {
-            case .forbidden: "this peer may not read the channel there (is it a member, with a certificate that has not expired?)"
+            case .forbidden:
+                "this peer may not read the channel there (is it a member, with a certificate that has not expired?)"
             case .notFound: "it doesn't have the channel, or not yet that block"
             case .badRequest: "it refuses the request (clocks, or the TLS certificate of this peer)"
             case .serviceUnavailable: "it has no leader or can't serve at present"
