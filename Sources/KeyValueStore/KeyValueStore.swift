@@ -15,11 +15,19 @@ package protocol KeyValueStore: KeyValueReader {
     /// later durable write makes them durable too.
     ///
     /// After a failed write the store refuses every further write until it is opened again, since what reached the
-    /// disk is not known.
+    /// disk is not known: see ``reopen()``.
     func write(_ batch: WriteBatch, durably: Bool) throws(KeyValueStoreError)
 
     /// Returns a view of the store as it is now, which later writes do not change.
     func snapshot() -> any KeyValueReader
+
+    /// Opens the store again after a failed write, so that it takes writes again.
+    ///
+    /// What the failed write was to change is changed, or isn't, as after a crash; what the caller remembers of the
+    /// store must be read again. Snapshots and cursors of before have to be released by then, or soon.
+    ///
+    /// If this throws, nothing may be written, and perhaps nothing read, until a later call succeeds.
+    func reopen() throws(KeyValueStoreError)
 
     /// Returns roughly how many bytes of disk the keys from `start` up to, not including, `end` take.
     ///

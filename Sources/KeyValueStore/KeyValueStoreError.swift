@@ -81,13 +81,13 @@ package struct KeyValueStoreError: Error, Sendable, Hashable, CustomStringConver
         case .damaged:
             "restore the folder from a backup, or let the node fetch its ledger again into an empty folder"
         case .diskFull:
-            "free space on the disk and start the node again: nothing of this write was accepted"
+            "free space on the disk, and a running node goes on by itself: nothing of this write was accepted"
         case .notWritable:
             "give the user of this process the right to write to the folder"
         case .inputOutput:
-            "check the disk and the folder, then start the node again"
+            "check the disk and the folder; a running node goes on by itself once they work"
         case .stopped:
-            "start the node again once the cause of the first failure is gone"
+            "a running node goes on by itself once the cause of the first failure is gone"
         default:
             nil
         }

@@ -1,5 +1,6 @@
 internal import CLevelDB
 package import Foundation
+internal import Glibc
 internal import Synchronization
 
 /// An ordered byte map in a folder, kept by LevelDB with every checksum verified.
@@ -9,16 +10,23 @@ internal import Synchronization
 ///
 /// - Source: `leveldb/c.h`, conventions 3 (`errptr`) and 5 (no null pointers).
 package final class LevelDBStore: KeyValueStore {
-    private let handle: LevelDBHandle
-    /// The reason of the first failed write.
-    private let failure = Mutex<String?>(nil)
+    private struct State {
+        /// The open database; `nil` after ``reopen()`` has failed.
+        var handle: LevelDBHandle?
+        /// Why nothing is written, or, without a handle, why nothing is read either.
+        var failure: String?
+    }
 
     /// The folder of the database.
-    package var folder: String { self.handle.folder }
+    package let folder: String
+    private let options: LevelDBOptions
+    private let state: Mutex<State>
 
     /// Opens the database in `folder`, making it if it is missing.
     package init(folder: String, options: LevelDBOptions = LevelDBOptions()) throws(KeyValueStoreError) {
-        self.handle = try LevelDBHandle(folder: folder, options: options)
+        self.folder = folder
+        self.options = options
+        self.state = Mutex(State(handle: try LevelDBHandle(folder: folder, options: options)))
     }
 
     /// Removes the database in `folder`, which must not be open, with all that it holds.
@@ -29,41 +37,153 @@ package final class LevelDBStore: KeyValueStore {
     }
 
     package func value(forKey key: Data) throws(KeyValueStoreError) -> Data? {
-        try self.handle.value(forKey: key, options: self.handle.readOptions)
+        let handle = try self.open("read").get()
+        return try handle.value(forKey: key, options: handle.readOptions)
     }
 
     package func makeCursor() -> any KeyValueCursor {
-        LevelDBCursor(handle: self.handle, view: nil)
+        switch self.open("read") {
+        case .success(let handle): LevelDBCursor(handle: handle, view: nil)
+        case .failure(let error): ClosedCursor(error)
+        }
     }
 
     package func snapshot() -> any KeyValueReader {
-        LevelDBSnapshot(self.handle)
+        switch self.open("read") {
+        case .success(let handle): LevelDBSnapshot(handle)
+        case .failure(let error): ClosedReader(error: error)
+        }
     }
 
     package func write(_ batch: WriteBatch, durably: Bool) throws(KeyValueStoreError) {
-        if let reason = self.failure.withLock({ $0 }) {
-            throw KeyValueStoreError(
-                code: .stopped,
-                folder: self.folder,
-                operation: "write",
-                reason: "an earlier write failed (\(reason))"
-            )
-        }
+        let (handle, failure) = self.state.withLock { ($0.handle, $0.failure) }
+        guard let handle, failure == nil else { throw self.stopped("write", failure) }
         do {
-            try self.handle.write(batch, durably: durably)
+            try handle.write(batch, durably: durably)
         } catch {
-            self.failure.withLock { $0 = $0 ?? error.reason }
+            self.state.withLock { $0.failure = $0.failure ?? error.reason }
             throw error
         }
     }
 
     package func approximateSize(from start: Data, to end: Data) -> UInt64 {
-        self.handle.approximateSize(from: start, to: end)
+        (try? self.open("read").get())?.approximateSize(from: start, to: end) ?? 0
     }
 
     package func compact(from start: Data?, to end: Data?) {
-        self.handle.compact(from: start, to: end)
+        (try? self.open("compact").get())?.compact(from: start, to: end)
     }
+
+    /// The open database, or the error for `operation` if there is none.
+    private func open(_ operation: String) -> Result<LevelDBHandle, KeyValueStoreError> {
+        let (handle, failure) = self.state.withLock { ($0.handle, $0.failure) }
+        return handle.map { .success($0) } ?? .failure(self.stopped(operation, failure))
+    }
+
+    private func stopped(_ operation: String, _ failure: String?) -> KeyValueStoreError {
+        KeyValueStoreError(
+            code: .stopped,
+            folder: self.folder,
+            operation: operation,
+            reason: "an earlier write failed (\(failure ?? "no reason"))"
+        )
+    }
+}
+
+// MARK: - Opening again
+
+extension LevelDBStore {
+    /// How long ``reopen()`` waits for readers of before to let go of the database.
+    private static let patience: Duration = .seconds(5)
+
+    /// Opens the database again, once the disk takes as much as that may write.
+    ///
+    /// As long as it doesn't, the database stays open for reading.
+    package func reopen() throws(KeyValueStoreError) {
+        try self.checkSpace()
+        weak let before = self.state.withLock { state in
+            defer { state.handle = nil }
+            return state.handle
+        }
+        let deadline = ContinuousClock.now + Self.patience
+        while true {
+            do {
+                let handle = try LevelDBHandle(folder: self.folder, options: self.options)
+                self.state.withLock { $0 = State(handle: handle) }
+                return
+            } catch {
+                guard error.code == .locked, ContinuousClock.now < deadline else {
+                    // A reader that has not let go keeps the database open: others may go on reading, too.
+                    self.state.withLock { state in
+                        state.handle = before
+                        state.failure = error.reason
+                    }
+                    throw error
+                }
+                usleep(10_000)
+            }
+        }
+    }
+
+    /// Checks that the folder can be written to and has room for what opening writes: the contents of the journals,
+    /// which become a table, and a little more.
+    ///
+    /// To find out by opening would cost the readers the database.
+    private func checkSpace() throws(KeyValueStoreError) {
+        let path = "\(self.folder)/space-check"
+        let file = Glibc.open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
+        guard file >= 0 else { throw self.systemError("write", errno) }
+        defer {
+            close(file)
+            unlink(path)
+        }
+        var byte: UInt8 = 0
+        let error = posix_fallocate(file, 0, off_t(self.journalBytes + (1 << 20)))
+        guard error == 0 else { throw self.systemError("write", error) }
+        guard Glibc.write(file, &byte, 1) == 1, fsync(file) == 0 else {
+            throw self.systemError("write", errno)
+        }
+    }
+
+    private var journalBytes: Int {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: self.folder)) ?? []
+        return names.filter { $0.hasSuffix(".log") }.reduce(0) { sum, name in
+            let attributes = try? FileManager.default.attributesOfItem(atPath: "\(self.folder)/\(name)")
+            return sum + (attributes?[.size] as? Int ?? 0)
+        }
+    }
+
+    private func systemError(_ operation: String, _ number: Int32) -> KeyValueStoreError {
+        KeyValueStoreError(
+            folder: self.folder,
+            operation: operation,
+            reason: "IO error: \(String(cString: strerror(number)))"
+        )
+    }
+}
+
+/// Stands for a database that is not open: every read throws.
+private struct ClosedReader: KeyValueReader {
+    let error: KeyValueStoreError
+
+    func value(forKey key: Data) throws(KeyValueStoreError) -> Data? { throw self.error }
+    func makeCursor() -> any KeyValueCursor { ClosedCursor(self.error) }
+}
+
+private final class ClosedCursor: KeyValueCursor {
+    private let error: KeyValueStoreError
+
+    init(_ error: KeyValueStoreError) { self.error = error }
+
+    var isValid: Bool { false }
+    var key: Data { Data() }
+    var value: Data { Data() }
+
+    func seek(to key: Data) throws(KeyValueStoreError) { throw self.error }
+    func seekToFirst() throws(KeyValueStoreError) { throw self.error }
+    func seekToLast() throws(KeyValueStoreError) { throw self.error }
+    func next() throws(KeyValueStoreError) { throw self.error }
+    func previous() throws(KeyValueStoreError) { throw self.error }
 }
 
 /// The C objects of one open database.

@@ -29,6 +29,9 @@ package final class MemoryStore: KeyValueStore {
         MemorySnapshot(entries: self.entries.withLock { $0 })
     }
 
+    /// Does nothing: no write to memory fails.
+    package func reopen() {}
+
     package func approximateSize(from start: Data, to end: Data) -> UInt64 {
         let entries = self.entries.withLock { $0 }
         let first = entries.index(of: start).index

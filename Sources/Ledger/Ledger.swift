@@ -20,7 +20,7 @@ package final class Ledger: Sendable {
     /// Private data of transactions that are not committed yet.
     package let transient: TransientStore
 
-    private let derived: any KeyValueStore
+    private let stores: LedgerStores
     private let writer: Mutex<Writer>
     private let published: Mutex<Published>
 
@@ -49,48 +49,19 @@ package final class Ledger: Sendable {
         self.privateStore = try PrivateStore(store: stores.private)
         self.transient = TransientStore(store: stores.private)
         try StoreFormat.check(stores.derived, name: "derived")
-        self.derived = stores.derived
+        self.stores = stores
 
         var writer = Writer()
-        let reader = StateReader(store: stores.derived)
-        var namespaces = try reader.namespacesWithMetadata()
-        let start = try reader.height()
-        let end = self.log.height
-        guard start <= end else {
-            throw LedgerError.damagedState(
-                "the state of channel \(channelID) is that of block \(start - 1), but the log ends at block "
-                    + (end > 0 ? "\(end - 1)" : "none")
-            )
-        }
-        for number in start..<end {
-            progress(number - start, end - start)
-            try Self.replay(
-                number,
-                self.log,
-                self.privateStore,
-                stores.derived,
-                &namespaces,
-                &writer.lifetimes
-            )
-        }
-        if start < end { progress(end - start, end - start) }
-
-        let lastHeader = self.log.lastHeader
-        let lastCommitHash = try end > 0 ? self.log.summary(end - 1)?.commitHash : nil
-        self.writer = Mutex(writer)
-        self.published = Mutex(
-            Published(
-                snapshot: StateSnapshot(
-                    height: end,
-                    reader: StateReader(store: stores.derived.snapshot()),
-                    log: self.log,
-                    metadataNamespaces: namespaces
-                ),
-                metadataNamespaces: namespaces,
-                lastHeader: lastHeader,
-                lastCommitHash: lastCommitHash ?? Data()
-            )
+        let published = try Self.recover(
+            channelID,
+            self.log,
+            self.privateStore,
+            stores.derived,
+            &writer.lifetimes,
+            progress
         )
+        self.writer = Mutex(writer)
+        self.published = Mutex(published)
     }
 
     // MARK: Reading
@@ -146,8 +117,8 @@ package final class Ledger: Sendable {
     /// verdicts and the commit hash are written to the block's metadata; both, and every effect of the block, are
     /// visible together once this returns. Calls wait for each other.
     ///
-    /// If it throws, the ledger is as it was before. After a failure of the disk it accepts no more blocks until it is
-    /// opened again.
+    /// If it throws, the ledger is as it was before. After a failure of the disk it accepts no more blocks until
+    /// ``reopen()`` succeeds.
     package func commit(_ input: BlockToCommit) throws -> CommittedBlock {
         try self.writer.withLock { writer in
             if let reason = writer.stopped {
@@ -155,7 +126,7 @@ package final class Ledger: Sendable {
                     code: .stopped,
                     message:
                         "channel \(self.channelID) accepts no blocks since writing one failed (\(reason)); "
-                        + "remove the cause and start the node again"
+                        + "remove the cause"
                 )
             }
             return try self.commit(input, &writer)
@@ -169,7 +140,7 @@ package final class Ledger: Sendable {
 
         var application = BlockApplication(
             header: header,
-            reader: StateReader(store: self.derived),
+            reader: StateReader(store: self.stores.derived),
             metadataNamespaces: published.metadataNamespaces
         )
         try application.judge(input.transactions)
@@ -203,7 +174,7 @@ package final class Ledger: Sendable {
                 try self.privateStore.add(addition, block: header.number)
             }
             durations.log = try clock.measure { try self.log.append(block) }
-            durations.state = try clock.measure { try self.derived.write(changes, durably: false) }
+            durations.state = try clock.measure { try self.stores.derived.write(changes, durably: false) }
         } catch {
             writer.stopped = "\(error)"
             throw error
@@ -244,7 +215,7 @@ package final class Ledger: Sendable {
     private func publish(_ header: Common_BlockHeader, _ commitHash: Data, _ namespaces: Set<Bytes>) {
         let snapshot = StateSnapshot(
             height: header.number + 1,
-            reader: StateReader(store: self.derived.snapshot()),
+            reader: StateReader(store: self.stores.derived.snapshot()),
             log: self.log,
             metadataNamespaces: namespaces
         )
@@ -293,6 +264,77 @@ package final class Ledger: Sendable {
     }
 
     // MARK: Recovery
+
+    /// Opens the stores again after a failure of the disk, so that blocks are accepted again.
+    ///
+    /// What was read from before stays readable as long as the disk doesn't take writes. The block whose commit failed
+    /// may be part of the ledger afterwards, as after a crash: compare ``height``.
+    ///
+    /// - Throws: the error of the disk; the ledger goes on refusing blocks.
+    package func reopen() throws {
+        try self.writer.withLock { writer in
+            // The view of the state keeps its database open. Nothing is written now, so the store itself will do.
+            self.published.withLock { published in
+                published.snapshot = StateSnapshot(
+                    height: published.snapshot.height,
+                    reader: StateReader(store: self.stores.derived),
+                    log: self.log,
+                    metadataNamespaces: published.metadataNamespaces
+                )
+            }
+            try self.log.reopen()
+            try self.stores.private.reopen()
+            try self.stores.derived.reopen()
+            var fresh = Writer()
+            let published = try Self.recover(
+                self.channelID,
+                self.log,
+                self.privateStore,
+                self.stores.derived,
+                &fresh.lifetimes,
+                { _, _ in }
+            )
+            self.published.withLock { $0 = published }
+            writer = fresh
+        }
+    }
+
+    /// Brings the state up to the end of the log.
+    private static func recover(
+        _ channelID: ChannelID,
+        _ log: BlockLog,
+        _ privateStore: PrivateStore,
+        _ derived: any KeyValueStore,
+        _ lifetimes: inout CollectionLifetimes,
+        _ progress: Progress
+    ) throws -> Published {
+        let reader = StateReader(store: derived)
+        var namespaces = try reader.namespacesWithMetadata()
+        let start = try reader.height()
+        let end = log.height
+        guard start <= end else {
+            throw LedgerError.damagedState(
+                "the state of channel \(channelID) is that of block \(start - 1), but the log ends at block "
+                    + (end > 0 ? "\(end - 1)" : "none")
+            )
+        }
+        for number in start..<end {
+            progress(number - start, end - start)
+            try Self.replay(number, log, privateStore, derived, &namespaces, &lifetimes)
+        }
+        if start < end { progress(end - start, end - start) }
+        return Published(
+            snapshot: StateSnapshot(
+                height: end,
+                reader: StateReader(store: derived.snapshot()),
+                log: log,
+                metadataNamespaces: namespaces
+            ),
+            metadataNamespaces: namespaces,
+            lastHeader: log.lastHeader,
+            lastCommitHash: try end > 0 ? log.summary(end - 1)?.commitHash ?? Data() : Data()
+        )
+    }
 
     /// Computes again the effects of a block whose verdicts are in the log.
     static func replay(

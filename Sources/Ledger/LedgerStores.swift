@@ -58,7 +58,7 @@ extension LevelDBOptions {
         var options = LevelDBOptions()
         options.writeBufferBytes = 8 << 20
         options.fileBytes = 8 << 20
-        options.cacheBytes = 16 << 20
+        options.cacheBytes = 8 << 20
         return options
     }
 }

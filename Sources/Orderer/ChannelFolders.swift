@@ -145,7 +145,18 @@ struct ChannelFolders: Sendable {
         let folder = self.folder(channel)
         return ChannelThread.Stores(
             log: try LevelDBStore(folder: "\(folder)/log", options: .forLog),
-            consensus: try LevelDBStore(folder: "\(folder)/consensus")
+            consensus: try LevelDBStore(folder: "\(folder)/consensus", options: .forConsensus)
         )
+    }
+}
+
+extension LevelDBOptions {
+    /// For entries that are read at start only and removed once they are in the log.
+    fileprivate static var forConsensus: LevelDBOptions {
+        var options = LevelDBOptions()
+        options.writeBufferBytes = 2 << 20
+        options.cacheBytes = 1 << 20
+        options.filterBitsPerKey = 0
+        return options
     }
 }

@@ -9,7 +9,7 @@ package struct OrdererLimits: Sendable {
     /// Bytes of envelopes of one channel that wait for a block; further ones are answered SERVICE_UNAVAILABLE.
     package var waitingBytes = 256 << 20
     /// Bytes of the newest blocks of one channel that are kept in memory for readers; older ones are read from disk.
-    package var recentBlockBytes = 8 << 20
+    package var recentBlockBytes = 4 << 20
     /// How far a Deliver request's timestamp may be from this node's clock; others are answered BAD_REQUEST.
     package var deliverTimeWindow: Duration = .seconds(15 * 60)
     /// How long the node waits before it opens a channel's stores again after a failure; doubles up to 30 times this.

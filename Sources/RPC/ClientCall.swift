@@ -113,8 +113,30 @@ final class ClientCall: Call, @unchecked Sendable {
 
     // MARK: Starting
 
-    private func startUnary(_ metadata: Metadata, message: MessageBytes?) throws(RPCError) {
-        let initial = try self.open(metadata)
+    /// Makes a whole unary call: sends the request and waits for the response.
+    ///
+    /// - Throws: `RPCError` with the status with which the call ended, if it isn't OK.
+    nonisolated(nonsending) func exchange(
+        _ request: MessageBytes,
+        deadline: gpr_timespec
+    ) async throws(RPCError) -> MessageBytes {
+        try self.startUnary([:], message: request, deadline: deadline)
+        let (status, trailers) = try await self.receiveStatus()
+        if let code = RPCError.Code(status.code) {
+            throw RPCError(code: code, message: status.message, metadata: trailers)
+        }
+        guard let response = try await self.nextMessage() else {
+            throw RPCError(code: .internalError, message: "The call ended well without a response message.")
+        }
+        return response
+    }
+
+    private func startUnary(
+        _ metadata: Metadata,
+        message: MessageBytes?,
+        deadline: gpr_timespec? = nil
+    ) throws(RPCError) {
+        let initial = try self.open(metadata, deadline: deadline)
         guard let call = self.slots.pointee.call else { return }
         var outgoing = self.outgoing(initial)
         outgoing.message = self.hold(message)
@@ -165,13 +187,16 @@ final class ClientCall: Call, @unchecked Sendable {
     /// Makes core's call.
     ///
     /// Nobody else has it before this returns, except to cancel it.
-    private func open(_ metadata: Metadata) throws(RPCError) -> OutgoingMetadata {
+    private func open(
+        _ metadata: Metadata,
+        deadline: gpr_timespec? = nil
+    ) throws(RPCError) -> OutgoingMetadata {
         let initial = try OutgoingMetadata.of(metadata, skipping: TimeoutEntry.key)
         self.hold(initial)
         let call = self.channel.makeCall(
             self.descriptor,
             queue: self.poller.completions,
-            deadline: TimeoutEntry.deadline(in: metadata)
+            deadline: deadline ?? TimeoutEntry.deadline(in: metadata)
         )
         guard let call else { throw RPCError(code: .internalError, message: "C core made no call.") }
         self.adopt(call)

@@ -154,7 +154,7 @@ package final class CoreClientTransport: ClientTransport {
         }
     }
 
-    private func makeCall(_ descriptor: MethodDescriptor, _ options: CallOptions) throws(RPCError)
+    func makeCall(_ descriptor: MethodDescriptor, _ options: CallOptions) throws(RPCError)
         -> ClientCall
     {
         self.followTLS()
@@ -174,7 +174,7 @@ package final class CoreClientTransport: ClientTransport {
     }
 
     /// Ends a call whose user is done with it.
-    private func leave(_ call: ClientCall) {
+    func leave(_ call: ClientCall) {
         call.cancelByCaller()
         let woken = self.state.withLock { state in
             state.running[ObjectIdentifier(call)] = nil

@@ -69,6 +69,13 @@ package final class CoreServerTransport: ServerTransport {
         self.server.register(context.methods)
     }
 
+    /// Answers the calls of some methods, which the server's services must have too, without GRPCCore.
+    ///
+    /// To be called before the server runs.
+    package func answerDirectly(_ methods: [DirectMethod]) {
+        self.server.answerDirectly(methods)
+    }
+
     package func listen(
         streamHandler: @escaping @Sendable (RPCStream<Inbound, Outbound>, ServerContext) async -> Void
     ) async throws {

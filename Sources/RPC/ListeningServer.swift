@@ -16,6 +16,8 @@ struct ServedMethod: Sendable {
     /// Core's handle of the registration.
     nonisolated(unsafe) var registration: UnsafeMutableRawPointer?
     var handler: StreamHandler
+    /// What answers the calls instead of `handler`, if anything does.
+    var direct: DirectMethod?
 
     /// Whether core has the request message when the call is accepted.
     var readsRequestFirst: Bool { self.descriptor?.type.map { !$0.isRequestStreaming } ?? false }
@@ -41,6 +43,7 @@ final class ListeningServer: CompletionTarget, @unchecked Sendable {
         enum Phase { case bound, listening, stopping, stopped }
         var phase = Phase.bound
         var registrations: [(MethodDescriptor, UnsafeMutableRawPointer)] = []
+        var direct: [String: DirectMethod] = [:]
         var waiters = WaitList()
     }
 
@@ -95,6 +98,13 @@ final class ListeningServer: CompletionTarget, @unchecked Sendable {
         }
     }
 
+    /// Lets calls of some of the registered methods be answered without the handler, once the server starts.
+    func answerDirectly(_ methods: [DirectMethod]) {
+        self.state.withLock { state in
+            for method in methods { state.direct[method.descriptor.fullyQualifiedMethod] = method }
+        }
+    }
+
     /// How many calls of a method can come in on a poller before the first of them has been taken.
     private static let armedCalls = 32
 
@@ -105,7 +115,12 @@ final class ListeningServer: CompletionTarget, @unchecked Sendable {
             case .bound:
                 state.phase = .listening
                 return state.registrations.map {
-                    ServedMethod(descriptor: $0, registration: $1, handler: handler)
+                    ServedMethod(
+                        descriptor: $0,
+                        registration: $1,
+                        handler: handler,
+                        direct: state.direct[$0.fullyQualifiedMethod]
+                    )
                 }
                     + [ServedMethod(descriptor: nil, registration: nil, handler: handler)]
             case .listening:

@@ -61,10 +61,29 @@ final class ServerCall: Call, @unchecked Sendable {
             self.startReceiving(call)
         }
         let task = Task(executorPreference: self.server.runsHandlersOnPollers ? self.poller : nil) {
-            await self.run()
+            if let direct = self.method.direct { await self.answer(with: direct) } else { await self.run() }
         }
         // `ended` comes on this very thread, so not before the task is known.
         self.progress.withLock { if !$0.handlerReturned { $0.task = task } }
+    }
+
+    /// Answers a call without GRPCCore.
+    private func answer(with method: DirectMethod) async {
+        do {
+            guard let request = try await self.receiveMessage() else {
+                throw RPCError(code: .internalError, message: "The call brought no request message.")
+            }
+            let response = try await method.answer(request)
+            self.progress.withLock { $0.message = response }
+            try await self.send(Status(code: .ok, message: ""), [:])
+        } catch {
+            let error = RPCError(thrownByService: error)
+            try? await self.send(
+                Status(code: Status.Code(error.code), message: error.message),
+                error.metadata
+            )
+        }
+        self.handlerReturned()
     }
 
     private func run() async {

@@ -13,6 +13,7 @@ public struct Connection: Sendable {
     public let endpoint: Endpoint
     let security: ConnectionSecurity
     let client: GRPCClient<CoreClientTransport>
+    let transport: CoreClientTransport
 
     /// The hash that binds a Deliver request to this connection's client certificate; empty without one.
     var certificateHash: Data {
@@ -79,6 +80,8 @@ package func withConnection<Value: Sendable>(
         throw ClientError(.invalidArgument, "can't make a connection to \(endpoint): \(error)")
     }
     return try await withGRPCClient(transport: transport) { client in
-        try await body(Connection(endpoint: endpoint, security: security, client: client))
+        try await body(
+            Connection(endpoint: endpoint, security: security, client: client, transport: transport)
+        )
     }
 }

@@ -34,7 +34,11 @@ public struct Gateway: Sendable {
         request.proposedTransaction = proposal.signed
         request.targetOrganizations = invocation.organizations
         do {
-            return try await self.stub.evaluate(request, options: self.options).result.payload
+            let response: Gateway_EvaluateResponse = try await self.call(
+                Gateway_Gateway.Method.Evaluate.descriptor,
+                request
+            )
+            return response.result.payload
         } catch {
             throw self.error(error, proposal.transactionID.description)
         }
@@ -85,7 +89,11 @@ public struct Gateway: Sendable {
         request.proposedTransaction = proposal.signed
         request.endorsingOrganizations = invocation.organizations
         do {
-            let prepared = try await self.stub.endorse(request, options: self.options).preparedTransaction
+            let response: Gateway_EndorseResponse = try await self.call(
+                Gateway_Gateway.Method.Endorse.descriptor,
+                request
+            )
+            let prepared = response.preparedTransaction
             return EndorsedTransaction(
                 transactionID: transactionID,
                 result: try Self.result(of: prepared.payload),
@@ -107,7 +115,10 @@ public struct Gateway: Sendable {
             request.preparedTransaction = try await self.identity.signing { signer in
                 try .signed(payload: transaction.payload, signer: signer)
             }
-            _ = try await self.stub.submit(request, options: self.options)
+            let _: Gateway_SubmitResponse = try await self.call(
+                Gateway_Gateway.Method.Submit.descriptor,
+                request
+            )
         } catch {
             throw self.error(error, transaction.transactionID)
         }
@@ -126,7 +137,10 @@ public struct Gateway: Sendable {
             signed.request = try request.serializedBytes()
             let message = signed.request
             signed.signature = try await self.identity.signing { try $0.sign(message) }
-            let response = try await self.stub.commitStatus(signed, options: self.options)
+            let response: Gateway_CommitStatusResponse = try await self.call(
+                Gateway_Gateway.Method.CommitStatus.descriptor,
+                signed
+            )
             return CommitStatus(
                 transactionID: transactionID,
                 block: response.blockNumber,
@@ -187,10 +201,18 @@ public struct Gateway: Sendable {
 extension Gateway {
     private var stub: Gateway_Gateway.Client<CoreClientTransport> { .init(wrapping: self.connection.client) }
 
-    private var options: CallOptions {
-        var options = CallOptions.defaults
-        options.timeout = self.timeout
-        return options
+    /// Makes a unary call.
+    private func call<Request: Message, Response: Message>(
+        _ method: MethodDescriptor,
+        _ request: Request
+    ) async throws -> Response {
+        try await self.connection.transport.unary(
+            request,
+            method,
+            serializer: ProtobufSerializer<Request>(),
+            deserializer: ProtobufDeserializer<Response>(),
+            timeout: self.timeout
+        )
     }
 
     private func error(_ error: any Error, _ transactionID: String?) -> ClientError {

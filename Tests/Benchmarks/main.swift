@@ -16,6 +16,6 @@ case "rpc-soak":
     let soak = RPCSoak(duration: .seconds(seconds), names: Array(CommandLine.arguments.dropFirst(3)))
     exit(try await soak.run() ? 0 : 1)
 default:
-    print("usage: Benchmarks rpc [raw|core|pinned|nio ...] | rpc-soak [SECONDS]")
+    print("usage: Benchmarks rpc [raw|core|pinned|direct|nio ...] | rpc-soak [SECONDS]")
     exit(64)
 }

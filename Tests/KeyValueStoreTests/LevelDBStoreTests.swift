@@ -135,6 +135,45 @@ import Testing
         #expect(try store.value(forKey: bytes("key 11999")) == nil)
     }
 
+    @Test func opensAgainWithAllThatWasWritten() throws {
+        let store = try LevelDBStore(folder: self.folder("db"))
+        var batch = WriteBatch()
+        batch.set(bytes("before"), forKey: bytes("key"))
+        try store.write(batch, durably: false)
+        try store.reopen()
+        #expect(try store.value(forKey: bytes("key")) == bytes("before"))
+        try store.write(batch, durably: true)
+        #expect(!FileManager.default.fileExists(atPath: self.folder("db/space-check")))
+    }
+
+    @Test func waitsForReadersBeforeItOpensAgain() throws {
+        let store = try LevelDBStore(folder: self.folder("db"))
+        var batch = WriteBatch()
+        batch.set(bytes("before"), forKey: bytes("key"))
+        try store.write(batch, durably: false)
+        let reader = store.snapshot()
+        let thread = Thread {
+            withExtendedLifetime(reader) { Thread.sleep(forTimeInterval: 0.05) }
+        }
+        thread.start()
+        try store.reopen()
+        #expect(try store.value(forKey: bytes("key")) == bytes("before"))
+    }
+
+    @Test func aFolderThatIsGoneIsNamedAndReadingGoesOn() throws {
+        let store = try LevelDBStore(folder: self.folder("db"))
+        var batch = WriteBatch()
+        batch.set(bytes("before"), forKey: bytes("key"))
+        try store.write(batch, durably: false)
+        try FileManager.default.moveItem(atPath: self.folder("db"), toPath: self.folder("moved"))
+        let error = #expect(throws: KeyValueStoreError.self) { try store.reopen() }
+        #expect(error?.description.contains(self.folder("db")) == true)
+        #expect(try store.value(forKey: bytes("key")) == bytes("before"))
+        try FileManager.default.moveItem(atPath: self.folder("moved"), toPath: self.folder("db"))
+        try store.reopen()
+        #expect(try store.value(forKey: bytes("key")) == bytes("before"))
+    }
+
     @Test func readsCompressedTables() throws {
         let store = try LevelDBStore(folder: self.folder("db"))
         var batch = WriteBatch()

@@ -56,6 +56,49 @@ import Testing
         }
     }
 
+    @Test(arguments: Target.allCases, FailingStore.Failure.allCases)
+    func goesOnWithoutARestartOnceTheDiskIsMended(_ target: Target, _ failure: FailingStore.Failure) throws {
+        var reference = try TestChain()
+        let inputs = try Self.inputs(&reference)
+        let expected = try Self.contents(reference.stores)
+
+        for failing in 0..<inputs.count {
+            let stores = LedgerStores.inMemory()
+            let store = FailingStore(
+                target == .log ? stores.log : target == .private ? stores.private : stores.derived
+            )
+            var used = stores
+            switch target {
+            case .log: used.log = store
+            case .private: used.private = store
+            case .derived: used.derived = store
+            }
+            let ledger = try TestChain(used).ledger
+            for input in inputs.prefix(failing) { _ = try ledger.commit(input) }
+            let before = ledger.height
+            let snapshot = ledger.snapshot()
+            store.fail(after: 0, failure)
+            do {
+                _ = try ledger.commit(inputs[failing])
+            } catch {
+                #expect(throws: KeyValueStoreError.self, "the disk is still full") { try ledger.reopen() }
+                #expect(ledger.height == before)
+                #expect(try ledger.snapshot().containsTransaction("none") == false, "reading goes on")
+                #expect(throws: LedgerError.self) { try ledger.commit(inputs[failing]) }
+                store.repair()
+                try ledger.reopen()
+                #expect(ledger.height == ledger.log.height && ledger.height >= before)
+                #expect(snapshot.height == before)
+            }
+            store.repair()
+            for input in inputs where input.block.header.number >= ledger.height {
+                _ = try ledger.commit(input)
+            }
+            #expect(try Self.contents(stores) == expected, "failure at block \(failing)")
+            #expect(ledger.lastCommitHash == reference.ledger.lastCommitHash)
+        }
+    }
+
     /// Commits five blocks to `chain` and returns them.
     private static func inputs(_ chain: inout TestChain) throws -> [BlockToCommit] {
         var inputs: [BlockToCommit] = []

@@ -152,6 +152,22 @@ final class FailingStore: KeyValueStore {
         self.plan = Mutex(nil)
     }
 
+    /// Lets writes succeed again, once the store has been opened again.
+    func repair() { self.plan.withLock { $0 = nil } }
+
+    /// Opens as long as writes don't fail.
+    func reopen() throws(KeyValueStoreError) {
+        guard self.plan.withLock({ $0 == nil }) else { throw Self.diskFull }
+        try self.store.reopen()
+    }
+
+    private static let diskFull = KeyValueStoreError(
+        code: .diskFull,
+        folder: "/test",
+        operation: "write",
+        reason: "No space left on device"
+    )
+
     /// Lets the write after the next `writes` fail, and every later one.
     func fail(after writes: Int, _ failure: Failure) { self.plan.withLock { $0 = (writes, failure) } }
 
@@ -167,12 +183,7 @@ final class FailingStore: KeyValueStore {
         }
         guard let failure else { return try self.store.write(batch, durably: durably) }
         if failure == .after { try self.store.write(batch, durably: durably) }
-        throw KeyValueStoreError(
-            code: .diskFull,
-            folder: "/test",
-            operation: "write",
-            reason: "No space left on device"
-        )
+        throw Self.diskFull
     }
 
     func value(forKey key: Data) throws(KeyValueStoreError) -> Data? { try self.store.value(forKey: key) }

@@ -114,6 +114,7 @@ final class FaultyStore: KeyValueStore {
         }
     }
 
+    func reopen() { self.isStopped.withLock { $0 = false } }
     func value(forKey key: Data) -> Data? { self.store.value(forKey: key) }
     func makeCursor() -> any KeyValueCursor { self.store.makeCursor() }
     func snapshot() -> any KeyValueReader { self.store.snapshot() }

@@ -21,11 +21,19 @@ package struct TransactionID: Hashable, Sendable, CustomStringConvertible {
 extension Data {
     /// The bytes as lower-case hexadecimal digits, two a byte.
     package var hexadecimal: String {
-        let digits = Array("0123456789abcdef".utf8)
-        return String(
-            decoding: self.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] },
-            as: UTF8.self
-        )
+        String(unsafeUninitializedCapacity: self.count * 2) { text in
+            var end = 0
+            for byte in self {
+                text[end] = Self.hexadecimalDigit(byte >> 4)
+                text[end + 1] = Self.hexadecimalDigit(byte & 15)
+                end += 2
+            }
+            return end
+        }
+    }
+
+    private static func hexadecimalDigit(_ value: UInt8) -> UInt8 {
+        value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") - 10 + value
     }
 
     /// Reads hexadecimal digits of either case; `nil` for an odd count or any other character.

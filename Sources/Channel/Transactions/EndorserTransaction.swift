@@ -42,7 +42,7 @@ package final class EndorserTransaction: Sendable {
     }
 
     private init(_ headers: EnvelopeHeaders) throws(Failure) {
-        let payload = try Self.actionPayload(headers)
+        let (payload, response) = try Self.actionPayload(headers)
         let action = payload.action
         self.chaincodeProposalPayload = payload.chaincodeProposalPayload
         self.proposalResponsePayload = action.proposalResponsePayload
@@ -52,8 +52,7 @@ package final class EndorserTransaction: Sendable {
             try Protos_ChaincodeHeaderExtension(serializedBytes: headers.channel.extension)
         }
         let result = try Self.decode(.badResponsePayload, "chaincode action") {
-            let response = try Protos_ProposalResponsePayload(serializedBytes: action.proposalResponsePayload)
-            return try Protos_ChaincodeAction(serializedBytes: response.extension)
+            try Protos_ChaincodeAction(serializedBytes: response.extension)
         }
         self.response = result.response
         self.readWriteSet = try Self.decode(.badRwset, "read-write set") {
@@ -78,7 +77,7 @@ package final class EndorserTransaction: Sendable {
     /// The checks that come before the ledger is searched for the transaction's identifier.
     private static func actionPayload(
         _ headers: EnvelopeHeaders
-    ) throws(Failure) -> Protos_ChaincodeActionPayload {
+    ) throws(Failure) -> (Protos_ChaincodeActionPayload, Protos_ProposalResponsePayload) {
         let identifier = TransactionID(nonce: headers.signature.nonce, creator: headers.signature.creator)
         guard headers.channel.txID == identifier.description else {
             throw Self.early(
@@ -96,9 +95,13 @@ package final class EndorserTransaction: Sendable {
                 "the transaction has \(transaction.actions.count) actions, it must have 1"
             )
         }
-        guard let header = try? Common_SignatureHeader(serializedBytes: action.header),
-            !header.nonce.isEmpty, !header.creator.isEmpty
-        else { throw Self.early(.invalidEndorserTransaction, "the action's header lacks nonce or creator") }
+        // Nearly always the bytes of the transaction's own header, which is decoded.
+        let header =
+            action.header == headers.payload.header.signatureHeader
+            ? headers.signature : try? Common_SignatureHeader(serializedBytes: action.header)
+        guard let header, !header.nonce.isEmpty, !header.creator.isEmpty else {
+            throw Self.early(.invalidEndorserTransaction, "the action's header lacks nonce or creator")
+        }
         guard let payload = try? Protos_ChaincodeActionPayload(serializedBytes: action.payload),
             let response = try? Protos_ProposalResponsePayload(
                 serializedBytes: payload.action.proposalResponsePayload
@@ -116,7 +119,7 @@ package final class EndorserTransaction: Sendable {
                     + "but this transaction's proposal has hash \(hash.hexadecimal)"
             )
         }
-        return payload
+        return (payload, response)
     }
 
     /// Checks the contract's names byte by byte: Swift takes canonically equivalent texts for equal.

@@ -24,20 +24,31 @@ package final class BlockLog: Sendable {
     package init(store: any KeyValueStore) throws {
         try StoreFormat.check(store, name: "log")
         self.store = store
-        var end = End(height: 0, lastHeader: nil, lastHash: Data())
-        if let last = try store.last(from: LogKey.first, to: LogKey.end) {
-            guard let number = LogKey.number(last.key) else {
-                throw LedgerError(
-                    code: .damaged,
-                    message: "the log holds a key that is none of its own: \(last.key.hexadecimal); "
-                        + "restore the folder from a backup"
-                )
-            }
-            let header = try Self.summary(number, in: store)?.header
-            guard let header else { throw LedgerError.damaged(block: number, "its header is missing") }
-            end = End(height: number + 1, lastHeader: header, lastHash: header.hash)
+        self.end = Mutex(try Self.end(of: store))
+    }
+
+    /// Opens the store again after a failed write; the block of that write may be part of the log then.
+    func reopen() throws {
+        try self.store.reopen()
+        let end = try Self.end(of: self.store)
+        self.end.withLock { $0 = end }
+    }
+
+    private static func end(of store: any KeyValueStore) throws -> End {
+        guard let last = try store.last(from: LogKey.first, to: LogKey.end) else {
+            return End(height: 0, lastHeader: nil, lastHash: Data())
         }
-        self.end = Mutex(end)
+        guard let number = LogKey.number(last.key) else {
+            throw LedgerError(
+                code: .damaged,
+                message: "the log holds a key that is none of its own: \(last.key.hexadecimal); "
+                    + "restore the folder from a backup"
+            )
+        }
+        guard let header = try Self.summary(number, in: store)?.header else {
+            throw LedgerError.damaged(block: number, "its header is missing")
+        }
+        return End(height: number + 1, lastHeader: header, lastHash: header.hash)
     }
 
     /// The number of the next block; 0 for an empty log.

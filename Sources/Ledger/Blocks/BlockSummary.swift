@@ -21,7 +21,7 @@ package struct BlockSummary: Sendable {
         }
     }
 
-    init(_ block: Common_Block) {
+    package init(_ block: Common_Block) {
         self.header = block.header
         self.metadata = block.metadata.metadata
         self.transactionCount = block.data.data.count

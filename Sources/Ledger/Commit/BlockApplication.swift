@@ -92,7 +92,7 @@ struct BlockApplication {
             guard let id = transaction.id else { continue }
             let bytes = Bytes(id.utf8)
             guard seen.insert(bytes).inserted else { continue }
-            if try self.reader.containsTransaction(id) {
+            if try !transaction.isNew && self.reader.containsTransaction(id) {
                 inLedger.insert(bytes)
             } else {
                 self.firstOfIdentifier.append(index)

@@ -36,17 +36,22 @@ package struct TransactionToCommit: Sendable {
     package var readWriteSet: TransactionReadWriteSet?
     /// For a configuration: the bytes of the `common.ConfigEnvelope`.
     package var config: Data?
+    /// Whether the caller has found that the ledger, as it is before this block, has no transaction of this identifier;
+    /// if not, the ledger looks itself.
+    package var isNew: Bool
 
     package init(
         code: Protos_TxValidationCode,
         id: String?,
         readWriteSet: TransactionReadWriteSet? = nil,
-        config: Data? = nil
+        config: Data? = nil,
+        isNew: Bool = false
     ) {
         self.code = code
         self.id = id
         self.readWriteSet = readWriteSet
         self.config = config
+        self.isNew = isNew
     }
 
     /// Decodes a transaction of a stored block, for which the code is known.

@@ -1,4 +1,5 @@
 package import GRPCCore
+package import RPC
 internal import Synchronization
 
 /// Counts the calls of a gRPC server, their messages and how long they take.
@@ -79,6 +80,25 @@ package struct CallMetrics: ServerInterceptor {
         } catch {
             self.failed(name, Self.code(error), start)
             throw error
+        }
+    }
+
+    /// The same method with its calls counted, which no interceptor sees.
+    package func counting(_ method: DirectMethod) -> DirectMethod {
+        let name = method.descriptor.fullyQualifiedMethod
+        let unary = (self.unary[name] ?? UnaryMethod(name)).series(self.metrics)
+        return DirectMethod(method.descriptor) { request in
+            unary.received.increment()
+            let start = self.clock.now
+            do {
+                let response = try await method.answer(request)
+                unary.duration.record(self.clock.now - start)
+                unary.completed.increment()
+                return response
+            } catch {
+                self.failed(name, Self.code(error), start)
+                throw error
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 package import Channel
 internal import FabricProtos
 internal import Foundation
+internal import KeyValueStore
 internal import Ledger
 internal import SwiftProtobuf
 
@@ -153,5 +154,14 @@ package struct ChannelHalted: Error, Sendable, CustomStringConvertible {
     package var description: String {
         "channel \(self.channel) stopped before block \(self.block): \(self.cause); "
             + "the ledger holds the blocks before it; correct the cause and start the peer again"
+    }
+
+    /// Whether the disk failed and not the block: the same block may do once the disk is mended.
+    var isDiskFailure: Bool {
+        switch self.cause {
+        case let error as KeyValueStoreError: error.code != .damaged
+        case let error as LedgerError: error.code == .stopped
+        default: false
+        }
     }
 }

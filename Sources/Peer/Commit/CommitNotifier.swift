@@ -28,7 +28,7 @@ package final class CommitNotifier: Sendable {
         }
     }
 
-    /// No block will come any more: the peer shuts down, or the channel has stopped.
+    /// No block will come, at least for the time being: the peer shuts down, or the channel has stopped.
     package struct Closed: Error, Sendable, CustomStringConvertible {
         package var description: String
     }
@@ -103,7 +103,7 @@ package final class CommitNotifier: Sendable {
         }
     }
 
-    /// Fails all who wait, and who will: no block will come any more.
+    /// Fails all who wait, and who will until ``open()``: no block will come.
     package func close(_ reason: String) {
         let closed = Closed(description: reason)
         let waits = self.state.withLock { state in
@@ -116,6 +116,13 @@ package final class CommitNotifier: Sendable {
         }
         for wait in waits { wait.fail(closed) }
     }
+
+    /// Lets callers wait again after ``close(_:)``.
+    package func open() {
+        self.state.withLock { $0.closed = nil }
+    }
+
+    private var isClosed: Bool { self.state.withLock { $0.closed != nil } }
 
     /// Waits until block `number` is committed.
     ///
@@ -148,6 +155,8 @@ package final class CommitNotifier: Sendable {
         lookUp: () throws -> TransactionStatus?
     ) async throws -> TransactionStatus {
         let wait = self.nextWait.add(1, ordering: .relaxed).newValue
+        // What is committed is told also while nothing more can be.
+        if self.isClosed, let status = try lookUp() { return status }
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
                 guard self.add(.transaction(identifier, continuation), as: wait) else { return }
@@ -186,7 +195,7 @@ package final class CommitNotifier: Sendable {
 
 extension CommitNotifier.State {
     /// What is kept of the last blocks, for readers at the tip.
-    private static let recentLimit = (bytes: 8 << 20, blocks: 32)
+    private static let recentLimit = (bytes: 4 << 20, blocks: 32)
 
     mutating func keep(_ committed: CommittedBlock) {
         let bytes = committed.block.data.data.reduce(0) { $0 + $1.count }

@@ -12,6 +12,8 @@ package enum ChannelStatus: Equatable, Sendable, CustomStringConvertible {
     case waiting(String)
     /// The next block, as the orderers give it, is not well-formed or not signed; the peer keeps trying.
     case refusing(String)
+    /// The disk doesn't take blocks; the ledger is opened again from time to time.
+    case suspended(String)
     /// The channel stopped before a block that can't be processed; the ledger is as it was before that block.
     case halted(String)
 
@@ -19,7 +21,15 @@ package enum ChannelStatus: Equatable, Sendable, CustomStringConvertible {
     package var isHealthy: Bool {
         switch self {
         case .running, .waiting: true
-        case .refusing, .halted: false
+        case .refusing, .suspended, .halted: false
+        }
+    }
+
+    /// Why nothing can be committed until something is mended, `nil` if blocks are taken.
+    package var outage: String? {
+        switch self {
+        case .suspended, .halted: "\(self)"
+        case .running, .waiting, .refusing: nil
         }
     }
 
@@ -28,6 +38,7 @@ package enum ChannelStatus: Equatable, Sendable, CustomStringConvertible {
         case .running: "running"
         case .waiting(let reason): "waiting: \(reason)"
         case .refusing(let reason): "refusing: \(reason)"
+        case .suspended(let reason): "suspended: \(reason)"
         case .halted(let reason): "halted: \(reason)"
         }
     }
@@ -91,6 +102,36 @@ package final class PeerChannel: Sendable {
     func halt(_ reason: String) {
         self.status = .halted(reason)
         self.committed.close("the channel has stopped: \(reason)")
+    }
+
+    /// Notes that the disk takes no blocks for the time being, and tells all who wait for one.
+    func suspend(_ reason: String) {
+        self.status = .suspended(reason)
+        self.committed.close("the channel is suspended: \(reason)")
+    }
+
+    /// Opens the ledger again after ``suspend(_:)``, and goes on from where it ends.
+    ///
+    /// - Throws: the error of the disk, which is still not mended.
+    func resume() throws {
+        let height = self.ledger.height
+        try self.ledger.reopen()
+        self.committed.open()
+        // A block whose commit failed may have become durable after all.
+        for number in height..<max(height, self.ledger.height) {
+            guard let block = try self.ledger.block(number) else { continue }
+            let summary = BlockSummary(block)
+            self.advance(
+                to: CommittedBlock(
+                    block: block,
+                    codes: summary.codes,
+                    commitHash: summary.commitHash ?? Data()
+                ),
+                configuration: block.isConfigBlock ? try Self.storedConfiguration(of: self.ledger) : nil,
+                transactionIDs: block.data.data.map { DecodedTransaction.indexedIdentifier(of: $0) }
+            )
+        }
+        self.status = .running
     }
 
     /// Block `number`, from memory if it is one of the last, otherwise from disk; `nil` if there is none yet.

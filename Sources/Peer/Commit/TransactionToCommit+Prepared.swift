@@ -30,11 +30,14 @@ extension PreparedTransaction {
 extension TransactionToCommit {
     /// A transaction for the ledger: what was decoded of it, and the verdict so far.
     init(_ transaction: PreparedTransaction, verdict: TransactionVerdict) {
+        let config = transaction.configEnvelope
         self.init(
             code: verdict.code,
             id: transaction.indexedIdentifier,
             readWriteSet: transaction.readWriteSet,
-            config: transaction.configEnvelope
+            config: config,
+            // To be judged valid, an endorser transaction was looked for in the ledger; a configuration was not.
+            isNew: verdict.isValid && config == nil
         )
     }
 }

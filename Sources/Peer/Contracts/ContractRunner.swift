@@ -232,6 +232,8 @@ private final class DefinitionCache: Sendable {
     private struct Entry {
         var version: Version
         var definition: ChaincodeDefinition
+        /// The state in which the version was last seen, so that it is read once a block.
+        var height: BlockNumber
     }
 
     private let entries = Mutex<[Key: Entry]>([:])
@@ -243,12 +245,15 @@ private final class DefinitionCache: Sendable {
         in snapshot: StateSnapshot
     ) throws -> ChaincodeDefinition {
         let key = Key(channel: channel, chaincode: name)
+        let known = self.entries.withLock { $0[key] }
+        if let known, known.height == snapshot.height { return known.definition }
         let version = try snapshot.value(
             namespace: ChaincodeName.lifecycle,
             key: LifecycleState.sequenceKey(of: name)
         )?.version
-        if let entry = self.entries.withLock({ $0[key] }), entry.version == version {
-            return entry.definition
+        if let known, known.version == version {
+            self.entries.withLock { $0[key]?.height = snapshot.height }
+            return known.definition
         }
         guard let version, let definition = try LifecycleState.definition(of: name, in: snapshot) else {
             throw ContractError("chaincode \(name) not found")
@@ -261,7 +266,9 @@ private final class DefinitionCache: Sendable {
                 """
             )
         }
-        self.entries.withLock { $0[key] = Entry(version: version, definition: definition) }
+        self.entries.withLock {
+            $0[key] = Entry(version: version, definition: definition, height: snapshot.height)
+        }
         return definition
     }
 }

@@ -74,6 +74,17 @@ package protocol EndorsingChannels: Sendable {
     func channel(named name: String) -> (any EndorsingChannel)?
     /// In ascending order of name.
     var channels: [any EndorsingChannel] { get }
+    /// Joined channels that could not be opened, in ascending order of name.
+    var unopened: [UnopenedChannel] { get }
     /// Joins the channel whose configuration block is given.
     func joinChannel(_ block: Common_Block) async throws
+}
+
+extension EndorsingChannels {
+    package var unopened: [UnopenedChannel] { [] }
+
+    /// Why a joined channel could not be opened; `nil` if it is open, or not joined.
+    func failure(ofChannel name: String) -> UnopenedChannel? {
+        self.unopened.first { $0.channel.description.utf8.elementsEqual(name.utf8) }
+    }
 }

@@ -42,6 +42,7 @@ package struct BlockDelivery<Transport: ClientTransport>: Sendable {
     private let certificateHash: @Sendable () -> Data
     private let options: Options
     private let connect: @Sendable (OrdererEndpoint) throws -> Transport
+    private let disk: BlockingExecutor
     private let logger: Logger
 
     /// - Parameters:
@@ -50,6 +51,7 @@ package struct BlockDelivery<Transport: ClientTransport>: Sendable {
     ///   - signer: the peer, in whose name blocks are asked for.
     ///   - certificateHash: SHA-256 of the DER of the peer's TLS client certificate; empty without mutual TLS.
     ///   - options: how to reach orderers, and how long to wait.
+    ///   - disk: a thread on which the ledger is opened again after a failure of the disk.
     ///   - logger: where failures are noted.
     ///   - connect: makes a transport to an orderer.
     package init(
@@ -58,6 +60,7 @@ package struct BlockDelivery<Transport: ClientTransport>: Sendable {
         signer: RenewableIdentity,
         certificateHash: @escaping @Sendable () -> Data,
         options: Options = Options(),
+        disk: BlockingExecutor,
         logger: Logger,
         connect: @escaping @Sendable (OrdererEndpoint) throws -> Transport
     ) {
@@ -66,6 +69,7 @@ package struct BlockDelivery<Transport: ClientTransport>: Sendable {
         self.signer = signer
         self.certificateHash = certificateHash
         self.options = options
+        self.disk = disk
         self.connect = connect
         var logger = logger
         logger[metadataKey: "channel"] = "\(channel.id)"
@@ -75,7 +79,7 @@ package struct BlockDelivery<Transport: ClientTransport>: Sendable {
     /// Runs until the task is cancelled, shutdown begins, or the channel can't go on.
     ///
     /// A halted channel is no reason for the peer to stop: the others go on, and this one tells its state
-    /// through ``PeerChannel/status``.
+    /// through ``PeerChannel/status``. One whose disk fails goes on by itself once the disk takes blocks again.
     package func run() async {
         await cancelWhenGracefulShutdown {
             do {
@@ -89,10 +93,48 @@ package struct BlockDelivery<Transport: ClientTransport>: Sendable {
         }
     }
 
+    /// Takes blocks; after a failure of the disk, opens the ledger again until that works.
+    ///
+    /// - Throws: `CancellationError`, or ``ChannelHalted`` for what no retry can mend.
+    private func pull() async throws {
+        while true {
+            do {
+                try await self.pullBlocks()
+            } catch let halt as ChannelHalted where halt.isDiskFailure {
+                try await self.waitForDisk(halt)
+            }
+        }
+    }
+
+    private func waitForDisk(_ failure: ChannelHalted) async throws {
+        var reason = "\(failure.cause)"
+        var attempts = 0
+        while true {
+            attempts += 1
+            let pause = self.pause(after: attempts)
+            self.channel.suspend(reason)
+            self.logger.error(
+                "the ledger can't be written; it will be opened again",
+                metadata: ["reason": "\(reason)", "delay": "\(pause)"]
+            )
+            try await Task.sleep(for: pause)
+            do {
+                try await withTaskExecutorPreference(self.disk) { try self.channel.resume() }
+                self.logger.info(
+                    "the ledger is open again",
+                    metadata: ["height": "\(self.channel.ledger.height)"]
+                )
+                return
+            } catch {
+                reason = "\(error)"
+            }
+        }
+    }
+
     /// Asks one orderer after the other.
     ///
     /// - Throws: `CancellationError`, or ``ChannelHalted``.
-    private func pull() async throws {
+    private func pullBlocks() async throws {
         var failures = 0
         var turn = Int.random(in: 0..<1_000)
         while true {

@@ -81,7 +81,8 @@ package final class Endorser: Sendable {
     /// A response with status 500 and a payload is the contract's own verdict; one without a payload says
     /// that the peer couldn't run the contract.
     ///
-    /// - Throws: an error of code UNKNOWN, with Fabric's words, if the proposal itself is refused.
+    /// - Throws: an error of code UNKNOWN, with Fabric's words, if the proposal itself is refused; UNAVAILABLE if its
+    ///   channel can't be opened.
     package func process(
         _ signed: Protos_SignedProposal
     ) async throws(RPCError) -> Protos_ProposalResponse {
@@ -103,6 +104,9 @@ package final class Endorser: Sendable {
             let answer = try await self.endorse(proposal(), count)
             count.answered(answer.response.status)
             return answer
+        } catch let failure as UnopenedChannel {
+            count.refused()
+            throw RPCError(code: .unavailable, message: failure.description, cause: failure)
         } catch {
             count.refused()
             self.note(error)
@@ -127,6 +131,7 @@ package final class Endorser: Sendable {
         let channel = channelName.isEmpty ? nil : self.channels.channel(named: channelName)
         try self.checks.checkFreshness(of: proposal, directory: channel?.configuration.directory)
         guard channel != nil || channelName.isEmpty else {
+            if let failure = self.channels.failure(ofChannel: channelName) { throw failure }
             return .failed("channel '\(channelName)' not found")
         }
         let creator = try self.checks.authenticate(proposal, directory: channel?.configuration.directory)

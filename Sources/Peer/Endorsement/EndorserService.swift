@@ -1,5 +1,7 @@
 package import FabricProtos
 package import GRPCCore
+internal import GRPCProtobuf
+package import RPC
 
 /// The gRPC service `protos.Endorser`.
 package final class EndorserService: Protos_Endorser.SimpleServiceProtocol {
@@ -17,10 +19,26 @@ package final class EndorserService: Protos_Endorser.SimpleServiceProtocol {
         self.admission = CallAdmission(service: "/protos.Endorser", limit: limit)
     }
 
+    /// The service's method, for a transport that answers it itself.
+    package var directMethods: [DirectMethod] {
+        [
+            DirectMethod(
+                Protos_Endorser.Method.ProcessProposal.descriptor,
+                deserializer: ProtobufDeserializer<Protos_SignedProposal>(),
+                serializer: ProtobufSerializer<Protos_ProposalResponse>(),
+                answer: self.process
+            )
+        ]
+    }
+
     package func processProposal(
         request: Protos_SignedProposal,
         context: ServerContext
     ) async throws -> Protos_ProposalResponse {
+        try await self.process(request)
+    }
+
+    private func process(_ request: Protos_SignedProposal) async throws -> Protos_ProposalResponse {
         try await self.admission.admit { try await self.endorser.process(request) }
     }
 }

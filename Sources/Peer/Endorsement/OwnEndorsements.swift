@@ -43,12 +43,14 @@ package final class OwnEndorsements: Sendable {
         return self.state.withLock { $0.young.remove(digest) != nil || $0.old.remove(digest) != nil }
     }
 
-    /// Three digests of a length that is known, so that no part can be taken for another.
+    /// Two of the three parts come with their lengths, so that no part can be taken for another.
     private static func digest(_ endorsement: SignedData) -> Data {
-        Digest.sha256(
-            Digest.sha256(endorsement.identity),
-            Digest.sha256(endorsement.data),
-            Digest.sha256(endorsement.signature)
-        )
+        let lengths = (UInt64(endorsement.identity.count), UInt64(endorsement.data.count))
+        var digest = DigestStream(.sha256)
+        withUnsafeBytes(of: lengths) { digest.update(Data($0)) }
+        digest.update(endorsement.identity)
+        digest.update(endorsement.data)
+        digest.update(endorsement.signature)
+        return digest.finalize()
     }
 }

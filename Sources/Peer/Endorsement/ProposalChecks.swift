@@ -98,27 +98,27 @@ struct ProposalChecks: Sendable {
         let members = directory ?? self.local
         let creator = proposal.signatureHeader.creator
         let channel = proposal.channelHeader.channelID
-        guard let serialized = try? Msp_SerializedIdentity(serializedBytes: creator),
-            let identifier = try? MSPID(serialized.mspid), members[identifier] != nil
-        else {
-            let mspID = (try? Msp_SerializedIdentity(serializedBytes: creator))?.mspid
-            throw ProposalRefused(
-                description: """
-                    error validating proposal: access denied: channel [\(channel)] creator org unknown, \
-                    creator is malformed
-                    """,
-                privateReason: """
-                    channel [\(channel)]: the creator \
-                    \(mspID.map { "is of the unknown MSP \"\($0)\"" } ?? "is no SerializedIdentity message")
-                    """
-            )
-        }
         do {
             let identity = try members.identity(from: creator)
             try members.validate(identity)
             try identity.verify(proposal.signedProposal.signature, of: proposal.signedProposal.proposalBytes)
             return identity
         } catch {
+            guard let serialized = try? Msp_SerializedIdentity(serializedBytes: creator),
+                let identifier = try? MSPID(serialized.mspid), members[identifier] != nil
+            else {
+                let mspID = (try? Msp_SerializedIdentity(serializedBytes: creator))?.mspid
+                throw ProposalRefused(
+                    description: """
+                        error validating proposal: access denied: channel [\(channel)] creator org unknown, \
+                        creator is malformed
+                        """,
+                    privateReason: """
+                        channel [\(channel)]: the creator \
+                        \(mspID.map { "is of the unknown MSP \"\($0)\"" } ?? "is no SerializedIdentity message")
+                        """
+                )
+            }
             // Fabric keeps the reason to itself, so that a stranger learns nothing.
             throw ProposalRefused(
                 description: """

@@ -124,7 +124,11 @@ package struct DeliverService: Protos_Deliver.SimpleServiceProtocol {
             now: self.clock(),
             certificateHash: self.clientCertificateHash(context)
         )
-        guard let id = try? ChannelID(request.channel), let channel = self.channels[id] else {
+        let id = try? ChannelID(request.channel)
+        if let id, let failure = self.channels.failure(of: id) {
+            throw DeliverRefusal(.serviceUnavailable, "\(failure)")
+        }
+        guard let id, let channel = self.channels[id] else {
             throw DeliverRefusal(.notFound, "channel \(request.channel.prefix(80)) is not known here")
         }
         let count = self.metrics.requestReceived(channel: channel.id.description, dataType: kind.dataType)

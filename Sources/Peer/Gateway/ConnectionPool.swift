@@ -2,6 +2,7 @@ package import Channel
 package import FabricProtos
 internal import Foundation
 internal import GRPCCore
+internal import GRPCProtobuf
 package import RPC
 internal import ServiceLifecycle
 internal import Synchronization
@@ -10,7 +11,11 @@ internal import Synchronization
 ///
 /// - Source: Fabric v3, package `internal/pkg/gateway`, registry of endpoints.
 package final class ConnectionPool: Service, Sendable {
-    private typealias Client = GRPCClient<CoreClientTransport>
+    /// A connection: its client for streams, and its transport, which makes unary calls itself.
+    private struct Client {
+        var streams: GRPCClient<CoreClientTransport>
+        var transport: CoreClientTransport
+    }
 
     /// A node, and the certificate authorities that its TLS certificate must come from.
     private struct Target: Hashable {
@@ -98,7 +103,7 @@ package final class ConnectionPool: Service, Sendable {
                         guard let self else {
                             throw RPCError(code: .unavailable, message: "this peer is shutting down")
                         }
-                        return try self.client(for: Target(address: address, roots: roots))
+                        return try self.client(for: Target(address: address, roots: roots)).transport
                     }
                 )
             }
@@ -110,16 +115,15 @@ package final class ConnectionPool: Service, Sendable {
         try self.state.withLock { state in
             if let client = state.clients[target] { return client }
             let tls = self.usesTLS ? try self.identity.source(rootsPEM: target.roots) : nil
-            let client = GRPCClient(
-                transport: try CoreClientTransport(
-                    target: target.address,
-                    tlsSource: tls,
-                    options: TransportOptions(),
-                    pollers: self.pollers
-                )
+            let transport = try CoreClientTransport(
+                target: target.address,
+                tlsSource: tls,
+                options: TransportOptions(),
+                pollers: self.pollers
             )
+            let client = Client(streams: GRPCClient(transport: transport), transport: transport)
             state.clients[target] = client
-            self.addWork.yield { try? await client.runConnections() }
+            self.addWork.yield { try? await client.streams.runConnections() }
             return client
         }
     }
@@ -128,7 +132,7 @@ package final class ConnectionPool: Service, Sendable {
         let client = try self.client(for: target)
         return self.state.withLock { state in
             if let stream = state.streams[target] { return stream }
-            let stream = OrdererStream(address: target.address, client: client)
+            let stream = OrdererStream(address: target.address, client: client.streams)
             state.streams[target] = stream
             let executor = self.pollers.nextExecutor()
             self.addWork.yield { await withTaskExecutorPreference(executor) { await stream.run() } }
@@ -195,9 +199,14 @@ extension ConnectionPool: OrderingService {
 /// Another peer's endorser, over the network.
 private struct RemoteEndorser: ProposalProcessor {
     let address: String
-    let client: @Sendable () throws -> GRPCClient<CoreClientTransport>
+    let transport: @Sendable () throws -> CoreClientTransport
 
     func process(_ proposal: UnpackedProposal) async throws -> Protos_ProposalResponse {
-        try await Protos_Endorser.Client(wrapping: self.client()).processProposal(proposal.signedProposal)
+        try await self.transport().unary(
+            proposal.signedProposal,
+            Protos_Endorser.Method.ProcessProposal.descriptor,
+            serializer: ProtobufSerializer<Protos_SignedProposal>(),
+            deserializer: ProtobufDeserializer<Protos_ProposalResponse>()
+        )
     }
 }

@@ -20,12 +20,7 @@ struct EndorsementPlan {
                 policies.append(.reference("/Channel/Application/LifecycleEndorsement"))
                 continue
             }
-            guard let definition = try self.definition(call.name) else {
-                throw GatewayFailure(
-                    .failedPrecondition,
-                    "chaincode \(call.name) is not defined on channel \(self.configuration.channelID)"
-                )
-            }
+            let definition = try self.existing(call.name)
             if !call.disregardNamespacePolicy {
                 policies.append(try Protos_ApplicationPolicy(policyBytes: definition.validationParameter))
             }
@@ -37,6 +32,21 @@ struct EndorsementPlan {
             policies += call.keyPolicies.map { .signature($0) }
         }
         return policies
+    }
+
+    /// Checks that a contract is defined.
+    ///
+    /// - Throws: ``GatewayFailure`` (FAILED_PRECONDITION) if it isn't.
+    func checkDefined(_ chaincode: String) throws {
+        if chaincode != ChaincodeName.lifecycle { _ = try self.existing(chaincode) }
+    }
+
+    private func existing(_ chaincode: String) throws -> ChaincodeDefinition {
+        if let definition = try self.definition(chaincode) { return definition }
+        throw GatewayFailure(
+            .failedPrecondition,
+            "chaincode \(chaincode) is not defined on channel \(self.configuration.channelID)"
+        )
     }
 
     private func policy(

@@ -73,6 +73,10 @@ package struct Gateway: Sendable {
     ) async throws -> Common_Envelope {
         let proposal = try self.unpack(signed)
         let channel = try self.channel(of: proposal, otherwise: .failedPrecondition)
+        if let outage = channel.status.outage {
+            // What is simulated on a state that stands still would rarely be valid.
+            throw GatewayFailure(.unavailable, "channel \(channel.id) is \(outage)")
+        }
         let peers = self.peers(on: channel.configuration)
         let collector = EndorsementCollector(
             proposal: proposal,
@@ -105,7 +109,7 @@ package struct Gateway: Sendable {
         }
         var interest = Protos_ChaincodeInterest()
         interest.chaincodes = [.with { $0.name = proposal.chaincodeName }]
-        _ = try plan.policies(for: interest)  // The contract must exist before anybody is asked.
+        try plan.checkDefined(proposal.chaincodeName)  // Before anybody is asked.
 
         let local = self.surroundings.localPeer
         let outcome = try await collector.ask(local)
@@ -278,12 +282,7 @@ package struct Gateway: Sendable {
         guard !envelope.signature.isEmpty else {
             throw GatewayFailure(.invalidArgument, "prepared transaction must be signed")
         }
-        guard let id = try? ChannelID(channelID), let channel = self.surroundings.channels[id] else {
-            throw GatewayFailure(
-                .notFound,
-                "channel \(channelID) is unknown to this peer: name one that it has joined"
-            )
-        }
+        let channel = try self.channel(channelID, otherwise: .notFound)
         try await self.surroundings.orderers.submit(envelope, to: channel.configuration)
     }
 
@@ -304,14 +303,17 @@ package struct Gateway: Sendable {
         of proposal: UnpackedProposal,
         otherwise code: RPCError.Code
     ) throws(GatewayFailure) -> PeerChannel {
-        let name = proposal.channelHeader.channelID
-        guard let id = try? ChannelID(name), let channel = self.surroundings.channels[id] else {
-            throw GatewayFailure(
-                code,
-                "channel \(name) is unknown to this peer: name one that it has joined"
-            )
+        try self.channel(proposal.channelHeader.channelID, otherwise: code)
+    }
+
+    /// The channel called `name`; fails with UNAVAILABLE if it can't be opened, with `code` if it is unknown.
+    func channel(_ name: String, otherwise code: RPCError.Code) throws(GatewayFailure) -> PeerChannel {
+        let id = try? ChannelID(name)
+        if let id, let channel = self.surroundings.channels[id] { return channel }
+        if let id, let failure = self.surroundings.channels.failure(of: id) {
+            throw GatewayFailure(.unavailable, failure.description)
         }
-        return channel
+        throw GatewayFailure(code, "channel \(name) is unknown to this peer: name one that it has joined")
     }
 
     /// This peer and the anchor peers of the other organizations.

@@ -40,6 +40,8 @@ extension Gateway {
             }
         } catch is CancellationError {
             throw CancellationError()
+        } catch let closed as CommitNotifier.Closed {
+            throw GatewayFailure(.unavailable, "\(closed)")
         } catch {
             throw GatewayFailure(.aborted, "\(error)")
         }
@@ -83,7 +85,11 @@ extension Gateway {
         // Events are held back until the one of this transaction has passed; none is if there is no such event.
         var awaited = request.afterTransactionID
         while true {
-            try await channel.committed.waitForBlock(number)
+            do {
+                try await channel.committed.waitForBlock(number)
+            } catch let closed as CommitNotifier.Closed {
+                throw GatewayFailure(.unavailable, "\(closed)")
+            }
             let block: Common_Block? =
                 if let recent = channel.committed.recentBlock(number) {
                     recent.block
@@ -146,14 +152,12 @@ extension Gateway {
         signed: SignedData,
         subject: String
     ) throws -> PeerChannel {
-        guard let id = try? ChannelID(name), let channel = self.surroundings.channels[id] else {
-            throw GatewayFailure(.permissionDenied, "channel \(name) is unknown to this peer")
-        }
+        let channel = try self.channel(name, otherwise: .permissionDenied)
         do {
             try self.surroundings.access.authorize(
                 AccessRequest(
                     resource: resource,
-                    channel: id,
+                    channel: channel.id,
                     requester: .signed(signed),
                     subject: subject,
                     unexpiredAt: Date()

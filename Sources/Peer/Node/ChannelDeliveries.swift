@@ -49,6 +49,7 @@ struct ChannelDeliveries: Service {
             signer: configuration.identity,
             certificateHash: self.certificateHash,
             options: .init(overrides: configuration.ordererOverrides),
+            disk: self.parts.readers,
             logger: self.parts.logger.named("deliveryClient")
         ) { endpoint in
             try CoreClientTransport(

@@ -15,6 +15,7 @@ package final class ChannelRegistry: Sendable {
         /// Channels that are being joined at this moment.
         var joining: Set<ChannelID> = []
         var observers: [AsyncStream<PeerChannel>.Continuation] = []
+        var unopened: [ChannelID: UnopenedChannel] = [:]
     }
 
     private let openLedger: LedgerOpener
@@ -32,6 +33,22 @@ package final class ChannelRegistry: Sendable {
     /// All channels, by name.
     package var list: [PeerChannel] {
         self.state.withLock { Array($0.channels.values) }.sorted { $0.id.description < $1.id.description }
+    }
+
+    /// Joined channels that could not be opened, by name.
+    package var unopened: [UnopenedChannel] {
+        self.state.withLock { Array($0.unopened.values) }
+            .sorted { $0.channel.description < $1.channel.description }
+    }
+
+    /// Why a joined channel could not be opened; `nil` if it is open, or not joined.
+    package func failure(of id: ChannelID) -> UnopenedChannel? {
+        self.state.withLock { $0.unopened[id] }
+    }
+
+    /// Notes why a channel could not be opened, or that it could.
+    func note(_ failure: UnopenedChannel?, of id: ChannelID) {
+        self.state.withLock { $0.unopened[id] = failure }
     }
 
     /// Every channel, those joined so far first, then each one as it is joined.
@@ -65,6 +82,7 @@ package final class ChannelRegistry: Sendable {
     package func join(_ genesis: Common_Block) throws -> PeerChannel {
         let configuration = try Self.configuration(toJoin: genesis)
         let id = configuration.channelID
+        if let failure = self.failure(of: id) { throw JoinError("\(failure)") }
         let isFree = self.state.withLock { $0.channels[id] == nil && $0.joining.insert(id).inserted }
         guard isFree else { throw JoinError.alreadyJoined(id) }
         defer { self.state.withLock { _ = $0.joining.remove(id) } }

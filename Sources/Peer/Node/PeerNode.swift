@@ -43,14 +43,19 @@ package struct PeerNode: Service {
 
     /// Opens the ledgers, joins the channels that are still to be joined, and binds the port.
     ///
+    /// A channel that can't be opened is reported and left out; the others work without it.
+    ///
     /// - Throws: an error that names the folder, the channel, the certificate or the address that can't be used.
     package init(configuration: PeerNodeConfiguration, logger: Logger) throws {
         let folder = try LedgerFolder(configuration.dataFolder)
         let channels = ChannelRegistry(openLedger: folder.open)
-        for id in try folder.channels() { try channels.open(id) }
+        for id in try folder.channels() { try channels.openStored(id) }
+        for failure in channels.unopened {
+            logger.error("the peer starts without a channel", metadata: ["reason": "\(failure)"])
+        }
         for block in configuration.genesisBlocks {
             let id = try ChannelConfiguration(configBlock: block).channelID
-            if channels[id] == nil { try channels.join(block) }
+            if channels[id] == nil, channels.failure(of: id) == nil { try channels.join(block) }
         }
         let localMSP = try MSP(configuration.localMSP, version: .v3_0)
         let serverTLS = try configuration.tls.map { try TLSSource($0) }
@@ -88,6 +93,8 @@ package struct PeerNode: Service {
     /// block delivery ends, between two blocks. The ledgers close when everything that uses them is gone.
     package func run() async throws {
         let services = try PeerServices(self.parts)
+        let calls = CallMetrics(self.parts.configuration.metrics)
+        self.server.answerDirectly(services.direct.map { calls.counting($0) })
         self.observe()
         let group = ServiceGroup(
             configuration: ServiceGroupConfiguration(
@@ -95,11 +102,18 @@ package struct PeerNode: Service {
                     + [
                         .init(service: ChannelDeliveries(self.parts)),
                         .init(
+                            service: UnopenedChannels(
+                                channels: self.channels,
+                                disk: self.parts.readers,
+                                logger: self.parts.logger.named("ledgermgmt")
+                            )
+                        ),
+                        .init(
                             service: PeerServer(
                                 server: GRPCServer(
                                     transport: self.server,
                                     services: services.exposed,
-                                    interceptors: [CallMetrics(self.parts.configuration.metrics)]
+                                    interceptors: [calls]
                                 ),
                                 parts: self.parts
                             ),
@@ -131,9 +145,9 @@ package struct PeerNode: Service {
             }
         }
         self.parts.configuration.health.register("channels") {
-            let failures = channels.list.filter { !$0.status.isHealthy }.map {
-                "channel \($0.id) is \($0.status)"
-            }
+            let failures =
+                channels.unopened.map(\.description)
+                + channels.list.filter { !$0.status.isHealthy }.map { "channel \($0.id) is \($0.status)" }
             guard failures.isEmpty else { throw Unhealthy(failures.joined(separator: "; ")) }
         }
     }

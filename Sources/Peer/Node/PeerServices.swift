@@ -13,6 +13,8 @@ struct PeerServices {
     let endorser: Endorser
     /// What clients can call.
     let exposed: [any RegistrableRPCService]
+    /// Methods of these that the transport answers itself.
+    let direct: [DirectMethod]
     /// What these need running beside them.
     let background: [any Service]
 
@@ -36,7 +38,8 @@ struct PeerServices {
             logger: parts.logger.named("common.deliverevents")
         )
         let health = HealthService {
-            parts.isServing.isSet && parts.channels.list.allSatisfy(\.status.isHealthy)
+            parts.isServing.isSet && parts.channels.unopened.isEmpty
+                && parts.channels.list.allSatisfy(\.status.isHealthy)
         }
         let connections = ConnectionPool(
             identity: parts.configuration.clientTLSIdentity,
@@ -61,12 +64,10 @@ struct PeerServices {
             )
         )
         let limits = parts.configuration.concurrency
-        self.exposed = [
-            EndorserService(self.endorser, limit: limits.endorser),
-            GatewayService(gateway, limit: limits.gateway),
-            deliver,
-            health,
-        ]
+        let endorserService = EndorserService(self.endorser, limit: limits.endorser)
+        let gatewayService = GatewayService(gateway, limit: limits.gateway)
+        self.exposed = [endorserService, gatewayService, deliver, health]
+        self.direct = endorserService.directMethods + gatewayService.directMethods
         let updates = parts.clientRoots.map { ClientRootsUpdates(channels: parts.channels, roots: $0) }
         self.background = [connections] + (updates.map { [$0] } ?? [])
     }

@@ -71,6 +71,7 @@ final class ServerProcess {
         switch variant {
         case .raw: port = try RawServer.start(folder)
         case .core, .pinned: port = try SwiftServer.startCore(folder)
+        case .direct: port = try SwiftServer.startCore(folder, answersDirectly: true)
         case .nio: port = try await SwiftServer.startNIO(folder)
         }
         print(port)

@@ -30,7 +30,9 @@ final class SwiftClient<Transport: ClientTransport>: BenchmarkClient {
     }
 
     func stream(count: Int) async throws {
-        try await withTaskExecutorPreference(self.executor) { try await self.receive(count: count) }
+        try await withTaskExecutorPreference(self.executor) {
+            try await receiveStream(self.client, count: count)
+        }
     }
 
     private func makeUnaryCalls(count: Int, concurrency: Int) async throws {
@@ -57,19 +59,82 @@ final class SwiftClient<Transport: ClientTransport>: BenchmarkClient {
         return median(durations)
     }
 
-    private func receive(count: Int) async throws {
-        let received = try await self.client.serverStreaming(
-            request: ClientRequest(message: Array("\(count) \(RPCBenchmark.Load.bytes)".utf8)),
-            descriptor: TestMethod.expand,
+}
+
+/// Receives `count` streamed messages.
+private func receiveStream(_ client: GRPCClient<some ClientTransport>, count: Int) async throws {
+    let received = try await client.serverStreaming(
+        request: ClientRequest(message: Array("\(count) \(RPCBenchmark.Load.bytes)".utf8)),
+        descriptor: TestMethod.expand,
+        serializer: RawCoder(),
+        deserializer: RawCoder(),
+        options: .defaults
+    ) { response in
+        var received = 0
+        for try await _ in response.messages { received += 1 }
+        return received
+    }
+    precondition(received == count)
+}
+
+/// A client whose unary calls go to the transport itself.
+final class DirectClient: BenchmarkClient {
+    private let transport: CoreClientTransport
+    private let client: GRPCClient<CoreClientTransport>
+    private let executor: any TaskExecutor
+
+    init(port: Int, _ folder: TLSFolder) throws {
+        let pollers = PollerGroup(count: 1)
+        let transport = try SwiftClient.coreTransport(port: port, folder, pollers)
+        let client = GRPCClient(transport: transport)
+        self.transport = transport
+        self.client = client
+        self.executor = pollers.nextExecutor()
+        Task { try await client.runConnections() }
+    }
+
+    func close() { self.client.beginGracefulShutdown() }
+
+    private func call(_ message: [UInt8]) async throws {
+        let echo = try await self.transport.unary(
+            message,
+            TestMethod.unary,
             serializer: RawCoder(),
-            deserializer: RawCoder(),
-            options: .defaults
-        ) { response in
-            var received = 0
-            for try await _ in response.messages { received += 1 }
-            return received
+            deserializer: RawCoder()
+        )
+        precondition(echo.count == message.count)
+    }
+
+    func unary(count: Int, concurrency: Int) async throws {
+        let message = [UInt8](repeating: 1, count: RPCBenchmark.Load.bytes)
+        try await withTaskExecutorPreference(self.executor) {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for _ in 0..<concurrency {
+                    group.addTask { for _ in 0..<count / concurrency { try await self.call(message) } }
+                }
+                for _ in 0..<count % concurrency { try await self.call(message) }
+                try await group.waitForAll()
+            }
         }
-        precondition(received == count)
+    }
+
+    func loneMedian(count: Int) async throws -> Double {
+        let message = [UInt8](repeating: 1, count: RPCBenchmark.Load.bytes)
+        return try await withTaskExecutorPreference(self.executor) {
+            var durations: [Duration] = []
+            for _ in 0..<count {
+                let start = ContinuousClock.now
+                try await self.call(message)
+                durations.append(ContinuousClock.now - start)
+            }
+            return median(durations)
+        }
+    }
+
+    func stream(count: Int) async throws {
+        try await withTaskExecutorPreference(self.executor) {
+            try await receiveStream(self.client, count: count)
+        }
     }
 }
 
@@ -129,8 +194,13 @@ extension SwiftClient where Transport == HTTP2ClientTransport.Posix {
 
 /// A server on GRPCCore that echoes, in this process.
 enum SwiftServer {
-    static func startCore(_ folder: TLSFolder) throws -> Int {
+    static func startCore(_ folder: TLSFolder, answersDirectly: Bool = false) throws -> Int {
         let transport = try self.coreTransport(folder, PollerGroup())
+        if answersDirectly {
+            transport.answerDirectly([
+                DirectMethod(TestMethod.unary, deserializer: RawCoder(), serializer: RawCoder()) { $0 }
+            ])
+        }
         let server = GRPCServer(transport: transport, router: TestService().router(for: transport))
         Task { try await server.serve() }
         return transport.boundPort

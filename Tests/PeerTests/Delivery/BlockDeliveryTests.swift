@@ -3,6 +3,7 @@ import FabricProtos
 import Foundation
 import GRPCCore
 import GRPCInProcessTransport
+import KeyValueStore
 import Ledger
 import SwiftProtobuf
 import Synchronization
@@ -58,6 +59,7 @@ import Testing
             signer: RenewableIdentity(try VectorNetwork.peer("alpha")),
             certificateHash: { Data() },
             options: .init(firstPause: .milliseconds(1), longestPause: .milliseconds(5)),
+            disk: BlockingExecutor(name: "disk", threads: 1),
             logger: VectorNetwork.logger
         ) { _ in
             let transport = InProcessTransport()
@@ -76,7 +78,13 @@ import Testing
                 }
             }
             group.addTask { await delivery.run() }
-            group.addTask { try? await channel.committed.waitForBlock(last) }
+            group.addTask {
+                // Waiting fails while the channel is suspended.
+                while channel.ledger.height <= last, !Task.isCancelled {
+                    try? await channel.committed.waitForBlock(last)
+                    await Task.yield()
+                }
+            }
             await group.next()
             group.cancelAll()
         }
@@ -95,6 +103,27 @@ import Testing
         #expect(channel.ledger.height == 4)
         #expect(orderer.seeks.withLock { $0.prefix(4).map(\.start.specified.number) } == [1, 2, 2, 3])
         #expect(channel.status == .running)
+    }
+
+    @Test(arguments: [KeyValueStoreError.Code.diskFull, .notWritable])
+    func goesOnByItselfOnceTheDiskTakesBlocksAgain(_ code: KeyValueStoreError.Code) async throws {
+        let chain = try VectorNetwork.chain("side")
+        var stores = LedgerStores.inMemory()
+        let disk = FailingDisk(stores.log, failures: 3, code: code)
+        stores.log = disk
+        let channel = try ChannelRegistry { [stores] in try Ledger(channelID: $0, stores: stores) }
+            .join(chain[0])
+        disk.begin { [weak channel] in channel?.status }
+        let orderer = Orderer([
+            .init(blocks: [chain[1]], status: nil),
+            .init(blocks: Array(chain.dropFirst()), status: nil),
+        ])
+        try await self.deliver(from: orderer, to: channel, until: 3)
+        #expect(channel.ledger.height == 4)
+        #expect(channel.status == .running)
+        let seen = disk.statuses
+        #expect(!seen.isEmpty && seen.allSatisfy { !$0.isHealthy && $0.outage != nil }, "\(seen)")
+        #expect(seen.allSatisfy { "\($0)".contains("\(code)") }, "\(seen)")
     }
 
     @Test func takesNothingFromAnOrdererThatLies() async throws {
@@ -134,6 +163,7 @@ import Testing
             signer: RenewableIdentity(try VectorNetwork.peer("alpha")),
             certificateHash: { Data() },
             options: .init(firstPause: .milliseconds(1), longestPause: .milliseconds(5)),
+            disk: BlockingExecutor(name: "disk", threads: 1),
             logger: VectorNetwork.logger
         ) { endpoint in
             attempt.yield(endpoint.address)

@@ -43,9 +43,11 @@ package struct ChannelQueries: Contract {
         case "GetChannels":
             try self.authorize(function, nil, stub)
             return try Protos_ChannelQueryResponse.with {
-                $0.channels = self.channels.channels.map { channel in
-                    .with { $0.channelID = channel.id.description }
-                }
+                // What is joined but can't be opened is listed, too: calls that name it are told why.
+                let names =
+                    self.channels.channels.map(\.id.description)
+                    + self.channels.unopened.map(\.channel.description)
+                $0.channels = names.sorted().map { name in .with { $0.channelID = name } }
             }.serializedData()
         case "GetConfigBlock":
             let channel = try self.channel(argument)
@@ -83,6 +85,7 @@ package struct ChannelQueries: Contract {
     private func channel(_ argument: Data) throws -> any EndorsingChannel {
         let name = String(decoding: argument, as: UTF8.self)
         guard let channel = self.channels.channel(named: name) else {
+            if let failure = self.channels.failure(ofChannel: name) { throw failure }
             throw ContractError("Unknown chain ID, \(name.prefix(249))")
         }
         return channel

@@ -37,6 +37,7 @@ package struct LedgerQueries: Contract {
             return .failure("missing 3rd argument for \(function)")
         }
         guard let channel = self.channels.channel(named: name) else {
+            if let failure = self.channels.failure(ofChannel: name) { return .failure("\(failure)") }
             return .failure("Invalid chain ID, \(name)")
         }
         let wanted = stub.arguments.count > 2 ? stub.arguments[2] : Data()
