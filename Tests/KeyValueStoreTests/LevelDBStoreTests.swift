@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import Testing
 
 @testable import KeyValueStore
@@ -151,9 +152,10 @@ import Testing
         var batch = WriteBatch()
         batch.set(bytes("before"), forKey: bytes("key"))
         try store.write(batch, durably: false)
-        let reader = store.snapshot()
+        let reader = Mutex<(any KeyValueReader)?>(store.snapshot())
         let thread = Thread {
-            withExtendedLifetime(reader) { Thread.sleep(forTimeInterval: 0.05) }
+            Thread.sleep(forTimeInterval: 0.05)
+            reader.withLock { $0 = nil }
         }
         thread.start()
         try store.reopen()

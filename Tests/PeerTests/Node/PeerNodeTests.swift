@@ -135,7 +135,7 @@ import Testing
         }
     }
 
-    @Test func saysWhichDatabaseIsDamaged() throws {
+    @Test func startsWithoutAChannelWhoseDatabaseIsDamagedAndNamesIt() throws {
         let folder = try Folder()
         do { _ = try PeerNode(configuration: self.configuration(folder), logger: VectorNetwork.logger) }
         let manifest = try #require(
@@ -144,10 +144,9 @@ import Testing
         )
         let file = folder.path + "/channels/vecside/log/" + manifest
         try Data("garbage".utf8).write(to: URL(fileURLWithPath: file))
-        #expect {
-            _ = try PeerNode(configuration: self.configuration(folder), logger: VectorNetwork.logger)
-        } throws: { error in
-            "\(error)".contains(folder.path + "/channels/vecside/log") && "\(error)".contains("damaged")
-        }
+        let node = try PeerNode(configuration: self.configuration(folder), logger: VectorNetwork.logger)
+        #expect(node.channels.list.isEmpty)
+        let failure = try #require(node.channels.unopened.first?.description)
+        #expect(failure.contains(folder.path + "/channels/vecside/log") && failure.contains("damaged"))
     }
 }
