@@ -44,8 +44,8 @@ struct Simulate: ParsableCommand {
 
     func run() throws {
         if let seed {
-            let report = Cluster.random(seed: seed, mutation: self.mutation) { print($0) }
-            print(report.summary)
+            let report = Cluster.random(seed: seed, mutation: self.mutation) { say($0) }
+            say(report.summary)
             if report.violation != nil { throw ExitCode(1) }
             return
         }
@@ -61,13 +61,13 @@ struct Simulate: ParsableCommand {
         for scenario in scenarios {
             for seed in self.first..<(self.first + seeds) {
                 let tells = seeds == 1 && scenarios.count == 1
-                let report = scenario.run(seed: seed, mutation: self.mutation) { if tells { print($0) } }
+                let report = scenario.run(seed: seed, mutation: self.mutation) { if tells { say($0) } }
                 guard report.violation == nil else {
-                    print("\(scenario.name): \(report.summary)")
+                    say("\(scenario.name): \(report.summary)")
                     throw ExitCode(1)
                 }
             }
-            print("\(scenario.name): \(seeds) seeds, nothing violated")
+            say("\(scenario.name): \(seeds) seeds, nothing violated")
         }
     }
 
@@ -76,7 +76,7 @@ struct Simulate: ParsableCommand {
         var missed = false
         for mutation in Mutation.allCases {
             let detection = Detection(of: mutation, seeds: self.seeds ?? 1_000)
-            print(detection)
+            say(detection)
             missed = missed || !detection.isCaught
         }
         if missed { throw ExitCode(1) }
@@ -108,11 +108,16 @@ struct Simulate: ParsableCommand {
         try totals.withLock { totals in
             totals.tell(since: start)
             guard let violation = totals.violation else { return }
-            print("violated: \(violation.summary)")
-            print("replay: scripts/simulate --seed \(violation.seed)")
+            say("violated: \(violation.summary)")
+            say("replay: scripts/simulate --seed \(violation.seed)")
             throw ExitCode(1)
         }
     }
+}
+
+/// Prints at once, also into a file: a run may be stopped at any moment.
+func say(_ text: some CustomStringConvertible) {
+    FileHandle.standardOutput.write(Data("\(text)\n".utf8))
 }
 
 extension Mutation: ExpressibleByArgument {}
@@ -146,7 +151,7 @@ struct Totals {
     func tell(since start: ContinuousClock.Instant) {
         let elapsed = ContinuousClock.now - start
         let seconds = Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) / 1e18
-        print(
+        say(
             "\(self.seeds) seeds, \(self.counting) of them count: \(self.virtualSeconds / 3_600) virtual hours, "
                 + "\(self.faults) faults, \(self.commits) commits, \(self.acknowledged) envelopes acknowledged, "
                 + "\(self.messages) messages, \(self.counts); \(Int(Double(self.seeds) / max(seconds, 0.001))) seeds per second"

@@ -8,6 +8,7 @@ import Testing
         var state: RaftState
 
         mutating func carryOut(_ write: RaftWrite) {
+            if write.clearsLog { self.state.entries = [] }
             if let hardState = write.hardState { self.state.hardState = hardState }
             if let first = write.entries.first {
                 self.state.entries.removeAll { $0.position.index >= first.position.index }
