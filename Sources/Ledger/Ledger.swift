@@ -258,7 +258,7 @@ package final class Ledger: Sendable {
 
     /// The metadata slot: a `common.Metadata` around the hash; empty without one.
     private static func commitHashSlot(_ hash: Data) -> Data {
-        var slot = ProtobufBytes()
+        var slot = WireMessage()
         slot.field(1, hash)
         return Data(slot.bytes)
     }

@@ -37,7 +37,7 @@ extension LevelDBOptions {
     /// For blocks: large values, keys that only grow, mostly read once and in order.
     package static var forLog: LevelDBOptions {
         var options = LevelDBOptions()
-        options.writeBufferBytes = 4 << 20
+        options.writeBufferBytes = 2 << 20
         options.fileBytes = 32 << 20
         options.blockBytes = 16 << 10
         options.cacheBytes = 4 << 20

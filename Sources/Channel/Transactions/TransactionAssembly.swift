@@ -77,32 +77,36 @@ extension Proposal {
                 endorsements.append(response.endorsement)
             }
         }
-        var endorsed = Protos_ChaincodeEndorsedAction()
-        endorsed.proposalResponsePayload = first.payload
-        endorsed.endorsements = endorsements
-        var actionPayload = Protos_ChaincodeActionPayload()
-        actionPayload.chaincodeProposalPayload = visiblePayload
-        actionPayload.action = endorsed
         do {
-            return try Self.payload(header, actionPayload)
+            return try Self.payload(header, visiblePayload, first.payload, endorsements)
         } catch {
             throw .malformedProposal("\(error)")
         }
     }
 
+    /// The bytes of a `common.Payload` around a transaction with one action.
     private static func payload(
         _ header: Common_Header,
-        _ actionPayload: Protos_ChaincodeActionPayload
+        _ visiblePayload: Data,
+        _ responsePayload: Data,
+        _ endorsements: [Protos_Endorsement]
     ) throws -> Data {
-        var action = Protos_TransactionAction()
-        action.header = header.signatureHeader
-        action.payload = try actionPayload.serializedBytes()
-        var transaction = Protos_Transaction()
-        transaction.actions = [action]
-        var payload = Common_Payload()
-        payload.header = header
-        payload.data = try transaction.serializedBytes()
-        return try payload.serializedBytes()
+        let size = visiblePayload.count + responsePayload.count + 1_000 * (endorsements.count + 2)
+        var endorsed = WireMessage(capacity: size)
+        endorsed.field(1, responsePayload)
+        for endorsement in endorsements { endorsed.element(2, try endorsement.serializedBytes() as [UInt8]) }
+        var actionPayload = WireMessage(capacity: size)
+        actionPayload.field(1, visiblePayload)
+        actionPayload.message(2, endorsed.bytes)
+        var action = WireMessage(capacity: size)
+        action.field(1, header.signatureHeader)
+        action.field(2, actionPayload.bytes)
+        var transaction = WireMessage(capacity: size)
+        transaction.message(1, action.bytes)
+        var payload = WireMessage(capacity: size)
+        payload.message(1, try header.serializedBytes())
+        payload.field(2, transaction.bytes)
+        return payload.data
     }
 
     /// The part of a proposal's payload that enters the transaction and the proposal's hash: the invocation,

@@ -121,13 +121,13 @@ package final class BlockLog: Sendable {
     /// Block `number` as the bytes of a `common.Block`, put together without decoding; `nil` beyond the end.
     package func serializedBlock(_ number: BlockNumber) throws -> Data? {
         guard let (summary, envelopes) = try self.parts(number) else { return nil }
-        var header = ProtobufBytes()
+        var header = WireMessage()
         header.field(1, summary.header.number)
         header.field(2, summary.header.previousHash)
         header.field(3, summary.header.dataHash)
-        let dataCount = envelopes.reduce(0) { $0 + ProtobufBytes.size(ofElement: $1) }
-        let metadataCount = summary.metadata.reduce(0) { $0 + ProtobufBytes.size(ofElement: $1) }
-        var block = ProtobufBytes(capacity: header.bytes.count + dataCount + metadataCount + 32)
+        let dataCount = envelopes.reduce(0) { $0 + WireMessage.size(ofElement: $1) }
+        let metadataCount = summary.metadata.reduce(0) { $0 + WireMessage.size(ofElement: $1) }
+        var block = WireMessage(capacity: header.bytes.count + dataCount + metadataCount + 32)
         block.message(1, header.bytes)
         block.startMessage(2, count: dataCount)
         for envelope in envelopes { block.element(1, envelope) }

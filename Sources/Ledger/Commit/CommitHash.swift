@@ -20,7 +20,7 @@ enum CommitHash {
     /// Namespace and collection are set on the first write of each only; metadata is not covered. The channel's
     /// configuration, in the namespace without a name, is left out.
     static func encode(_ updates: [OrderedUpdates]) -> Data {
-        var message = ProtobufBytes(capacity: 4096)
+        var message = WireMessage(capacity: 4096)
         for namespace in updates where !namespace.namespace.isEmpty {
             var name = namespace.namespace
             for entry in namespace.keys {
@@ -44,7 +44,7 @@ enum CommitHash {
         var version = Bytes()
         version.appendOrderPreserving(entry.value.version.block)
         version.appendOrderPreserving(entry.value.version.transaction)
-        var message = ProtobufBytes(capacity: 96 + (entry.value.value?.count ?? 0))
+        var message = WireMessage(capacity: 96 + (entry.value.value?.count ?? 0))
         message.field(1, namespace)
         message.field(2, collection)
         message.field(3, entry.key)

@@ -158,9 +158,9 @@ struct StateTransition {
         guard !writes.isEmpty else { return [:] }
         var metadata: [Bytes: Data] = [:]
         for write in writes {
-            var message = ProtobufBytes()
+            var message = WireMessage()
             for entry in write.entries {
-                var encoded = ProtobufBytes()
+                var encoded = WireMessage()
                 encoded.field(1, entry.name.utf8)
                 encoded.field(2, entry.value)
                 message.message(2, encoded.bytes)

@@ -52,12 +52,12 @@ struct RangeQuerySummary {
     }
 
     private mutating func hashPending() {
-        var reads = ProtobufBytes(capacity: self.pending.count * 32)
+        var reads = WireMessage(capacity: self.pending.count * 32)
         for read in self.pending {
-            var version = ProtobufBytes()
+            var version = WireMessage()
             version.field(1, read.version.block)
             version.field(2, read.version.transaction)
-            var encoded = ProtobufBytes()
+            var encoded = WireMessage()
             encoded.field(1, read.key)
             encoded.message(2, version.bytes)
             reads.message(1, encoded.bytes)

@@ -43,13 +43,13 @@ struct ReadWriteSetBuilder {
         set: TransactionReadWriteSet, bytes: Data, privateWrites: Rwset_TxPvtReadWriteSet?
     ) {
         var decoded: [TransactionReadWriteSet.Namespace] = []
-        var encoded = Rwset_TxReadWriteSet()
+        var encoded = WireMessage(capacity: 512)
         var privateWrites = Rwset_TxPvtReadWriteSet()
         for (name, namespace) in self.namespaces.inKeyOrder {
             let keyValues = namespace.keyValues()
-            var publicEntry = Rwset_NsReadWriteSet()
-            publicEntry.namespace = name.text
-            publicEntry.rwset = try keyValues.serializedBytes()
+            var publicEntry = WireMessage(capacity: 256)
+            publicEntry.field(1, name)
+            publicEntry.field(2, try keyValues.encoded())
             var privateEntry = Rwset_NsPvtReadWriteSet()
             privateEntry.namespace = name.text
             var collections: [TransactionReadWriteSet.Collection] = []
@@ -62,7 +62,7 @@ struct ReadWriteSetBuilder {
                 entry.collectionName = collectionName.text
                 entry.hashedRwset = try hashed.serializedBytes()
                 entry.pvtRwsetHash = privateHash
-                publicEntry.collectionHashedRwset.append(entry)
+                publicEntry.message(3, try entry.serializedBytes())
                 guard !plain.isEmpty else { continue }
                 var privateCollection = Rwset_CollectionPvtReadWriteSet()
                 privateCollection.collectionName = collectionName.text
@@ -70,14 +70,43 @@ struct ReadWriteSetBuilder {
                 privateEntry.collectionPvtRwset.append(privateCollection)
             }
             decoded.append(.init(name: name.text, kv: keyValues, collections: collections))
-            encoded.nsRwset.append(publicEntry)
+            encoded.message(2, publicEntry.bytes)
             if !privateEntry.collectionPvtRwset.isEmpty { privateWrites.nsPvtRwset.append(privateEntry) }
         }
         return (
             TransactionReadWriteSet(namespaces: decoded),
-            try encoded.serializedBytes(),
+            encoded.data,
             privateWrites.nsPvtRwset.isEmpty ? nil : privateWrites
         )
+    }
+}
+
+extension Kvrwset_KVRWSet {
+    /// The message's bytes; those of reads and writes alone, which nearly all sets have, are put together directly.
+    fileprivate func encoded() throws -> [UInt8] {
+        guard self.rangeQueriesInfo.isEmpty, self.metadataWrites.isEmpty else {
+            return try self.serializedBytes()
+        }
+        var set = WireMessage(capacity: 256)
+        for read in self.reads {
+            var entry = WireMessage()
+            entry.field(1, read.key.utf8)
+            if read.hasVersion {
+                var version = WireMessage(capacity: 24)
+                version.field(1, read.version.blockNum)
+                version.field(2, read.version.txNum)
+                entry.message(2, version.bytes)
+            }
+            set.message(1, entry.bytes)
+        }
+        for write in self.writes {
+            var entry = WireMessage(capacity: 32 + write.key.utf8.count + write.value.count)
+            entry.field(1, write.key.utf8)
+            entry.field(2, write.isDelete)
+            entry.field(3, write.value)
+            set.message(3, entry.bytes)
+        }
+        return set.bytes
     }
 }
 

@@ -23,7 +23,7 @@ struct ChainHalted: Error, CustomStringConvertible {
 /// Belongs to one thread.
 final class RaftChain {
     /// The log is synced, and entries are released, after this many bytes of blocks.
-    static let releaseBytes = 4 << 20
+    static let releaseBytes = 2 << 20
 
     /// A block that has become part of the chain.
     struct Applied {

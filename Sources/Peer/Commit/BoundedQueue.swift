@@ -6,12 +6,28 @@ internal import Synchronization
 /// Each element has a cost, such as its size in bytes. A producer that finds the queue full waits; an element
 /// that costs more than the whole bound passes alone.
 final class BoundedQueue<Element: Sendable>: Sendable {
+    private enum Role { case producer, consumer }
+
     private struct State {
         var elements: Deque<(element: Element, cost: Int)> = []
         var cost = 0
         var isFinished = false
         var producer: CheckedContinuation<Void, Never>?
         var consumer: CheckedContinuation<Void, Never>?
+
+        mutating func setWaiter(_ waiter: CheckedContinuation<Void, Never>, as role: Role) {
+            switch role {
+            case .producer: self.producer = waiter
+            case .consumer: self.consumer = waiter
+            }
+        }
+
+        mutating func takeWaiter(_ role: Role) -> CheckedContinuation<Void, Never>? {
+            switch role {
+            case .producer: self.producer.take()
+            case .consumer: self.consumer.take()
+            }
+        }
 
         /// Takes out whoever waits, to be resumed outside the lock.
         mutating func waiters() -> [CheckedContinuation<Void, Never>] {
@@ -43,7 +59,7 @@ final class BoundedQueue<Element: Sendable>: Sendable {
             }
             for waiter in waiters { waiter.resume() }
             if isSent { return }
-            await self.wait(as: \.producer) {
+            await self.wait(as: .producer) {
                 !$0.elements.isEmpty && !$0.isFinished && $0.cost + cost > self.limit
             }
         }
@@ -73,30 +89,26 @@ final class BoundedQueue<Element: Sendable>: Sendable {
             }
             for waiter in waiters { waiter.resume() }
             if element != nil || isFinished { return element }
-            await self.wait(as: \.consumer) { $0.elements.isEmpty && !$0.isFinished }
+            await self.wait(as: .consumer) { $0.elements.isEmpty && !$0.isFinished }
         }
     }
 
     /// Waits for the other side to change something, unless `mustWait` no longer holds.
     private func wait(
-        as role: any WritableKeyPath<State, CheckedContinuation<Void, Never>?> & Sendable,
+        as role: Role,
         while mustWait: @Sendable (State) -> Bool
     ) async {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let waits = self.state.withLock { state in
                     guard mustWait(state), !Task.isCancelled else { return false }
-                    state[keyPath: role] = continuation
+                    state.setWaiter(continuation, as: role)
                     return true
                 }
                 if !waits { continuation.resume() }
             }
         } onCancel: {
-            let waiter = self.state.withLock { state in
-                defer { state[keyPath: role] = nil }
-                return state[keyPath: role]
-            }
-            waiter?.resume()
+            self.state.withLock { $0.takeWaiter(role) }?.resume()
         }
     }
 }

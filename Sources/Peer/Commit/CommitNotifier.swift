@@ -52,6 +52,7 @@ package final class CommitNotifier: Sendable {
         var waits: [UInt64: Wait] = [:]
         var blockWaits: Set<UInt64> = []
         var transactionWaits: [String: Set<UInt64>] = [:]
+        var expected = ExpectedTransactions()
         var closed: Closed?
     }
 
@@ -90,6 +91,7 @@ package final class CommitNotifier: Sendable {
         let (blockWaits, transactionWaits) = self.state.withLock { state in
             state.height = number + 1
             state.keep(committed)
+            for case let identifier? in transactionIDs { state.expected.remove(identifier) }
             return (
                 state.removeWaits(forBlocksBelow: number + 1),
                 zip(transactionIDs, committed.codes).flatMap { identifier, code in
@@ -142,6 +144,13 @@ package final class CommitNotifier: Sendable {
         }
     }
 
+    /// Notes that a transaction is in no block below `height`, so that who waits for it need not search the ledger.
+    ///
+    /// Does nothing if there are more blocks by now.
+    package func expect(_ identifier: String, asOf height: BlockNumber) {
+        self.state.withLock { if $0.height == height { $0.expected.insert(identifier) } }
+    }
+
     /// Waits until a block that holds the transaction is committed.
     ///
     /// - Parameters:
@@ -157,9 +166,14 @@ package final class CommitNotifier: Sendable {
         let wait = self.nextWait.add(1, ordering: .relaxed).newValue
         // What is committed is told also while nothing more can be.
         if self.isClosed, let status = try lookUp() { return status }
+        let isExpected = self.state.withLock { $0.expected.contains(identifier) }
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
                 guard self.add(.transaction(identifier, continuation), as: wait) else { return }
+                // If its block has come since, it is no longer expected, and the ledger has it.
+                guard !isExpected || !self.state.withLock({ $0.expected.contains(identifier) }) else {
+                    return
+                }
                 do {
                     guard let status = try lookUp() else { return }
                     if case .transaction(_, let continuation)? = self.remove(wait) {
@@ -190,6 +204,31 @@ package final class CommitNotifier: Sendable {
 
     private func remove(_ number: UInt64) -> Wait? {
         self.state.withLock { $0.remove(number) }
+    }
+}
+
+/// Transactions that are in no block yet, as far as they are remembered: the older half is forgotten when the younger
+/// half is full.
+struct ExpectedTransactions {
+    private static let capacity = 16_384
+
+    private var young: Set<String> = []
+    private var old: Set<String> = []
+
+    func contains(_ identifier: String) -> Bool {
+        self.young.contains(identifier) || self.old.contains(identifier)
+    }
+
+    mutating func insert(_ identifier: String) {
+        if self.young.count >= Self.capacity / 2 {
+            self.old = self.young
+            self.young = []
+        }
+        self.young.insert(identifier)
+    }
+
+    mutating func remove(_ identifier: String) {
+        if self.young.remove(identifier) == nil { self.old.remove(identifier) }
     }
 }
 

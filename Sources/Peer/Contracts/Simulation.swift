@@ -67,6 +67,12 @@ package protocol EndorsingChannel: Sendable {
     var ledger: Ledger { get }
     /// The configuration in force after the last committed block.
     var configuration: ChannelConfiguration { get }
+    /// Takes note that a transaction is in no block below `height`; it will probably be asked for soon.
+    func expect(_ transactionID: String, asOf height: BlockNumber)
+}
+
+extension EndorsingChannel {
+    package func expect(_ transactionID: String, asOf height: BlockNumber) {}
 }
 
 /// The channels that the peer has joined.

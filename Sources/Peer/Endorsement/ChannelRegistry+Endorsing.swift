@@ -1,7 +1,11 @@
-internal import Channel
+package import Channel
 package import FabricProtos
 
-extension PeerChannel: EndorsingChannel {}
+extension PeerChannel: EndorsingChannel {
+    package func expect(_ transactionID: String, asOf height: BlockNumber) {
+        self.committed.expect(transactionID, asOf: height)
+    }
+}
 
 extension ChannelRegistry: EndorsingChannels {
     package func channel(named name: String) -> (any EndorsingChannel)? {

@@ -136,7 +136,7 @@ package final class Endorser: Sendable {
         }
         let creator = try self.checks.authenticate(proposal, directory: channel?.configuration.directory)
         if let channel {
-            try self.checks.refuseDuplicate(proposal, in: channel.ledger)
+            try self.checks.refuseDuplicate(proposal, on: channel)
             if !self.runner.isSystem(proposal.chaincodeName) {
                 try self.access.authorize(
                     AccessRequest(
@@ -224,16 +224,7 @@ package final class Endorser: Sendable {
         if (400..<500).contains(response.status) { return answer }
         if succeeded, simulation.channel == nil { return answer }
 
-        var action = Protos_ChaincodeAction()
-        action.chaincodeID.name = callee.name
-        action.chaincodeID.version = callee.version
-        action.response = response
-        if let results { action.results = results.publicBytes }
-        if let event { action.events = try event.serializedData() }
-        var payload = Protos_ProposalResponsePayload()
-        payload.proposalHash = simulation.proposal.proposalHash
-        payload.extension = try action.serializedData()
-        answer.payload = try payload.serializedData()
+        answer.payload = try Self.payload(simulation.proposal.proposalHash, callee, response, event, results)
         if let results, let snapshot = simulation.snapshot {
             answer.interest = try ChaincodeInterest.of(results, in: snapshot)
         }
@@ -250,6 +241,30 @@ package final class Endorser: Sendable {
         answer.endorsement.signature = signature
         self.own?.add(SignedData(data: signed, identity: endorser.serialized, signature: signature))
         return answer
+    }
+}
+
+extension Endorser {
+    /// The bytes of a `protos.ProposalResponsePayload` around a `protos.ChaincodeAction`: what is signed.
+    private static func payload(
+        _ proposalHash: Data,
+        _ callee: ContractRunner.Callee,
+        _ response: Protos_Response,
+        _ event: Protos_ChaincodeEvent?,
+        _ results: SimulationResults?
+    ) throws -> Data {
+        var chaincode = WireMessage()
+        chaincode.field(2, callee.name.utf8)
+        chaincode.field(3, callee.version.utf8)
+        var action = WireMessage(capacity: 256 + (results?.publicBytes.count ?? 0))
+        action.field(1, results?.publicBytes ?? Data())
+        if let event { action.field(2, try event.serializedBytes() as [UInt8]) }
+        action.message(3, try response.serializedBytes())
+        action.message(4, chaincode.bytes)
+        var payload = WireMessage(capacity: 64 + action.bytes.count)
+        payload.field(1, proposalHash)
+        payload.field(2, action.bytes)
+        return payload.data
     }
 }
 

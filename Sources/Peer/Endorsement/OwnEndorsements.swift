@@ -39,6 +39,8 @@ package final class OwnEndorsements: Sendable {
 
     /// Whether this peer has made `endorsement`; it is forgotten with the answer.
     package func take(_ endorsement: SignedData) -> Bool {
+        // A peer that catches up, or doesn't endorse, need not compute digests.
+        guard self.state.withLock({ !$0.young.isEmpty || !$0.old.isEmpty }) else { return false }
         let digest = Self.digest(endorsement)
         return self.state.withLock { $0.young.remove(digest) != nil || $0.old.remove(digest) != nil }
     }

@@ -131,8 +131,9 @@ struct ProposalChecks: Sendable {
     }
 
     /// Refuses a transaction that is in the ledger already, valid or not.
-    func refuseDuplicate(_ proposal: UnpackedProposal, in ledger: Ledger) throws {
-        guard try !ledger.containsTransaction(proposal.channelHeader.txID) else {
+    func refuseDuplicate(_ proposal: UnpackedProposal, on channel: any EndorsingChannel) throws {
+        let snapshot = channel.ledger.snapshot()
+        guard try !snapshot.containsTransaction(proposal.channelHeader.txID) else {
             throw ProposalRefused(
                 description: """
                     duplicate transaction found [\(proposal.channelHeader.txID)]. \
@@ -140,5 +141,6 @@ struct ProposalChecks: Sendable {
                     """
             )
         }
+        channel.expect(proposal.channelHeader.txID, asOf: snapshot.height)
     }
 }

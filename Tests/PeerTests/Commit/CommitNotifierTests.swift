@@ -49,6 +49,49 @@ import Testing
         #expect(try await notifier.waitForTransaction("a") { known } == known)
     }
 
+    private struct Searched: Error {}
+
+    @Test func doesNotSearchTheLedgerForATransactionThatIsKnownToBeInNoBlock() async throws {
+        let notifier = CommitNotifier(height: 4)
+        notifier.expect("a", asOf: 4)
+        let waiting = Task {
+            try await notifier.waitForTransaction("a") { throw Searched() }
+        }
+        // Whichever comes first, the wait or the block: the ledger is asked only for what is in a block.
+        notifier.publish(self.committed(4), transactionIDs: ["a"])
+        let known = CommitNotifier.TransactionStatus(code: .valid, block: 4)
+        #expect(try await notifier.waitForTransaction("a") { known } == known)
+        do {
+            #expect(try await waiting.value == known)
+        } catch is Searched {}
+    }
+
+    @Test func expectsNothingThatWasFoundAbsentBeforeTheLastBlock() async throws {
+        let notifier = CommitNotifier(height: 4)
+        notifier.publish(self.committed(4), transactionIDs: ["a"])
+        notifier.expect("a", asOf: 4)
+        await #expect(throws: Searched.self) {
+            try await notifier.waitForTransaction("a") { throw Searched() }
+        }
+    }
+
+    @Test func failsThoseWhoWaitUntilItIsOpenedAgain() async throws {
+        let notifier = CommitNotifier(height: 4)
+        notifier.close("no disk")
+        await #expect(throws: CommitNotifier.Closed.self) { try await notifier.waitForBlock(4) }
+        await #expect(throws: CommitNotifier.Closed.self) {
+            try await notifier.waitForTransaction("a") { nil }
+        }
+        let known = CommitNotifier.TransactionStatus(code: .valid, block: 3)
+        #expect(
+            try await notifier.waitForTransaction("a") { known } == known,
+            "what is committed can be told"
+        )
+        notifier.open()
+        notifier.publish(self.committed(4), transactionIDs: ["a"])
+        try await notifier.waitForBlock(4)
+    }
+
     @Test func refusesMoreWaitersThanItsBound() async throws {
         let notifier = CommitNotifier(height: 0, waitLimit: 0)
         await #expect(throws: CommitNotifier.TooManyWaiters.self) { try await notifier.waitForBlock(0) }
