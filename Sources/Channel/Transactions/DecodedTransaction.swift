@@ -54,7 +54,7 @@ package final class DecodedTransaction: Sendable {
     /// - Throws: ``InvalidTransaction`` for an envelope, payload or common header that is refused before any
     ///   signature is looked at.
     package static func decode(_ bytes: Data) throws(InvalidTransaction) -> DecodedTransaction {
-        guard let envelope = try? Common_Envelope(serializedBytes: bytes) else {
+        guard let envelope = try? Common_Envelope(slicing: bytes) else {
             throw InvalidTransaction(.invalidOtherReason, "the envelope can't be decoded")
         }
         let headers: EnvelopeHeaders
@@ -72,7 +72,7 @@ package final class DecodedTransaction: Sendable {
     ///
     /// `nil` for an envelope whose headers can't be read: such a transaction is not indexed.
     package static func indexedIdentifier(of bytes: Data) -> String? {
-        guard let envelope = try? Common_Envelope(serializedBytes: bytes),
+        guard let envelope = try? Common_Envelope(slicing: bytes),
             let headers = try? EnvelopeHeaders(envelope)
         else { return nil }
         return headers.indexedIdentifier

@@ -87,7 +87,7 @@ package final class EndorserTransaction: Sendable {
             )
         }
         guard !headers.payload.data.isEmpty,
-            let transaction = try? Protos_Transaction(serializedBytes: headers.payload.data)
+            let transaction = try? Protos_Transaction(slicing: headers.payload.data)
         else { throw Self.early(.invalidEndorserTransaction, "the transaction can't be decoded") }
         guard transaction.actions.count == 1, let action = transaction.actions.first else {
             throw Self.early(
@@ -98,13 +98,13 @@ package final class EndorserTransaction: Sendable {
         // Nearly always the bytes of the transaction's own header, which is decoded.
         let header =
             action.header == headers.payload.header.signatureHeader
-            ? headers.signature : try? Common_SignatureHeader(serializedBytes: action.header)
+            ? headers.signature : try? Common_SignatureHeader(slicing: action.header)
         guard let header, !header.nonce.isEmpty, !header.creator.isEmpty else {
             throw Self.early(.invalidEndorserTransaction, "the action's header lacks nonce or creator")
         }
-        guard let payload = try? Protos_ChaincodeActionPayload(serializedBytes: action.payload),
+        guard let payload = try? Protos_ChaincodeActionPayload(slicing: action.payload),
             let response = try? Protos_ProposalResponsePayload(
-                serializedBytes: payload.action.proposalResponsePayload
+                slicing: payload.action.proposalResponsePayload
             )
         else { throw Self.early(.invalidEndorserTransaction, "the action's payload can't be decoded") }
         let hash = Digest.sha256(

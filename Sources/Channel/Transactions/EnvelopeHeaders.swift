@@ -32,7 +32,7 @@ package final class EnvelopeHeaders: Sendable {
     package init(_ envelope: Common_Envelope) throws(MalformedEnvelope) {
         self.payloadBytes = envelope.payload
         self.envelopeSignature = envelope.signature
-        self.payload = try decode("payload") { try Common_Payload(serializedBytes: envelope.payload) }
+        self.payload = try decode("payload") { try Common_Payload(slicing: envelope.payload) }
         guard self.payload.hasHeader else {
             throw MalformedEnvelope(part: "header", reason: "is missing")
         }
@@ -41,7 +41,7 @@ package final class EnvelopeHeaders: Sendable {
             try Common_ChannelHeader(serializedBytes: header.channelHeader)
         }
         self.signature = try decode("signature header") {
-            try Common_SignatureHeader(serializedBytes: header.signatureHeader)
+            try Common_SignatureHeader(slicing: header.signatureHeader)
         }
     }
 

@@ -36,7 +36,7 @@ package final class UnpackedProposal: Sendable {
     package init(_ signed: Protos_SignedProposal) throws(InvalidProposal) {
         self.signedProposal = signed
         let proposal = try decode("proposal") { try Protos_Proposal(serializedBytes: signed.proposalBytes) }
-        let header = try decode("header") { try Common_Header(serializedBytes: proposal.header) }
+        let header = try decode("header") { try Common_Header(slicing: proposal.header) }
         self.proposal = proposal
         self.header = header
         let channelHeader = try decode("channel header") {
@@ -44,7 +44,7 @@ package final class UnpackedProposal: Sendable {
         }
         self.channelHeader = channelHeader
         self.signatureHeader = try decode("signature header") {
-            try Common_SignatureHeader(serializedBytes: header.signatureHeader)
+            try Common_SignatureHeader(slicing: header.signatureHeader)
         }
         let called = try decode("header extension") {
             try Protos_ChaincodeHeaderExtension(serializedBytes: channelHeader.extension)
