@@ -42,6 +42,12 @@ struct Simulate: ParsableCommand {
     @Flag(help: "Tries each such fault, and shows at which seed it is caught.")
     var mutations = false
 
+    @Flag(
+        help:
+            "Has each node die after each of its effects in a short life of a cluster, with --seeds variants."
+    )
+    var everyCrash = false
+
     func run() throws {
         if let seed {
             let report = Cluster.random(seed: seed, mutation: self.mutation) { say($0) }
@@ -50,6 +56,7 @@ struct Simulate: ParsableCommand {
             return
         }
         if let scenario { return try self.play(scenario) }
+        if self.everyCrash { return try self.crashEverywhere() }
         if self.mutations { return try self.tryMutations() }
         try self.runMany()
     }
@@ -69,6 +76,31 @@ struct Simulate: ParsableCommand {
             }
             say("\(scenario.name): \(seeds) seeds, nothing violated")
         }
+    }
+
+    private func crashEverywhere() throws {
+        var totals = Totals()
+        for seed in self.first..<(self.first + UInt64(self.seeds ?? 3)) {
+            for node in UInt64(1)...3 {
+                var effects = 0
+                while let report = Cluster.crashing(
+                    node: node,
+                    afterEffects: effects,
+                    seed: seed,
+                    mutation: self.mutation
+                ) {
+                    totals.add(report)
+                    if let violation = report.violation {
+                        say(
+                            "violated: node \(node) dies after \(effects) effects, seed \(seed): \(violation)"
+                        )
+                        throw ExitCode(1)
+                    }
+                    effects += 1
+                }
+            }
+        }
+        say("\(totals.seeds) lives with one crash each, nothing violated")
     }
 
     /// Shows at which seed each fault that is put in on purpose is caught.

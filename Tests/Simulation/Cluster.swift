@@ -13,7 +13,20 @@ package final class Cluster {
 
     static let baseTick: Moment = 100_000
 
+    /// What a random run varies besides its faults.
+    struct Settings {
+        var maxInflightMessages = 4
+        var maxMessageBytes = 1_000
+        /// How many blocks a leader proposes before the first of them is decided.
+        var maxInflightBlocks = 3
+        /// The ledger is synced, and entries are released, after so many blocks.
+        var releaseBlocks = 20
+        /// How long it is from one fault to the next.
+        var calm: ClosedRange<Moment> = 500_000...4_000_000
+    }
+
     package let seed: UInt64
+    var settings = Settings()
     package internal(set) var now: Moment = 0
     package internal(set) var faults = 0
     package private(set) var messages = 0

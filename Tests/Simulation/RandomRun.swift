@@ -87,8 +87,14 @@ extension Cluster {
         trace: ((String) -> Void)? = nil
     ) -> RunReport {
         var dice = Dice(seed: seed &* 0x9e37_79b9 &+ 7)
-        let voters = [3, 3, 4, 5][dice.below(4)]
+        let voters = [3, 3, 3, 4, 5, 5, 7][dice.below(7)]
         let cluster = Cluster(seed: seed, voters: voters, mutation: mutation, trace: trace)
+        cluster.settings.maxInflightMessages = dice.between(1, 5)
+        cluster.settings.maxMessageBytes = [1, 200, 1_000, 100_000][dice.below(4)]
+        cluster.settings.maxInflightBlocks = dice.between(1, 5)
+        cluster.settings.releaseBlocks = dice.between(1, 40)
+        // One run in four is a storm.
+        if dice.chance(250) { cluster.settings.calm = 50.milliseconds...1.seconds }
         cluster.startAll()
         cluster.scheduleClient()
         cluster.scheduleFault()
@@ -137,7 +143,7 @@ extension Cluster {
     // MARK: - Faults
 
     private func scheduleFault() {
-        let wait = self.dice.between(500.milliseconds, 4.seconds)
+        let wait = self.dice.between(self.settings.calm.lowerBound, self.settings.calm.upperBound)
         self.schedule(
             .run { cluster in
                 guard cluster.now < 60.seconds else { return }

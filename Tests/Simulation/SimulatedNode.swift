@@ -34,7 +34,7 @@ final class SimulatedNode {
     var tickLength: Moment
     var pausedUntil: Moment = 0
     /// Holds from the next start on.
-    var maxMessageBytes = 1_000
+    var maxMessageBytes: Int?
     /// Dies after so many more effects.
     var crashCountdown: Int?
     /// Dies while its next write is on its way.
@@ -87,8 +87,8 @@ final class SimulatedNode {
                 configuration: RaftConfiguration(
                     electionTicks: 10,
                     heartbeatTicks: 2,
-                    maxInflightMessages: 4,
-                    maxMessageBytes: self.maxMessageBytes,
+                    maxInflightMessages: self.cluster.settings.maxInflightMessages,
+                    maxMessageBytes: self.maxMessageBytes ?? self.cluster.settings.maxMessageBytes,
                     seed: self.cluster.dice.number()
                 ),
                 restoring: self.disk.log.state,

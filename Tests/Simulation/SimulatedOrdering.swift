@@ -31,9 +31,6 @@ struct Ordering {
 }
 
 extension SimulatedNode {
-    private static let maxInflight = 3
-    private static let releaseBlocks = 20
-
     /// An envelope from a client or another orderer.
     func take(_ envelope: UInt64) {
         guard let raft = self.raft else { return }
@@ -81,7 +78,9 @@ extension SimulatedNode {
         case .none: break
         }
         if self.ordering.proposed.isEmpty, let request = self.ordering.request { return self.offer(request) }
-        guard !self.ordering.envelopes.isEmpty, self.ordering.proposed.count < Self.maxInflight else {
+        guard !self.ordering.envelopes.isEmpty,
+            self.ordering.proposed.count < self.cluster.settings.maxInflightBlocks
+        else {
             return
         }
         let batch = Array(self.ordering.envelopes.prefix(3))
@@ -190,11 +189,11 @@ extension SimulatedNode {
             if self.isLeader { self.resumeChange() }
         }
         self.unsyncedBlocks += 1
-        guard self.unsyncedBlocks >= Self.releaseBlocks else { return }
+        guard self.unsyncedBlocks >= self.cluster.settings.releaseBlocks else { return }
         if self.mutation != .releaseBeforeSync {
             self.disk.syncLedger()
             self.unsyncedBlocks = 0
-        } else if self.unsyncedBlocks > 2 * Self.releaseBlocks {
+        } else if self.unsyncedBlocks > 2 * self.cluster.settings.releaseBlocks {
             self.disk.syncLedger()
             self.unsyncedBlocks = 0
         }
