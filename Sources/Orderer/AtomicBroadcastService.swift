@@ -86,7 +86,7 @@ package struct AtomicBroadcastService: RegistrableRPCService {
             } catch {
                 throw Refusal.badRequest("\(error)")
             }
-            guard let channel = self.channels[headers.channel.channelID] else {
+            guard let channel = self.channels[headers.channel.channelID], channel.isServed else {
                 throw Refusal.badRequest(
                     "channel \"\(headers.channel.channelID)\" is not ordered by this node: check its name"
                 )

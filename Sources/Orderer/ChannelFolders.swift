@@ -10,7 +10,8 @@ internal import SwiftProtobuf
 /// | path in the data folder | what it is |
 /// |---|---|
 /// | `channels/<channel>/{genesis.block,log,consensus}` | a channel |
-/// | `joining/<channel>/genesis.block` | a channel that is being joined; put into place by renaming it |
+/// | `channels/<channel>/join.block` | instead of `genesis.block`: the later config block that it was joined with |
+/// | `joining/<channel>/*.block` | a channel that is being joined; put into place by renaming it |
 /// | `removed/<channel>` | an empty file: the channel was removed, and its folder, if it is still there, goes too |
 ///
 /// So a channel is there or not whenever the process ends: joining counts from the renaming, removing from the file
@@ -18,9 +19,10 @@ internal import SwiftProtobuf
 struct ChannelFolders: Sendable {
     /// A channel to run.
     struct Channel: Sendable {
-        /// As of the genesis block; the newest one is read from the ledger when the chain starts.
+        /// As of ``join``; the newest one is read from the ledger when the chain starts.
         var configuration: ChannelConfiguration
-        var genesis: Common_Block
+        /// The block that the channel was joined with: its first one, or a later config block.
+        var join: Common_Block
     }
 
     /// What was found in the data folder.
@@ -34,6 +36,9 @@ struct ChannelFolders: Sendable {
         /// Channels that are not begun although their genesis block was given, because they were removed.
         var removed: [ChannelID] = []
     }
+
+    private static let genesisBlock = "genesis.block"
+    private static let laterBlock = "join.block"
 
     let root: String
 
@@ -65,8 +70,10 @@ struct ChannelFolders: Sendable {
             if FileManager.default.fileExists(atPath: self.removal(channel)) {
                 contents.removed.append(channel)
             } else if !FileManager.default.fileExists(atPath: self.folder(channel)) {
-                try self.begin(channel, genesis: block)
-            } else if let known = try? self.read(channel), known.genesis.header != block.header {
+                try self.begin(channel, with: block)
+            } else if let known = try? self.read(channel), known.join.header.number == 0,
+                known.join.header != block.header
+            {
                 throw OrdererError.genesisMismatch(channel)
             }
         }
@@ -92,8 +99,8 @@ struct ChannelFolders: Sendable {
     }
 
     private func read(_ name: ChannelID) throws -> Channel {
-        let genesis = try self.genesis(name)
-        let channel = Channel(configuration: try ChannelConfiguration(configBlock: genesis), genesis: genesis)
+        let join = try self.joinBlock(name)
+        let channel = Channel(configuration: try ChannelConfiguration(configBlock: join), join: join)
         guard channel.configuration.channelID == name else {
             throw OrdererError.otherChannel(expected: name, found: channel.configuration.channelID)
         }
@@ -101,8 +108,11 @@ struct ChannelFolders: Sendable {
         return channel
     }
 
-    private func genesis(_ channel: ChannelID) throws -> Common_Block {
-        let file = "\(self.folder(channel))/genesis.block"
+    private func joinBlock(_ channel: ChannelID) throws -> Common_Block {
+        let later = "\(self.folder(channel))/\(Self.laterBlock)"
+        let file =
+            FileManager.default.fileExists(atPath: later)
+            ? later : "\(self.folder(channel))/\(Self.genesisBlock)"
         do {
             return try Common_Block(serializedBytes: Data(contentsOf: URL(filePath: file)))
         } catch {
@@ -114,12 +124,13 @@ struct ChannelFolders: Sendable {
 
     /// Makes the folder of a channel that begins; if this throws, there is none.
     ///
-    /// The genesis block is kept beside the stores, so that a channel can be opened without being given it again.
-    func begin(_ channel: ChannelID, genesis: Common_Block) throws {
+    /// The block is kept beside the stores, so that a channel can be opened without being given it again.
+    func begin(_ channel: ChannelID, with block: Common_Block) throws {
         let folder = "\(self.joining)/\(channel)"
         try DurableFiles.remove(folder)
         try DurableFiles.makeFolder(folder)
-        try DurableFiles.write(try genesis.serializedBytes(), to: "\(folder)/genesis.block")
+        let name = block.header.number == 0 ? Self.genesisBlock : Self.laterBlock
+        try DurableFiles.write(try block.serializedBytes(), to: "\(folder)/\(name)")
         try DurableFiles.remove(self.removal(channel))
         try DurableFiles.rename(folder, to: self.folder(channel))
     }
@@ -134,7 +145,7 @@ struct ChannelFolders: Sendable {
         try DurableFiles.remove(self.folder(channel))
     }
 
-    /// Takes back ``begin(_:genesis:)``.
+    /// Takes back ``begin(_:with:)``.
     func undo(_ channel: ChannelID) throws(OrdererError) {
         try self.beginRemoval(channel)
         try self.finishRemoval(channel)

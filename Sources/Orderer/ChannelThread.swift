@@ -1,4 +1,5 @@
 internal import Channel
+internal import Consensus
 internal import DequeModule
 internal import FabricProtos
 internal import Foundation
@@ -6,12 +7,13 @@ internal import KeyValueStore
 internal import Ledger
 internal import Logging
 internal import Operations
+internal import RPC
 internal import SwiftProtobuf
 
-/// The thread of one channel: takes batches from its queue, has them ordered, and tells everybody.
+/// The thread of one channel: opens its stores, and works on it as a consenter or as a follower, whatever the newest
+/// configuration makes of this node.
 ///
-/// The whole path of a block on an orderer is ``order(_:_:)``. A failure of the disk ends that chain; the stores are
-/// then closed and opened again, as after a crash, until they work.
+/// A failure of the disk ends that work; the stores are then closed and opened again, as after a crash, until they work.
 struct ChannelThread: Sendable {
     /// The two stores of a channel.
     struct Stores {
@@ -20,8 +22,8 @@ struct ChannelThread: Sendable {
     }
 
     let channel: OrderingChannel
-    /// The channel's first block, for an empty ledger.
-    let genesis: Common_Block?
+    /// The block that the node joined the channel with: its first one, or a later config block.
+    let join: Common_Block
     let openStores: @Sendable () throws -> Stores
     /// The end of the thread, once it was started.
     let end = ThreadEnd()
@@ -41,9 +43,7 @@ struct ChannelThread: Sendable {
         var delay = self.settings.limits.reopenDelay
         while true {
             do {
-                let chain = try self.open()
-                delay = self.settings.limits.reopenDelay
-                try self.serve(chain)
+                try self.work { delay = self.settings.limits.reopenDelay }
                 self.close()
                 return
             } catch let halted as ChainHalted {
@@ -68,43 +68,143 @@ struct ChannelThread: Sendable {
     // MARK: - Opening
 
     /// Opens the stores and closes them again, so that one that can't be used is known before the node serves.
-    func check() throws { _ = try self.makeChain() }
-
-    private func makeChain() throws -> RaftChain {
+    func check() throws {
         let stores = try self.openStores()
-        return try RaftChain(
-            channelID: self.channel.id,
-            genesis: self.genesis,
-            log: BlockLog(store: stores.log),
-            consensus: stores.consensus,
-            signer: self.settings.signer,
-            nonce: self.settings.nonce,
-            persisting: self.settings.metrics.histogram(.raftDataPersistDuration, self.channel.id.description)
-        )
+        let log = try BlockLog(store: stores.log)
+        if self.orders(log) { _ = try self.makeChain(log, stores.consensus) { _ in } }
     }
 
-    private func open() throws -> RaftChain {
-        let chain = try self.makeChain()
+    /// Opens the stores and works until the channel is stopped; `opened` is called once it can begin.
+    private func work(opened: () -> Void) throws {
+        let stores = try self.openStores()
+        let log = try BlockLog(store: stores.log)
+        while true {
+            if self.orders(log) {
+                do {
+                    let end = try self.order(log, stores.consensus, opened)
+                    if end == .stopped { return }
+                } catch is NotConsenter {
+                    self.settings.logger.notice(
+                        "this node is not among the channel's consenters",
+                        metadata: self.facts([:])
+                    )
+                    try self.follow(log, opened)
+                }
+            } else {
+                try self.follow(log, opened)
+            }
+            if self.channel.monitor.withLock({ $0.isStopped }) { return }
+        }
+    }
+
+    /// Whether the node has all blocks up to the one that it joined with, so that it can order.
+    private func orders(_ log: BlockLog) -> Bool {
+        if log.height == 0, self.join.header.number > 0 { return false }
+        guard log.height == 0 || log.height > self.join.header.number else { return false }
+        let configuration =
+            log.height == 0
+            ? try? ChannelConfiguration(configBlock: self.join)
+            : try? NewestBlocks(log, of: self.channel.id).configuration
+        // What can't be read is told by the attempt to order.
+        guard let configuration, let consenters = try? RaftConsenters(configuration) else { return true }
+        return consenters.contains(self.settings.serverKey())
+    }
+
+    private func follow(_ log: BlockLog, _ opened: () -> Void) throws {
+        let follower = try Follower(channel: self.channel, log: log, join: self.join)
+        opened()
+        self.channel.monitor.withLock { state in
+            state.standing = OrderingChannel.Standing(
+                relation: .follower,
+                isOnboarding: follower.isOnboarding
+            )
+            state.isOpened = true
+            if state.health != .stopped { state.health = .following }
+        }
+        self.channel.feed.opened(log)
+        self.settings.logger.info(
+            "following the channel",
+            metadata: self.facts(["height": "\(log.height)", "join": "\(self.join.header.number)"])
+        )
+        _ = try follower.follow()
+    }
+
+    private func order(
+        _ log: BlockLog,
+        _ consensus: any KeyValueStore,
+        _ opened: () -> Void
+    ) throws -> Consenter.End {
+        let channel = self.channel
+        let links = ClusterLinks(
+            network: self.settings.network,
+            capacity: self.settings.sendBufferSize,
+            submitCapacity: self.settings.limits.waitingEnvelopes
+        ) { node, isSubmits in channel.lost(to: node, isSubmits: isSubmits) }
+        defer { links.close() }
+        let outbox = Outbox(channel: channel, links: links)
+        let chain = try self.makeChain(log, consensus) { outbox.send($0) }
+        let consenter = Consenter(channel: channel, chain: chain, links: links)
+        outbox.consenter = consenter
+        try self.begin(consenter)
+        opened()
+        return try consenter.serve()
+    }
+
+    private func makeChain(
+        _ log: BlockLog,
+        _ consensus: any KeyValueStore,
+        send: @escaping (RaftMessage) -> Void
+    ) throws -> RaftChain {
+        var parts = RaftChain.Parts(
+            channelID: self.channel.id,
+            genesis: self.join.header.number == 0 ? self.join : nil,
+            log: log,
+            consensus: consensus,
+            serverKey: self.settings.serverKey(),
+            signer: self.settings.signer,
+            nonce: self.settings.nonce
+        )
+        parts.seed = UInt64.random(in: 1...UInt64.max)
+        parts.persisting = self.settings.metrics.histogram(
+            .raftDataPersistDuration,
+            self.channel.id.description
+        )
+        parts.send = send
+        return try RaftChain(parts)
+    }
+
+    /// Shows the channel to clients and readers, and the consenter to the others.
+    private func begin(_ consenter: Consenter) throws {
+        let chain = consenter.chain
         self.channel.feed.opened(chain.log)
         let recovered = try chain.start()
-        for applied in recovered { try self.publish(applied.block) }
+        for applied in recovered.applied { try consenter.publish(applied.block) }
         let window = try self.window(from: chain.log)
         let configuration = chain.configuration
+        let membership = chain.membership
         self.channel.monitor.withLock { state in
             state.configuration = configuration
             state.window.forgetOrdered()
             for fingerprint in window { state.window.remember(fingerprint) }
             state.cutter.rebound(BatchBounds(configuration), queue: [], at: self.settings.clock())
-            if !state.isStopped { state.health = .serving }
+            state.standing = OrderingChannel.Standing(id: chain.id, membership: membership)
+            state.inbox = []
+            state.inFlight = 0
+            state.forwarded = 0
+            if state.health == .following { state.health = .starting }
         }
         self.settings.adopted(configuration)
-        self.channel.feed.report(failure: nil)
-        self.settings.metrics.counter(.raftLeaderChanges, self.channel.id.description).increment()
+        consenter.links.configure(membership, own: chain.id)
+        try consenter.begin()
+        self.channel.monitor.withLock { $0.isOpened = true }
+        self.channel.feed.opened(chain.log)
         self.settings.logger.info(
-            "Raft leader changed: 0 -> 1 channel=\(self.channel.id) node=1",
-            metadata: self.facts(["height": "\(chain.log.height)", "recovered": "\(recovered.count)"])
+            "ordering the channel",
+            metadata: self.facts([
+                "height": "\(chain.log.height)", "recovered": "\(recovered.applied.count)",
+                "node": "\(chain.id)", "consenters": "\(membership.members.count)",
+            ])
         )
-        return chain
     }
 
     /// The fingerprints of the newest envelopes in the ledger, oldest first.
@@ -122,104 +222,25 @@ struct ChannelThread: Sendable {
         return blocks.reversed().flatMap(\.self)
     }
 
-    // MARK: - Ordering
+    // MARK: - Failing and ending
 
-    private func serve(_ chain: RaftChain) throws {
-        while let batch = self.nextBatch() {
-            var unsettled = batch
-            do {
-                try self.order(&unsettled, chain)
-            } catch {
-                // What became of these is known only once the stores have been opened again.
-                self.answer(unsettled, Refusal.outcomeUnknown("\(error)").response)
-                throw error
-            }
+    /// Nothing is ordered until further notice; who waits is told.
+    private func fail(_ health: OrderingChannel.Health) {
+        let reason = health.failure(self.channel.id) ?? ""
+        let waiting = self.channel.monitor.withLock { state in
+            state.health = state.isStopped ? .stopped : health
+            state.standing.leader = nil
+            state.isOpened = true
+            let waiting = Array(state.waiting)
+            state.waiting = []
+            state.waitingBytes = 0
+            state.cutter.rebound(state.cutter.bounds, queue: [], at: self.settings.clock())
+            return waiting
         }
-        try chain.close()
+        self.channel.feed.report(failure: reason)
+        self.answer(waiting, Refusal.notOrdered(reason).response)
     }
 
-    /// Takes a batch from the queue as soon as one is due; `nil` once the channel is stopped.
-    private func nextBatch() -> [OrderingChannel.Waiting]? {
-        self.channel.monitor.wait {
-            state -> Monitor<OrderingChannel.State>.Wait<[OrderingChannel.Waiting]?> in
-            state.sleepsUntil = nil
-            if state.isStopped { return .done(nil) }
-            let now = self.settings.clock()
-            switch state.cutter.decision(at: now) {
-            case .cut(let count):
-                state.cutter.took(at: now)
-                let batch = Array(state.waiting.prefix(count))
-                state.waiting.removeFirst(min(count, state.waiting.count))
-                state.waitingBytes -= batch.reduce(0) { $0 + $1.bytes.count }
-                if let first = batch.first { self.filling.record(now - first.arrival) }
-                return .done(batch)
-            case .wait(until: let moment):
-                state.sleepsUntil = .some(moment)
-                return .again(moment.map { $0 - now })
-            }
-        }
-    }
-
-    /// Makes a block of a batch: check again what the configuration outran, propose, persist, answer, append,
-    /// publish.
-    ///
-    /// A configuration is answered last, so that whoever gets SUCCESS finds it in force. What was answered is taken out
-    /// of `batch`, so that after an error the rest can be answered.
-    private func order(_ batch: inout [OrderingChannel.Waiting], _ chain: RaftChain) throws {
-        self.recheck(&batch, chain.configuration)
-        guard !batch.isEmpty else { return }
-        let metrics = self.settings.metrics
-        let isConfig = batch.contains(where: \.isConfig)
-        metrics.counter(isConfig ? .raftConfigProposals : .raftNormalProposals, self.channel.id.description)
-            .increment(by: Int64(batch.count))
-        let block = chain.nextBlock(batch.map(\.bytes))
-        var waiting = batch
-        defer { batch = waiting }
-        let applied = try chain.order(block) {
-            guard !isConfig else { return }
-            self.settle(waiting)
-            waiting = []
-        }
-        for applied in applied {
-            try self.publish(applied.block)
-            if let configuration = applied.configuration { self.install(configuration) }
-        }
-        guard isConfig else { return }
-        self.settle(waiting)
-        waiting = []
-    }
-
-    private func recheck(_ batch: inout [OrderingChannel.Waiting], _ configuration: ChannelConfiguration) {
-        guard batch.contains(where: { $0.sequence != configuration.sequence }) else { return }
-        var checked: [OrderingChannel.Waiting] = []
-        for waiting in batch {
-            guard waiting.sequence != configuration.sequence else {
-                checked.append(waiting)
-                continue
-            }
-            do throws(Refusal) {
-                checked.append(try self.channel.recheck(waiting, under: configuration))
-            } catch {
-                self.answer([waiting], error.response)
-            }
-        }
-        batch = checked
-    }
-
-    /// The envelopes are in a block that is durable.
-    private func settle(_ batch: [OrderingChannel.Waiting]) {
-        var completions: [DuplicateWindow.Completion] = []
-        completions.reserveCapacity(batch.count)
-        self.channel.monitor.withLock { state in
-            for waiting in batch {
-                if let fingerprint = waiting.fingerprint { completions += state.window.settle(fingerprint) }
-                if let completion = waiting.completion { completions.append(completion) }
-            }
-        }
-        for completion in completions { completion(.accepted) }
-    }
-
-    /// The envelopes are not ordered, or it is not known whether they are.
     private func answer(_ batch: [OrderingChannel.Waiting], _ response: Orderer_BroadcastResponse) {
         var completions: [DuplicateWindow.Completion] = []
         self.channel.monitor.withLock { state in
@@ -229,45 +250,6 @@ struct ChannelThread: Sendable {
             }
         }
         for completion in completions { completion(response) }
-    }
-
-    private func publish(_ block: Common_Block) throws {
-        self.channel.feed.append(try DeliverableBlock(block))
-        self.settings.logger.info(
-            "wrote block",
-            metadata: self.facts([
-                "block": "\(block.header.number)", "transactions": "\(block.data.data.count)",
-            ])
-        )
-    }
-
-    private func install(_ configuration: ChannelConfiguration) {
-        self.settings.adopted(configuration)
-        self.channel.monitor.withLock { state in
-            state.configuration = configuration
-            state.cutter.rebound(
-                BatchBounds(configuration),
-                queue: state.waiting.lazy.map { ($0.size, $0.isConfig) },
-                at: self.settings.clock()
-            )
-        }
-    }
-
-    // MARK: - Failing and ending
-
-    /// Nothing is ordered until further notice; who waits is told.
-    private func fail(_ health: OrderingChannel.Health) {
-        let reason = health.failure(self.channel.id) ?? ""
-        let waiting = self.channel.monitor.withLock { state in
-            state.health = state.isStopped ? .stopped : health
-            let waiting = Array(state.waiting)
-            state.waiting = []
-            state.waitingBytes = 0
-            state.cutter.rebound(state.cutter.bounds, queue: [], at: self.settings.clock())
-            return waiting
-        }
-        self.channel.feed.report(failure: reason)
-        self.answer(waiting, Refusal.notOrdered(reason).response)
     }
 
     private func close() {
@@ -292,10 +274,6 @@ struct ChannelThread: Sendable {
     }
 
     private var settings: OrderingChannel.Settings { self.channel.settings }
-
-    private var filling: HistogramSeries {
-        self.settings.metrics.histogram(.blockFillDuration, self.channel.id.description)
-    }
 
     private func facts(_ facts: Logger.Metadata) -> Logger.Metadata {
         facts.merging(["channel": "\(self.channel.id)"]) { fact, _ in fact }

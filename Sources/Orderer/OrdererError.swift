@@ -59,35 +59,11 @@ package struct OrdererError: Error, Sendable, CustomStringConvertible {
         )
     }
 
-    static func cluster(_ channel: ChannelID, consenters: Int) -> Self {
-        Self(
-            description:
-                "channel \(channel) has \(consenters) consenters; this node orders channels with one consenter"
-        )
-    }
-
     static func unsupportedCapabilities(_ channel: ChannelID, _ names: [String]) -> Self {
         Self(
             description:
                 "channel \(channel) requires \(names.joined(separator: ", ")), which this version doesn't have; "
                 + "run a version that does"
-        )
-    }
-
-    static func notConsenter(_ channel: ChannelID) -> Self {
-        Self(
-            description:
-                "this node's TLS server certificate is not that of the consenter of channel \(channel), so it "
-                + "could only follow the channel, which this version doesn't do; join it with the node that is the "
-                + "consenter, or make a channel whose consenter has this node's certificate"
-        )
-    }
-
-    static func laterBlock(_ channel: ChannelID, number: BlockNumber) -> Self {
-        Self(
-            description:
-                "block \(number) of channel \(channel) is not its first: a node that joins with a later block "
-                + "copies the channel from its other orderers, which this version doesn't do; join with block 0"
         )
     }
 

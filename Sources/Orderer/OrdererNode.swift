@@ -21,6 +21,9 @@ package struct OrdererNode: Service, CustomStringConvertible {
     private let service: AtomicBroadcastService
     private let metrics: Metrics
     private let clientRoots: ClientRoots?
+    private let cluster: ClusterConnections
+    private let ownKey: OwnServerKey
+    private let clusterIdentity: RenewableTLSIdentity?
     let logger: Logger
 
     /// What logs call the node.
@@ -35,9 +38,20 @@ package struct OrdererNode: Service, CustomStringConvertible {
     package init(configuration: OrdererNodeConfiguration, logger: Logger) throws {
         self.metrics = configuration.metrics
         self.logger = logger
-        let serverTLS = try configuration.tls.map { try TLSSource($0) }
+        // Other consenters are known by their certificates' keys, also where clients need no certificates.
+        let serverTLS = try configuration.tls.map { tls in
+            var tls = tls
+            tls.asksForAnyCertificate = true
+            return try TLSSource(tls)
+        }
         let clientRoots = serverTLS.map { ClientRoots($0) }
         self.clientRoots = clientRoots
+        let cluster = ClusterConnections(settings: configuration.cluster)
+        self.cluster = cluster
+        self.clusterIdentity =
+            configuration.cluster.followsServerIdentity ? configuration.cluster.identity : nil
+        let ownKey = try OwnServerKey(configuration.tls?.identity)
+        self.ownKey = ownKey
         let settings = OrderingChannel.Settings(
             signer: configuration.identity,
             limits: configuration.limits,
@@ -53,15 +67,16 @@ package struct OrdererNode: Service, CustomStringConvertible {
                 try? clientRoots?.set(configuration.tlsRootsPEM, of: configuration.channelID.description)
             },
             removed: { channel in try? clientRoots?.set([], of: channel.description) },
-            metrics: configuration.metrics
+            metrics: configuration.metrics,
+            network: cluster,
+            serverKey: { ownKey.current },
+            certificateHash: { cluster.certificateHash },
+            sendBufferSize: configuration.cluster.sendBufferSize
         )
         self.registrar = try ChannelRegistrar(
             folders: ChannelFolders(root: configuration.dataFolder),
             settings: settings,
-            genesisBlocks: configuration.genesisBlocks,
-            serverKey: configuration.tls.map { tls in
-                try Certificate(pem: Data(tls.identity.certificateChainPEM.utf8)).publicKey
-            }
+            genesisBlocks: configuration.genesisBlocks
         )
         let processors = ProcessInfo.processInfo.activeProcessorCount
         self.service = AtomicBroadcastService(
@@ -88,16 +103,20 @@ package struct OrdererNode: Service, CustomStringConvertible {
         self.registrar.start()
         let registrar = self.registrar
         let health = HealthService { registrar.failures.isEmpty }
+        let clusterService = ClusterService(
+            channels: registrar.channels,
+            logger: self.logger.named("orderer.common.cluster")
+        )
         let server = GRPCServer(
             transport: self.transport,
-            services: [self.service, health],
+            services: [self.service, clusterService, health],
             interceptors: [CallMetrics(self.metrics)]
         )
         self.logger.info("Beginning to serve requests", metadata: ["port": "\(self.boundPort)"])
         do {
             try await withTaskCancellationHandler {
                 try await withGracefulShutdownHandler {
-                    try await server.serve()
+                    try await self.serve(server)
                 } onGracefulShutdown: {
                     registrar.stop()
                     server.beginGracefulShutdown()
@@ -110,6 +129,20 @@ package struct OrdererNode: Service, CustomStringConvertible {
             throw error
         }
         await self.finish()
+    }
+
+    /// Serves others, and the connections to them.
+    private func serve(_ server: GRPCServer<CoreServerTransport>) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                await self.cluster.run()
+                // Ends before the server only when the task is cancelled.
+                try await Task.sleep(for: .seconds(3600 * 24 * 365))
+            }
+            group.addTask { try await server.serve() }
+            defer { group.cancelAll() }
+            try await group.next()
+        }
     }
 
     /// Has the state of the channels looked up whenever somebody asks.
@@ -125,8 +158,9 @@ package struct OrdererNode: Service, CustomStringConvertible {
             }
             for channel in registrar.channels.all {
                 let name = channel.id.description
-                let isLeader: Int64 = channel.health == .serving ? 1 : 0
-                metrics.gauge(.raftIsLeader, name).set(isLeader)
+                let standing = channel.standing
+                metrics.gauge(.raftIsLeader, name).set(Int64(standing.isLeader ? 1 : 0))
+                metrics.gauge(.raftActiveNodes, name).set(Int64(standing.active.count))
                 guard let consenters = try? RaftConsenters(channel.configuration) else { continue }
                 metrics.gauge(.raftClusterSize, name).set(Int64(consenters.count))
             }
@@ -148,6 +182,8 @@ package struct OrdererNode: Service, CustomStringConvertible {
     /// - Throws: `TransportError` if one of them can't be used.
     package func renewTLS(_ identity: TLSIdentity, rootsPEM: String) throws {
         try self.clientRoots?.renew(identity, ownRoots: rootsPEM)
+        try self.clusterIdentity?.replace(with: identity)
+        try self.ownKey.replace(with: identity)
     }
 
     private func finish() async {
@@ -170,6 +206,7 @@ extension ChannelInfo.Status {
         switch self {
         case .inactive: 0
         case .active: 1
+        case .onboarding: 2
         case .failed: 3
         }
     }
@@ -179,6 +216,7 @@ extension ChannelInfo.ConsensusRelation {
     fileprivate var gauge: Int64 {
         switch self {
         case .consenter: 1
+        case .follower: 2
         }
     }
 }

@@ -33,6 +33,8 @@ package struct OrdererNodeConfiguration: Sendable {
     /// Threads that check signatures; `nil` takes one per processor.
     package var checkingThreads: Int?
     package var limits = OrdererLimits()
+    /// How the node reaches other orderers.
+    package var cluster: ClusterSettings
     /// Where the node counts.
     package var metrics = Metrics()
     /// Where the node says what must be well.
@@ -43,5 +45,6 @@ package struct OrdererNodeConfiguration: Sendable {
         self.tls = tls
         self.identity = RenewableIdentity(identity)
         self.dataFolder = dataFolder
+        self.cluster = ClusterSettings(identity: tls.map { RenewableTLSIdentity($0.identity) })
     }
 }

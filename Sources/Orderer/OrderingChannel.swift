@@ -1,4 +1,5 @@
 internal import Channel
+internal import Consensus
 internal import Cryptography
 internal import DequeModule
 internal import FabricProtos
@@ -18,6 +19,10 @@ final class OrderingChannel: Sendable {
         /// There is no leader yet.
         case starting
         case serving
+        /// This consenter knows of no leader at present.
+        case leaderless
+        /// This node is no consenter: it copies the channel from its orderers.
+        case following
         /// The disk failed; the stores are opened again from time to time.
         case unavailable(String)
         /// Something that no retry can repair.
@@ -29,6 +34,8 @@ final class OrderingChannel: Sendable {
             switch self {
             case .serving: nil
             case .starting: "channel \(channel) has no leader yet: try again"
+            case .leaderless: "channel \(channel) has no leader at present: try again"
+            case .following: "this node doesn't order channel \(channel), it follows it: send to a consenter"
             case .unavailable(let reason), .halted(let reason): "channel \(channel): \(reason)"
             case .stopped: "this node doesn't order channel \(channel) any more: send to another orderer"
             }
@@ -59,8 +66,35 @@ final class OrderingChannel: Sendable {
         var cutter: BatchCutter
         var window = DuplicateWindow()
         var isStopped = false
+        /// Whether the stores were opened once, or can't be.
+        var isOpened = false
+        var standing = Standing()
+        /// What the chain's thread has to give the engine.
+        var inbox: [Raft.Input] = []
+        /// Another consenter to which envelopes went that may be lost.
+        var lostSubmits: Set<NodeID> = []
+        /// Blocks that this leader has proposed and that are not decided.
+        var inFlight = 0
+        /// Envelopes that were forwarded to the leader and are in no block yet.
+        var forwarded = 0
         /// Until when the channel's thread sleeps; `nil` while it is busy, `.some(nil)` without an end.
         var sleepsUntil: Duration??
+    }
+
+    /// What this node is for the channel.
+    struct Standing: Sendable {
+        var relation = ChannelInfo.ConsensusRelation.consenter
+        /// The node has not copied all blocks up to the one that it joined with.
+        var isOnboarding = false
+        /// What the others know this consenter by.
+        var id: NodeID?
+        var leader: NodeID?
+        /// The consenters; `nil` on a node that isn't one.
+        var membership: ClusterMembership?
+        /// The consenters that the leader has heard from lately, itself included.
+        var active: [NodeID] = []
+
+        var isLeader: Bool { self.leader != nil && self.leader == self.id }
     }
 
     let id: ChannelID
@@ -85,6 +119,14 @@ final class OrderingChannel: Sendable {
         /// Called when a channel is no longer here.
         var removed: @Sendable (ChannelID) -> Void = { _ in }
         var metrics = Metrics()
+        /// The way to other orderers.
+        var network: any ClusterNetwork = NoCluster()
+        /// The key of the node's TLS server certificate, as of now; `nil` without TLS.
+        var serverKey: @Sendable () -> PublicKey? = { nil }
+        /// SHA-256 of the certificate that the node connects with.
+        var certificateHash: @Sendable () -> Data = { Data() }
+        /// Messages that may wait for one other consenter.
+        var sendBufferSize = 100
     }
 
     init(configuration: ChannelConfiguration, settings: Settings) {
@@ -106,6 +148,14 @@ final class OrderingChannel: Sendable {
     var configuration: ChannelConfiguration { self.monitor.withLock { $0.configuration } }
 
     var health: Health { self.monitor.withLock { $0.health } }
+
+    var standing: Standing { self.monitor.withLock { $0.standing } }
+
+    /// The consenters; `nil` on a node that isn't one.
+    var membership: ClusterMembership? { self.monitor.withLock { $0.standing.membership } }
+
+    /// Whether clients find the channel here: not on a node that only follows it.
+    var isServed: Bool { self.monitor.withLock { $0.standing.relation == .consenter } }
 
     // MARK: - Checking
 
@@ -137,10 +187,13 @@ final class OrderingChannel: Sendable {
         _ headers: EnvelopeHeaders,
         under configuration: ChannelConfiguration
     ) throws(Refusal) -> Waiting {
+        let standing = self.standing
         let processing = ConfigUpdateProcessing(
             rules: self.rules(configuration),
             signer: self.settings.signer.current,
-            nonce: self.settings.nonce
+            nonce: self.settings.nonce,
+            active: standing.active.isEmpty ? nil : standing.active,
+            identifiers: standing.membership?.members.map(\.id) ?? []
         )
         let envelope = try processing.configEnvelope(for: update, headers)
         return Waiting(
@@ -230,7 +283,7 @@ final class OrderingChannel: Sendable {
     private func refusalForLackOfSpace(_ envelope: Waiting, _ state: State) -> Refusal? {
         let limits = self.settings.limits
         guard
-            state.waiting.count >= limits.waitingEnvelopes
+            state.waiting.count + state.forwarded >= limits.waitingEnvelopes
                 || (!state.waiting.isEmpty && state.waitingBytes + envelope.bytes.count > limits.waitingBytes)
         else { return nil }
         return .notOrdered(
@@ -240,7 +293,7 @@ final class OrderingChannel: Sendable {
     }
 
     /// Returns whether the channel's thread must be woken.
-    private func enqueue(_ envelope: Waiting, _ state: inout State) -> Bool {
+    func enqueue(_ envelope: Waiting, _ state: inout State) -> Bool {
         let now = self.settings.clock()
         var envelope = envelope
         envelope.arrival = now
@@ -248,7 +301,9 @@ final class OrderingChannel: Sendable {
         state.waitingBytes += envelope.bytes.count
         state.cutter.arrived(size: envelope.size, isConfig: envelope.isConfig, at: now)
         guard case .some(let sleepsUntil) = state.sleepsUntil else { return false }
-        switch state.cutter.decision(at: now) {
+        // What comes in elsewhere than at the leader goes there at once.
+        guard state.standing.isLeader else { return true }
+        switch state.cutter.decision(at: now, hasInFlight: state.inFlight > 0) {
         case .cut: return true
         case .wait(until: let moment?): return sleepsUntil.map { moment < $0 } ?? true
         case .wait(until: nil): return false
@@ -265,9 +320,9 @@ final class OrderingChannel: Sendable {
 
     /// Waits until the channel's thread has opened its stores or failed to.
     func opened() async {
-        while self.health == .starting {
+        while true {
             let version = self.feed.find(0, insistsOnHealth: false).version
-            if self.health != .starting { return }
+            if self.monitor.withLock({ $0.isOpened }) { return }
             await self.feed.change(since: version)
         }
     }

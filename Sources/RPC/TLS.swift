@@ -29,6 +29,9 @@ package struct ServerTLS: Sendable {
     /// ``ClientCertificatePolicy/none``.
     package var clientRootsPEM: String
     package var clientCertificates: ClientCertificatePolicy
+    /// With ``ClientCertificatePolicy/none``: a certificate is asked for all the same, and whatever is presented is taken
+    /// without looking where it leads, for services that compare its key.
+    package var asksForAnyCertificate = false
 
     package init(identity: TLSIdentity, clientRootsPEM: String, clientCertificates: ClientCertificatePolicy) {
         self.identity = identity
@@ -45,11 +48,22 @@ package struct ClientTLS: Sendable {
     package var identity: TLSIdentity?
     /// The name to look for in the server's certificate, instead of the host that is connected to.
     package var serverNameOverride: String?
+    /// Decides, besides the roots and the name, whether this is the server that is meant; it is given the server's
+    /// certificate in PEM.
+    ///
+    /// Called during the handshake, on a thread of C core: it must be quick.
+    package var acceptsServer: (@Sendable (_ certificatePEM: String) -> Bool)?
 
-    package init(rootsPEM: String, identity: TLSIdentity? = nil, serverNameOverride: String? = nil) {
+    package init(
+        rootsPEM: String,
+        identity: TLSIdentity? = nil,
+        serverNameOverride: String? = nil,
+        acceptsServer: (@Sendable (_ certificatePEM: String) -> Bool)? = nil
+    ) {
         self.rootsPEM = rootsPEM
         self.identity = identity
         self.serverNameOverride = serverNameOverride
+        self.acceptsServer = acceptsServer
     }
 }
 
@@ -103,17 +117,49 @@ extension Optional<ClientTLS> {
         case .none:
             credentials = grpc_insecure_credentials_create()
         case .some(let tls):
-            if let identity = tls.identity {
-                credentials = withKeyCertificatePair(identity) { pair in
-                    grpc_ssl_credentials_create_ex(tls.rootsPEM, pair, nil, nil)
+            credentials = tls.withVerification { verification in
+                if let identity = tls.identity {
+                    withKeyCertificatePair(identity) { pair in
+                        grpc_ssl_credentials_create_ex(tls.rootsPEM, pair, verification, nil)
+                    }
+                } else {
+                    grpc_ssl_credentials_create_ex(tls.rootsPEM, nil, verification, nil)
                 }
-            } else {
-                credentials = grpc_ssl_credentials_create_ex(tls.rootsPEM, nil, nil, nil)
             }
         }
         guard let credentials else { throw TransportError(.tls, "C core refused the client's TLS identity") }
         defer { grpc_channel_credentials_release(credentials) }
         return try body(credentials)
+    }
+}
+
+extension ClientTLS {
+    /// What core calls with the server's certificate.
+    private final class Verification {
+        let accepts: @Sendable (String) -> Bool
+
+        init(_ accepts: @escaping @Sendable (String) -> Bool) { self.accepts = accepts }
+    }
+
+    /// Calls `body` with core's form of ``acceptsServer``, or `nil` without one; the credentials that `body` makes own
+    /// what it refers to.
+    fileprivate func withVerification<Value>(
+        _ body: (UnsafePointer<grpc_ssl_verify_peer_options>?) -> Value
+    ) -> Value {
+        guard let acceptsServer else { return body(nil) }
+        var options = grpc_ssl_verify_peer_options(
+            verify_peer_callback: { _, certificate, pointer in
+                guard let certificate, let pointer else { return 1 }
+                let verification = Unmanaged<Verification>.fromOpaque(pointer).takeUnretainedValue()
+                return verification.accepts(String(cString: certificate)) ? 0 : 1
+            },
+            verify_peer_callback_userdata: Unmanaged.passRetained(Verification(acceptsServer)).toOpaque(),
+            verify_peer_destruct: { pointer in
+                guard let pointer else { return }
+                Unmanaged<Verification>.fromOpaque(pointer).release()
+            }
+        )
+        return body(&options)
     }
 }
 

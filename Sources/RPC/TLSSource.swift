@@ -66,6 +66,8 @@ final class ServerTLSFetcher: Sendable {
     func makeCredentials() -> OpaquePointer? {
         let request: grpc_ssl_client_certificate_request_type =
             switch self.source.current.clientCertificates {
+            case .none where self.source.current.asksForAnyCertificate:
+                GRPC_SSL_REQUEST_CLIENT_CERTIFICATE_BUT_DONT_VERIFY
             case .none: GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE
             case .requested: GRPC_SSL_REQUEST_CLIENT_CERTIFICATE_AND_VERIFY
             case .required: GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY

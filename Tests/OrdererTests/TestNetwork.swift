@@ -361,7 +361,7 @@ final class TestOrderer: Sendable {
             date: date,
             logger: logger
         )
-        self.thread = ChannelThread(channel: self.channel, genesis: network.genesis) {
+        self.thread = ChannelThread(channel: self.channel, join: network.genesis) {
             ChannelThread.Stores(log: disk.open("log"), consensus: disk.open("consensus"))
         }
         self.thread.start()

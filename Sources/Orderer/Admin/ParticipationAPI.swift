@@ -241,6 +241,7 @@ extension HTTPExchangeResponse {
         let text = action.map { "\($0): \(error)" } ?? "\(error)"
         switch error {
         case .invalidBlock, .invalidUpdate: return .error(400, error.description)
+        case .notConsenter: return .error(403, text)
         case .refused: return .error(400, text)
         case .channelExists: return .error(405, text, fields: ["Allow": "GET, DELETE"])
         case .channelUnknown, .blockUnknown: return .error(404, text)

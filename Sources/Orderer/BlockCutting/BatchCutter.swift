@@ -85,12 +85,14 @@ struct BatchCutter: Sendable {
         self.openBytes = 0
     }
 
-    /// What to do now, while no proposal is in flight.
-    func decision(at now: Duration) -> Decision {
+    /// What to do now.
+    ///
+    /// While proposals are in flight, a batch that may still grow waits for them, at most until its time is up.
+    func decision(at now: Duration, hasInFlight: Bool = false) -> Decision {
         if let first = self.closed.first { return .cut(first) }
         guard self.openCount > 0, let timerStart = self.timerStart else { return .wait(until: nil) }
         var deadline = timerStart + self.bounds.timeout
-        if self.mode == .adaptive {
+        if self.mode == .adaptive, !hasInFlight {
             deadline = min(
                 deadline,
                 self.pacer.deadline(

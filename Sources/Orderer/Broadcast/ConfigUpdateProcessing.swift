@@ -1,4 +1,5 @@
 internal import Channel
+internal import Consensus
 internal import FabricProtos
 internal import Foundation
 internal import SwiftProtobuf
@@ -10,6 +11,10 @@ struct ConfigUpdateProcessing: Sendable {
     let rules: EnvelopeRules
     let signer: SigningIdentity
     let nonce: @Sendable () -> Data
+    /// The consenters that are known to work; `nil` if that isn't known.
+    var active: [NodeID]?
+    /// The consenters' identifiers in the order of the configuration.
+    var identifiers: [NodeID] = []
 
     /// Checks an update, authorizes it and computes the configuration that it leads to.
     func configuration(after headers: EnvelopeHeaders) throws(Refusal) -> Common_Config {
@@ -104,6 +109,26 @@ struct ConfigUpdateProcessing: Sendable {
         let consenters = try RaftConsenters(metadata: after.consensusMetadata)
         try consenters.checkCertificates(under: next, known: known, at: self.rules.now)
         try known.checkChange(to: consenters)
+        try self.checkQuorum(from: known, to: consenters)
+    }
+
+    /// An update must not leave so few working consenters that nothing could be ordered, where starting some first
+    /// avoids that.
+    private func checkQuorum(from known: RaftConsenters, to next: RaftConsenters) throws {
+        guard let active else { return }
+        // Which identifiers they have doesn't matter for counting, as long as both counts have the same.
+        let metadata = ConsenterMetadata(
+            identifiers: self.identifiers,
+            next: (self.identifiers.max() ?? 0) + 1,
+            raftIndex: 0
+        )
+        guard metadata.identifiers.count == known.count else { return }
+        let change = try ConsenterChange(from: known, to: next, metadata: metadata)
+        guard !change.losesQuorum(active: active) else {
+            throw InvalidConfigUpdate(
+                "\(active.count) out of \(known.count) nodes are alive, configuration will result in quorum loss"
+            )
+        }
     }
 
     /// Entering or leaving maintenance mode is all that such an update does.

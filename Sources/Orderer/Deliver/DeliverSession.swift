@@ -52,7 +52,7 @@ struct DeliverSession: Sendable {
             window: self.window,
             now: self.date()
         )
-        guard let channel = self.channels[request.headers.channel.channelID] else {
+        guard let channel = self.channels[request.headers.channel.channelID], channel.isServed else {
             throw Refusal(
                 status: .notFound,
                 info: "channel \"\(request.headers.channel.channelID)\" is not served by this node"

@@ -1,5 +1,7 @@
 internal import Channel
 internal import Consensus
+internal import Cryptography
+internal import DequeModule
 internal import FabricProtos
 internal import Foundation
 internal import KeyValueStore
@@ -14,191 +16,297 @@ struct ChainHalted: Error, CustomStringConvertible {
     var description: String { "the chain of this channel has stopped: \(self.reason)" }
 }
 
+/// This node is not, or no longer, one of the channel's consenters: it follows the channel instead.
+struct NotConsenter: Error {}
+
 /// Runs ``Raft`` for one channel against its two stores: the only place that carries out its effects.
 ///
-/// A block counts once its entry is durable in `consensus`; the block log is filled from there without waiting for
-/// the disk, and synced before entries are released. So a batch costs one write that reaches the disk. After a crash
-/// the log may lack blocks whose entries are there: ``start()`` appends them.
+/// A block counts once its entry is durable in `consensus` on a quorum; the block log is filled from there without
+/// waiting for the disk, and synced before entries are released. So a batch costs one write that reaches the disk. After
+/// a crash the log may lack blocks whose entries are there: they are decided again.
 ///
 /// Belongs to one thread.
 final class RaftChain {
-    /// The log is synced, and entries are released, after this many bytes of blocks.
-    static let releaseBytes = 2 << 20
+    /// The log is synced after this many bytes of blocks.
+    static let syncBytes = 2 << 20
 
     /// A block that has become part of the chain.
     struct Applied {
         var block: Common_Block
+        /// Where its entry stands.
+        var position: UInt64
         /// The configuration that begins to hold, if this is a config block.
         var configuration: ChannelConfiguration?
     }
 
+    /// What some inputs came to.
+    struct Progress {
+        var applied: [Applied] = []
+        /// This node lacks more than the leader's log still has.
+        var catchUp: RaftSnapshot?
+        /// What was refused, and why: for the log.
+        var refused: [String] = []
+
+        fileprivate mutating func add(_ next: Progress) {
+            self.applied += next.applied
+            self.catchUp = next.catchUp ?? self.catchUp
+            self.refused += next.refused
+        }
+    }
+
+    /// What a chain is opened with.
+    struct Parts {
+        var channelID: ChannelID
+        /// The channel's first block, for an empty ledger.
+        var genesis: Common_Block?
+        var log: BlockLog
+        var consensus: any KeyValueStore
+        /// The key of the node's TLS server certificate, by which it finds itself among the consenters.
+        var serverKey: PublicKey?
+        var signer: RenewableIdentity
+        var nonce: () -> Data
+        /// Randomizes elections; another number at every start.
+        var seed: UInt64 = 0
+        /// How long batches of the consensus store take to become durable.
+        var persisting: HistogramSeries?
+        /// Sends a message to another consenter, if it can.
+        var send: (RaftMessage) -> Void = { _ in }
+    }
+
     let log: BlockLog
+    let id: NodeID
+    /// Whether the channel begins with this opening.
+    let isFounding: Bool
     private(set) var configuration: ChannelConfiguration
+    private(set) var consenters: RaftConsenters
+    private(set) var membership: ClusterMembership
+    private(set) var metadata: ConsenterMetadata
     private var raft: Raft
     private var store: RaftStore
     private let signer: RenewableIdentity
     private let nonce: () -> Data
-    /// How long batches of the consensus store take to become durable.
     private let persisting: HistogramSeries?
-    private var metadata: ConsenterMetadata
+    private let send: (RaftMessage) -> Void
     private var lastConfig: BlockNumber
     private var lastHeader: Common_BlockHeader
-    /// The block that waits to be decided, so that it need not be decoded again.
-    private var proposed: (position: UInt64, block: Common_Block)?
+    /// The header of the newest block that this leader proposed.
+    private var lastProposed: Common_BlockHeader?
+    /// Blocks that wait to be decided, so that they need not be decoded again.
+    private var proposed: Deque<(position: UInt64, block: Common_Block, bytes: [UInt8])> = []
     private var unsyncedBytes = 0
     private var lastPosition: UInt64
+    /// The decided entries that are not released, with their sizes.
+    private var retained: Deque<(position: UInt64, bytes: Int)> = []
+    private var retainedBytes = 0
 
     /// Opens a channel's stores; `genesis`, its first block, is written if the log is empty.
-    init(
-        channelID: ChannelID,
-        genesis: Common_Block?,
-        log: BlockLog,
-        consensus: any KeyValueStore,
-        signer: RenewableIdentity,
-        nonce: @escaping () -> Data,
-        persisting: HistogramSeries? = nil
-    ) throws {
+    ///
+    /// - Throws: ``NotConsenter``, ``OrdererError``, ``ChainHalted``, `RaftStateError`, or an error of a store.
+    init(_ parts: Parts) throws {
+        let channelID = parts.channelID
+        let log = parts.log
         if log.height == 0 {
-            guard let genesis else { throw OrdererError.noGenesisBlock(channelID) }
+            guard let genesis = parts.genesis else { throw OrdererError.noGenesisBlock(channelID) }
             try log.append(genesis, durably: true)
         }
-        guard let lastHeader = log.lastHeader, let last = try log.block(lastHeader.number) else {
-            throw OrdererError.noGenesisBlock(channelID)
-        }
-        self.lastConfig = last.isConfigBlock ? lastHeader.number : try last.lastConfigNumber()
-        guard let configBlock = try log.block(self.lastConfig) else {
-            throw OrdererError.missingConfigBlock(channelID, number: self.lastConfig)
-        }
-        self.configuration = try ChannelConfiguration(configBlock: configBlock)
-        guard self.configuration.channelID == channelID else {
-            throw OrdererError.otherChannel(expected: channelID, found: self.configuration.channelID)
-        }
-        do {
-            try self.configuration.checkCapabilities()
-        } catch {
-            throw ChainHalted(reason: error.description)
-        }
-        let consenters = try RaftConsenters(self.configuration)
-        let metadata = try ConsenterMetadata(of: last) ?? .founding(consenters: consenters.count)
+        let newest = try NewestBlocks(log, of: channelID)
+        self.lastHeader = newest.last.header
+        self.lastConfig = newest.configNumber
+        self.configuration = newest.configuration
+        let consenters = try RaftConsenters(newest.configuration)
+        let metadata = try ConsenterMetadata(of: newest.last) ?? .founding(consenters: consenters.count)
+        let membership = try ClusterMembership(
+            consenters,
+            identifiers: metadata.identifiers,
+            configuration: newest.configuration
+        )
+        guard let id = membership.own(parts.serverKey) else { throw NotConsenter() }
+        self.id = id
+        self.consenters = consenters
+        self.membership = membership
         self.metadata = metadata
         self.log = log
-        self.signer = signer
-        self.nonce = nonce
-        self.persisting = persisting
-        self.lastHeader = lastHeader
+        self.signer = parts.signer
+        self.nonce = parts.nonce
+        self.persisting = parts.persisting
+        self.send = parts.send
         self.lastPosition = metadata.raftIndex
 
-        var store = RaftStore(consensus)
+        var store = RaftStore(parts.consensus)
         var state = try store.load()
+        var isFounding = false
         if state == nil {
-            guard log.height == 1 else {
+            if log.height == 1 {
+                let founding = RaftState.founding(voters: metadata.identifiers)
+                try store.save(founding: founding)
+                state = founding
+                isFounding = true
+            } else if membership.members.count == 1 {
                 throw OrdererError.consensusStoreMissing(channelID, height: log.height)
             }
-            let founding = RaftState.founding(voters: metadata.identifiers)
-            try store.save(founding: founding)
-            state = founding
         }
+        self.isFounding = isFounding
         self.store = store
-        guard let state, let id = metadata.identifiers.first else {
-            throw OrdererError.noConsenters(channelID)
-        }
         self.raft = try Raft(
             id: id,
-            configuration: RaftConfiguration(seed: id),
-            restoring: state,
+            configuration: RaftConfiguration(
+                electionTicks: consenters.options.electionTick,
+                heartbeatTicks: consenters.options.heartbeatTick,
+                maxInflightMessages: consenters.options.maxInflightBlocks,
+                maxMessageBytes: max(
+                    1 << 20,
+                    newest.configuration.orderer?.batch.preferredMaxBytes ?? 0
+                ),
+                seed: parts.seed
+            ),
+            restoring: state ?? RaftState(hardState: RaftHardState(), start: RaftLogStart(), entries: []),
             delivered: metadata.raftIndex
         )
     }
 
-    /// Becomes leader and appends the decided blocks that the log lacks.
-    func start() throws -> [Applied] {
-        let applied = try self.run(.tick)
+    /// Becomes leader, if this is the only consenter, and appends the decided blocks that the log lacks.
+    func start() throws -> Progress {
+        guard self.membership.members.count == 1 else { return Progress() }
+        let progress = try self.take([.tick])
         guard self.raft.status.isLeader else {
             throw ChainHalted(reason: "the only consenter did not become leader")
         }
-        return applied
+        return progress
     }
 
-    /// Makes the block that comes next.
+    /// What this node is and knows of the others.
+    var details: RaftStatus { self.raft.details }
+
+    /// How many blocks are proposed and not decided.
+    var inFlight: Int { self.proposed.count }
+
+    /// The change of the voters that the newest configuration asks for and that Raft has not made yet.
+    var unfinishedChange: VoterChange? {
+        let voters = self.raft.voters
+        if let added = self.metadata.identifiers.first(where: { !voters.contains($0) }) { return .add(added) }
+        return voters.first { !self.metadata.identifiers.contains($0) }.map { .remove($0) }
+    }
+
+    /// Makes the block that comes next, behind those that are in flight.
     func nextBlock(_ envelopes: [Data]) -> Common_Block {
-        .next(after: self.lastHeader, envelopes: envelopes)
+        .next(after: self.lastProposed ?? self.lastHeader, envelopes: envelopes)
     }
 
-    /// Has `block` decided and appends it.
+    /// Forgets the blocks in flight: this node leads no longer, or only just.
+    func forgetProposals() {
+        self.proposed = []
+        self.lastProposed = nil
+    }
+
+    /// Proposes `block`.
     ///
-    /// `decided` is called when the block is final and durable, before it is appended.
-    func order(_ block: Common_Block, decided: () -> Void) throws -> [Applied] {
+    /// `accepted` is called with its position, unless this node doesn't lead any more; `decided` when a block that was
+    /// proposed here is final and durable, before it is appended.
+    func propose(
+        _ block: Common_Block,
+        accepted: (UInt64) -> Void,
+        decided: (UInt64) -> Void
+    ) throws -> Progress {
         let bytes: [UInt8] = try block.serializedBytes()
         let effects = self.raft.step(.propose(bytes))
-        guard case .accepted(let position) = effects.proposal else {
-            throw ChainHalted(reason: "a proposal was refused although this node leads")
+        if case .accepted(let position) = effects.proposal {
+            self.proposed.append((position, block, bytes))
+            self.lastProposed = block.header
+            accepted(position)
         }
-        self.proposed = (position, block)
-        self.unsyncedBytes += bytes.count
-        let applied = try self.carryOut(effects, decided: decided)
-        try self.releaseIfDue()
-        return applied
+        return try self.carryOut(effects, decided: decided)
+    }
+
+    /// Feeds inputs in, and carries out what they come to with one write.
+    func take(_ inputs: [Raft.Input], decided: (UInt64) -> Void = { _ in }) throws -> Progress {
+        guard let first = inputs.first else { return Progress() }
+        var effects = self.raft.step(first)
+        for input in inputs.dropFirst() { effects.merge(self.raft.step(input)) }
+        return try self.carryOut(effects, decided: decided)
+    }
+
+    /// What a snapshot holds: the newest block, with empty metadata.
+    var snapshotBlock: [UInt8]? {
+        guard var block = try? self.log.block(self.lastHeader.number) else { return nil }
+        block.metadata.metadata = BlockMetadataSlot.allCases.map { _ in Data() }
+        return try? block.serializedBytes()
     }
 
     /// Makes the log durable, so that the next start need not fill it.
     func close() throws { try self.log.sync() }
 
-    private func run(_ input: Raft.Input) throws -> [Applied] {
-        try self.carryOut(self.raft.step(input), decided: {})
-    }
-
-    private func carryOut(_ effects: Raft.Effects, decided: () -> Void) throws -> [Applied] {
-        var applied: [Applied] = []
+    private func carryOut(_ effects: Raft.Effects, decided: (UInt64) -> Void) throws -> Progress {
+        var progress = Progress()
         var effects = effects
         while true {
             if let contradiction = effects.contradiction { throw ChainHalted(reason: contradiction) }
+            for message in effects.earlyMessages { self.send(message) }
             if let write = effects.write {
                 let start = ContinuousClock.now
                 try self.store.carryOut(write)
                 self.persisting?.record(ContinuousClock.now - start)
             }
             for decision in effects.decisions {
-                if decision.position == self.proposed?.position { decided() }
-                if let block = try self.apply(decision) { applied.append(block) }
+                if let block = try self.apply(decision, decided) { progress.applied.append(block) }
             }
-            guard let write = effects.write else { return applied }
-            effects = self.raft.step(.stored(write.number))
+            for event in effects.events {
+                switch event {
+                case .votersChanged: break
+                case .catchUp(let snapshot): progress.catchUp = snapshot
+                case .refused(let node, let reason): progress.refused.append("node \(node): \(reason)")
+                }
+            }
+            for message in effects.messages { self.send(message) }
+            if let write = effects.write {
+                effects = self.raft.step(.stored(write.number))
+            } else if let position = try self.dueForRelease() {
+                effects = self.raft.step(.released(through: position))
+            } else {
+                return progress
+            }
         }
     }
 
+    // MARK: - Blocks
+
     /// Appends a decided block, unless the log has it.
-    private func apply(_ decision: Decision) throws -> Applied? {
+    private func apply(_ decision: Decision, _ decided: (UInt64) -> Void) throws -> Applied? {
+        self.lastPosition = max(self.lastPosition, decision.position)
+        self.retained.append((decision.position, decision.payload.count))
+        self.retainedBytes += decision.payload.count
+        while let first = self.proposed.first, first.position < decision.position {
+            self.proposed.removeFirst()
+        }
         var block: Common_Block
-        if let proposed, proposed.position == decision.position {
-            block = proposed.block
-            self.proposed = nil
+        // Another leader's entry may stand where this node once proposed one. Mostly both are the same buffer.
+        if let first = self.proposed.first, first.position == decision.position,
+            first.bytes == decision.payload
+        {
+            self.proposed.removeFirst()
+            block = first.block
+            decided(decision.position)
         } else {
             do {
                 block = try Common_Block(serializedBytes: decision.payload)
             } catch {
                 throw ChainHalted(reason: "entry \(decision.position) is no readable block: \(error)")
             }
-            guard block.header.number > self.lastHeader.number else {
-                self.lastPosition = decision.position
-                return nil
-            }
+            guard block.header.number > self.lastHeader.number else { return nil }
             do {
                 try block.checkStructure(after: self.lastHeader, expected: self.lastHeader.number + 1)
             } catch {
-                throw ChainHalted(reason: "entry \(decision.position) does not continue the chain: \(error)")
+                throw ChainHalted(
+                    reason: "entry \(decision.position) does not continue the chain: \(error)"
+                )
             }
         }
-        self.lastPosition = decision.position
-
         var metadata = self.metadata
         metadata.raftIndex = decision.position
         let configuration = block.isConfigBlock ? try self.configuration(from: block) : nil
-        if let configuration {
-            // Fabric keeps the previous index in a block that changes the consenters or their options.
-            if configuration.orderer?.consensusMetadata != self.configuration.orderer?.consensusMetadata {
-                metadata.raftIndex = self.metadata.raftIndex
-            }
-        }
+        var change: MembershipUpdate?
+        if let configuration { change = try self.membershipUpdate(to: configuration) }
+        // Fabric keeps the previous index in a block that changes the consenters or their options.
+        if let change { metadata = change.metadata }
         let lastConfig = configuration == nil ? self.lastConfig : block.header.number
         try block.sign(
             lastConfig: lastConfig,
@@ -207,12 +315,45 @@ final class RaftChain {
             nonce: self.nonce()
         )
         try self.log.append(block, durably: false)
+        self.unsyncedBytes += decision.payload.count
+        self.appended(block, metadata, configuration, change)
+        return Applied(block: block, position: decision.position, configuration: configuration)
+    }
 
+    /// Appends a block that other orderers have signed.
+    ///
+    /// It is durable only after ``close()`` or the next release.
+    func append(pulled block: Common_Block) throws -> Applied {
+        try block.checkStructure(after: self.lastHeader, expected: self.lastHeader.number + 1)
+        try block.verifySignatures(under: self.configuration)
+        let metadata = try ConsenterMetadata(of: block) ?? self.metadata
+        let configuration = block.isConfigBlock ? try self.configuration(from: block) : nil
+        var change: MembershipUpdate?
+        if let configuration {
+            change = try self.membershipUpdate(to: configuration)
+            change?.metadata = metadata
+        }
+        try self.log.append(block, durably: false)
+        self.appended(block, metadata, configuration, change)
+        return Applied(block: block, position: metadata.raftIndex, configuration: configuration)
+    }
+
+    private func appended(
+        _ block: Common_Block,
+        _ metadata: ConsenterMetadata,
+        _ configuration: ChannelConfiguration?,
+        _ update: MembershipUpdate?
+    ) {
         self.metadata = metadata
-        self.lastConfig = lastConfig
         self.lastHeader = block.header
-        if let configuration { self.configuration = configuration }
-        return Applied(block: block, configuration: configuration)
+        if let configuration {
+            self.configuration = configuration
+            self.lastConfig = block.header.number
+        }
+        if let update {
+            self.consenters = update.consenters
+            self.membership = update.membership
+        }
     }
 
     private func configuration(from block: Common_Block) throws -> ChannelConfiguration {
@@ -225,10 +366,86 @@ final class RaftChain {
         }
     }
 
-    private func releaseIfDue() throws {
-        guard self.unsyncedBytes >= Self.releaseBytes else { return }
+    /// The consenters after a configuration update.
+    private struct MembershipUpdate {
+        var consenters: RaftConsenters
+        var metadata: ConsenterMetadata
+        var membership: ClusterMembership
+    }
+
+    /// What a new configuration means for the consenters; `nil` if it leaves them and their options alone.
+    private func membershipUpdate(to configuration: ChannelConfiguration) throws -> MembershipUpdate? {
+        guard configuration.orderer?.consensusMetadata != self.configuration.orderer?.consensusMetadata else {
+            // The authorities of their certificates may be others.
+            self.membership = try ClusterMembership(
+                self.consenters,
+                identifiers: self.metadata.identifiers,
+                configuration: configuration
+            )
+            return nil
+        }
+        do {
+            let next = try RaftConsenters(configuration)
+            let change = try ConsenterChange(from: self.consenters, to: next, metadata: self.metadata)
+            return MembershipUpdate(
+                consenters: next,
+                metadata: change.metadata,
+                membership: try ClusterMembership(
+                    next,
+                    identifiers: change.metadata.identifiers,
+                    configuration: configuration
+                )
+            )
+        } catch {
+            throw ChainHalted(reason: "the new configuration has consenters that can't be: \(error)")
+        }
+    }
+
+    // MARK: - Release
+
+    /// Syncs the log when enough has been appended; then says through where entries need not be kept.
+    ///
+    /// A cluster keeps as many bytes of entries as the channel's options say for consenters that lag behind; one that
+    /// lacks more pulls blocks.
+    private func dueForRelease() throws -> UInt64? {
+        guard self.unsyncedBytes >= Self.syncBytes else { return nil }
         try self.log.sync()
         self.unsyncedBytes = 0
-        _ = try self.run(.released(through: self.lastPosition))
+        let kept = self.membership.members.count == 1 ? 0 : self.consenters.options.snapshotIntervalBytes
+        var position: UInt64?
+        while let first = self.retained.first, self.retainedBytes - first.bytes >= kept {
+            self.retained.removeFirst()
+            self.retainedBytes -= first.bytes
+            position = first.position
+        }
+        return position
+    }
+}
+
+/// The newest block of a ledger, and the configuration in force after it.
+struct NewestBlocks {
+    var last: Common_Block
+    var configNumber: BlockNumber
+    var configuration: ChannelConfiguration
+
+    /// - Throws: ``OrdererError`` or ``ChainHalted`` if the ledger isn't one that this node can go on with.
+    init(_ log: BlockLog, of channelID: ChannelID) throws {
+        guard let lastHeader = log.lastHeader, let last = try log.block(lastHeader.number) else {
+            throw OrdererError.noGenesisBlock(channelID)
+        }
+        self.last = last
+        self.configNumber = last.isConfigBlock ? lastHeader.number : try last.lastConfigNumber()
+        guard let configBlock = try log.block(self.configNumber) else {
+            throw OrdererError.missingConfigBlock(channelID, number: self.configNumber)
+        }
+        self.configuration = try ChannelConfiguration(configBlock: configBlock)
+        guard self.configuration.channelID == channelID else {
+            throw OrdererError.otherChannel(expected: channelID, found: self.configuration.channelID)
+        }
+        do {
+            try self.configuration.checkCapabilities()
+        } catch {
+            throw ChainHalted(reason: error.description)
+        }
     }
 }

@@ -11,6 +11,22 @@ struct RaftConsenters: Equatable {
     let certificates: [Data]
     /// Each consenter's TLS certificate as server, by whose public key a node finds itself.
     let serverCertificates: [Data]
+    /// Where each consenter is reached, `host:port`.
+    let endpoints: [String]
+    let options: Options
+
+    /// How the consenters keep time, and how much they have on the way.
+    struct Options: Equatable {
+        var tickInterval: Duration
+        /// Ticks without a leader after which a node campaigns.
+        var electionTick: Int
+        /// Ticks between two signs of life of a leader.
+        var heartbeatTick: Int
+        /// Blocks that a leader has proposed and that are not decided.
+        var maxInflightBlocks: Int
+        /// Bytes of blocks between two points at which the log is shortened.
+        var snapshotIntervalBytes: Int
+    }
 
     var count: Int { self.certificates.count }
 
@@ -25,9 +41,6 @@ struct RaftConsenters: Equatable {
             throw OrdererError.unsupportedConsensus(configuration.channelID, type: orderer.consensusType)
         }
         try self.init(metadata: orderer.consensusMetadata)
-        guard self.count == 1 else {
-            throw OrdererError.cluster(configuration.channelID, consenters: self.count)
-        }
     }
 
     /// Reads the value of ConsensusType's metadata.
@@ -39,7 +52,7 @@ struct RaftConsenters: Equatable {
             throw InvalidConsensusMetadata("it can't be decoded: \(error)")
         }
         guard message.hasOptions else { throw InvalidConsensusMetadata("it has no options") }
-        try Self.check(message.options)
+        self.options = try Options(message.options)
         guard !message.consenters.isEmpty else { throw InvalidConsensusMetadata("empty consenter set") }
         var seen: Set<Data> = []
         for consenter in message.consenters {
@@ -57,26 +70,7 @@ struct RaftConsenters: Equatable {
         }
         self.certificates = message.consenters.map(\.clientTlsCert)
         self.serverCertificates = message.consenters.map(\.serverTlsCert)
-    }
-
-    private static func check(_ options: Etcdraft_Options) throws(InvalidConsensusMetadata) {
-        guard options.heartbeatTick > 0 else {
-            throw InvalidConsensusMetadata("HeartbeatTick must be above 0")
-        }
-        guard options.electionTick > 0 else { throw InvalidConsensusMetadata("ElectionTick must be above 0") }
-        guard options.electionTick > options.heartbeatTick else {
-            throw InvalidConsensusMetadata(
-                "ElectionTick (\(options.electionTick)) must be greater than HeartbeatTick (\(options.heartbeatTick))"
-            )
-        }
-        guard options.maxInflightBlocks > 0 else {
-            throw InvalidConsensusMetadata("MaxInflightBlocks must be above 0")
-        }
-        guard let interval = GoDuration.parse(options.tickInterval), interval > .zero else {
-            throw InvalidConsensusMetadata(
-                "TickInterval \"\(options.tickInterval)\" is no duration above 0, such as \"500ms\""
-            )
-        }
+        self.endpoints = message.consenters.map { "\($0.host):\($0.port)" }
     }
 
     /// Whether the consenters may become `next` in one update; one may be added, removed or replaced.
@@ -101,4 +95,36 @@ struct InvalidConsensusMetadata: Error, Equatable, CustomStringConvertible {
     init(_ reason: String) { self.reason = reason }
 
     var description: String { "invalid consensus metadata: \(self.reason)" }
+}
+
+extension RaftConsenters.Options {
+    /// The default of Fabric for the size that a channel leaves open, in bytes.
+    private static let defaultSnapshotInterval = 16 << 20
+
+    init(_ options: Etcdraft_Options) throws(InvalidConsensusMetadata) {
+        guard options.heartbeatTick > 0 else {
+            throw InvalidConsensusMetadata("HeartbeatTick must be above 0")
+        }
+        guard options.electionTick > 0 else { throw InvalidConsensusMetadata("ElectionTick must be above 0") }
+        guard options.electionTick > options.heartbeatTick else {
+            throw InvalidConsensusMetadata(
+                "ElectionTick (\(options.electionTick)) must be greater than HeartbeatTick (\(options.heartbeatTick))"
+            )
+        }
+        guard options.maxInflightBlocks > 0 else {
+            throw InvalidConsensusMetadata("MaxInflightBlocks must be above 0")
+        }
+        guard let interval = GoDuration.parse(options.tickInterval), interval > .zero else {
+            throw InvalidConsensusMetadata(
+                "TickInterval \"\(options.tickInterval)\" is no duration above 0, such as \"500ms\""
+            )
+        }
+        self.tickInterval = interval
+        self.electionTick = Int(options.electionTick)
+        self.heartbeatTick = Int(options.heartbeatTick)
+        self.maxInflightBlocks = Int(options.maxInflightBlocks)
+        self.snapshotIntervalBytes =
+            options.snapshotIntervalSize == 0
+            ? Self.defaultSnapshotInterval : Int(options.snapshotIntervalSize)
+    }
 }

@@ -6,11 +6,15 @@ package struct ChannelInfo: Equatable, Sendable {
     package enum ConsensusRelation: String, Sendable {
         /// One of those that order.
         case consenter
+        /// One that copies the channel from those.
+        case follower
     }
 
     package enum Status: String, Sendable {
-        /// The channel orders, or is about to.
+        /// The channel orders, or is about to; or a follower has all blocks through the one that it joined with.
         case active
+        /// A follower copies the blocks through the one that it joined with.
+        case onboarding
         /// The channel has stopped: its disk or its consensus failed, or it is being removed.
         case inactive
         /// The channel was to be removed and could not.

@@ -1,5 +1,4 @@
 internal import Channel
-internal import Cryptography
 package import FabricProtos
 internal import Foundation
 internal import KeyValueStore
@@ -37,7 +36,6 @@ package final class ChannelRegistrar: Sendable {
     let channels = OrderingChannels()
     private let folders: ChannelFolders
     private let settings: OrderingChannel.Settings
-    private let serverKey: PublicKey?
     /// How channels are joined and removed: one after the other.
     private let administration = WorkerThreads(name: "administration", count: 1)
     /// Where updates are checked and blocks are read.
@@ -46,20 +44,17 @@ package final class ChannelRegistrar: Sendable {
 
     /// Opens the data folder, begins the channels of `genesisBlocks` and checks that every channel can be opened.
     ///
-    /// A channel that can't is reported, and tried again while the others run. `serverKey` is the public key of the
-    /// node's TLS server certificate, if it has TLS.
+    /// A channel that can't is reported, and tried again while the others run.
     ///
     /// - Throws: ``OrdererError`` for a data folder or genesis block that can't be used; `KeyValueStoreError` if another
     ///   process has the folder open.
     init(
         folders: ChannelFolders,
         settings: OrderingChannel.Settings,
-        genesisBlocks: [Common_Block],
-        serverKey: PublicKey?
+        genesisBlocks: [Common_Block]
     ) throws {
         self.folders = folders
         self.settings = settings
-        self.serverKey = serverKey
         let contents = try folders.open(beginning: genesisBlocks)
         for channel in contents.removed {
             settings.logger.warning(
@@ -76,7 +71,7 @@ package final class ChannelRegistrar: Sendable {
             self.state.withLock { $0.entries[channel] = .undeleted(reason) }
         }
         for channel in contents.channels {
-            let thread = self.thread(channel.configuration, genesis: channel.genesis)
+            let thread = self.thread(channel.configuration, join: channel.join)
             do {
                 try thread.check()
             } catch let error as KeyValueStoreError where error.code == .locked {
@@ -88,12 +83,12 @@ package final class ChannelRegistrar: Sendable {
         }
     }
 
-    private func thread(_ configuration: ChannelConfiguration, genesis: Common_Block) -> ChannelThread {
+    private func thread(_ configuration: ChannelConfiguration, join: Common_Block) -> ChannelThread {
         let folders = self.folders
         let channel = configuration.channelID
         return ChannelThread(
             channel: OrderingChannel(configuration: configuration, settings: self.settings),
-            genesis: genesis,
+            join: join,
             openStores: { try folders.openStores(channel) }
         )
     }
@@ -146,7 +141,8 @@ package final class ChannelRegistrar: Sendable {
         let entries = self.state.withLock { $0.entries }
         return entries.sorted { $0.key < $1.key }.compactMap { channel, entry in
             switch entry {
-            case .running(let channel, _): channel.health.failure(channel.id)
+            case .running(let channel, _):
+                channel.health == .following ? nil : channel.health.failure(channel.id)
             case .damaged(let reason): "channel \(channel): \(reason)"
             case .removing, .undeleted: nil
             }
@@ -181,14 +177,15 @@ package final class ChannelRegistrar: Sendable {
     }
 
     private static func info(_ channel: OrderingChannel) -> ChannelInfo {
+        let standing = channel.standing
         let status: ChannelInfo.Status =
             switch channel.health {
-            case .starting, .serving: .active
+            case .starting, .serving, .leaderless, .following: standing.isOnboarding ? .onboarding : .active
             case .unavailable, .halted, .stopped: .inactive
             }
         return ChannelInfo(
             name: channel.id.description,
-            consensusRelation: .consenter,
+            consensusRelation: standing.relation,
             status: status,
             height: channel.feed.height
         )
@@ -213,6 +210,9 @@ package final class ChannelRegistrar: Sendable {
     }
 
     private static func block(_ selector: BlockSelector, of channel: OrderingChannel) throws -> Common_Block {
+        guard channel.isServed else {
+            throw ParticipationError.blockUnknown("this node follows channel \(channel.id)")
+        }
         let height = channel.feed.height
         switch selector {
         case .none: throw ParticipationError.blockUnknown("no block has a number below 0")
@@ -237,7 +237,8 @@ package final class ChannelRegistrar: Sendable {
 
     // MARK: - Changing
 
-    /// Begins to order a channel, from its genesis block.
+    /// Begins to order a channel, from its genesis block; or to follow it, if the block is a later one or this node is
+    /// no consenter.
     ///
     /// - Throws: ``ParticipationError``; then nothing has changed.
     package func join(_ block: Common_Block) async throws -> ChannelInfo {
@@ -268,12 +269,12 @@ package final class ChannelRegistrar: Sendable {
         }
         guard !isStopped else { throw ParticipationError.refused("this node is shutting down") }
         do {
-            try join.checkOrderable(serverKey: self.serverKey, at: self.settings.date())
-            try self.folders.begin(id, genesis: join.block)
+            try join.checkOrderable(at: self.settings.date())
+            try self.folders.begin(id, with: join.block)
         } catch {
             throw ParticipationError.refused("\(error)")
         }
-        let thread = self.thread(join.configuration, genesis: join.block)
+        let thread = self.thread(join.configuration, join: join.block)
         do {
             try thread.check()
         } catch {
@@ -363,6 +364,7 @@ package final class ChannelRegistrar: Sendable {
         case (let id, .removing): throw ParticipationError.removalPending(id)
         case (let id, .undeleted(let reason)): throw ParticipationError.removalFailed(id, reason)
         }
+        guard channel.isServed else { throw ParticipationError.notConsenter(channel.id) }
         let answer: Orderer_BroadcastResponse
         do {
             answer = await channel.order(try await self.workers.run { try channel.check(envelope, headers) })

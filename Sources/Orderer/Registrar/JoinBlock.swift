@@ -1,5 +1,4 @@
 internal import Channel
-internal import Cryptography
 internal import FabricProtos
 internal import Foundation
 
@@ -34,27 +33,14 @@ struct JoinBlock: Sendable {
         self.block = block
     }
 
-    /// Checks that this node can order the channel, alone and from its beginning.
-    ///
-    /// The public key of the node's TLS server certificate says who it is among the consenters; a node without TLS
-    /// orders whatever has one consenter.
+    /// Checks that this version of the node can order the channel.
     ///
     /// - Throws: ``OrdererError`` or ``InvalidConsensusMetadata``.
-    func checkOrderable(serverKey: PublicKey?, at now: Date) throws {
-        let channel = self.configuration.channelID
+    func checkOrderable(at now: Date) throws {
         try self.configuration.checkCapabilities()
         let consenters = try RaftConsenters(self.configuration)
         try consenters.checkCertificates(under: self.configuration, known: consenters, at: now)
-        guard self.block.header.number == 0 else {
-            throw OrdererError.laterBlock(channel, number: self.block.header.number)
-        }
-        guard let serverKey else { return }
-        guard consenters.serverCertificates.contains(where: { Self.publicKey($0) == serverKey }) else {
-            throw OrdererError.notConsenter(channel)
-        }
     }
-
-    private static func publicKey(_ pem: Data) -> PublicKey? { try? Certificate(pem: pem).publicKey }
 }
 
 extension ChannelConfiguration {

@@ -15,6 +15,8 @@ package enum ParticipationError: Error, Equatable, Sendable, CustomStringConvert
     /// The channel is removed, but its folder can't be deleted.
     case removalFailed(ChannelID, String)
     case blockUnknown(String)
+    /// This node only follows the channel.
+    case notConsenter(ChannelID)
     /// This node, or the channel's rules, say no.
     case refused(String)
 
@@ -29,6 +31,8 @@ package enum ParticipationError: Error, Equatable, Sendable, CustomStringConvert
             "channel pending removal: \(channel) is being removed from this node; try again in a moment"
         case .removalFailed(let channel, let reason):
             "channel removal failure: \(channel) could not be deleted: \(reason); then remove it again"
+        case .notConsenter(let channel):
+            "this node follows channel \(channel), it is no consenter of it: send to a consenter"
         case .blockUnknown(let reason), .refused(let reason): reason
         }
     }

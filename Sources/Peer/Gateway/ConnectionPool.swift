@@ -160,7 +160,31 @@ extension ConnectionPool: OrderingService {
                     + "each ordering organization's endpoints must be set in the channel's configuration"
             )
         }
+        // While the orderers elect a leader all of them say that they are unavailable: that takes a moment.
+        let patience = ContinuousClock.now + Self.electionPatience
+        while true {
+            do {
+                return try await self.submit(envelope, toOneOf: orderers)
+            } catch let failure as NoOrderer {
+                guard failure.isWorthWaiting, ContinuousClock.now < patience else { throw failure.failure }
+                try await Task.sleep(for: .milliseconds(100))
+            }
+        }
+    }
+
+    /// How long the gateway tries again while orderers answer that they are unavailable.
+    private static var electionPatience: Duration { .seconds(5) }
+
+    /// No orderer has taken an envelope.
+    private struct NoOrderer: Error {
+        var failure: GatewayFailure
+        /// Some orderer answered, but has no leader at present or can't serve.
+        var isWorthWaiting: Bool
+    }
+
+    private func submit(_ envelope: Common_Envelope, toOneOf orderers: [OrdererEndpoint]) async throws {
         var details: [GatewayFailure.Detail] = []
+        var isWorthWaiting = false
         for orderer in orderers.shuffled() {
             let target = Target(address: orderer.address, roots: orderer.tlsRootsPEM)
             let detail: (String) -> GatewayFailure.Detail = {
@@ -183,15 +207,19 @@ extension ConnectionPool: OrderingService {
                         details: [detail(message)]
                     )
                 }
+                isWorthWaiting = isWorthWaiting || response.status == .serviceUnavailable
                 details.append(detail(message))
             } catch let error as RPCError {
                 details.append(detail("\(error.message)"))
             }
         }
-        throw GatewayFailure(
-            .unavailable,
-            "no orderers could successfully process transaction",
-            details: details
+        throw NoOrderer(
+            failure: GatewayFailure(
+                .unavailable,
+                "no orderers could successfully process transaction",
+                details: details
+            ),
+            isWorthWaiting: isWorthWaiting && orderers.count > 1
         )
     }
 }

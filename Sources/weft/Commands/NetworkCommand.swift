@@ -24,7 +24,7 @@ struct NetworkCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Make the network, or start it again, and wait until it is ready.",
             discussion: """
-                Makes identities offline, the channel, and the nodes' configuration; starts one orderer and one peer \
+                Makes identities offline, the channel, and the nodes' configuration; starts the orderers and one peer \
                 for each organization as processes of their own, which talk over mutual TLS and outlive this command; \
                 and has the contracts approved by every organization. When the folder already holds a network, its \
                 nodes are started with the ledgers they had.
@@ -35,6 +35,9 @@ struct NetworkCommand: AsyncParsableCommand {
 
         @Option(name: .customLong("orgs"), help: "How many organizations: 1 to 3.")
         var organizations = 3
+
+        @Option(help: "How many orderers: 1 to 7. They go on while more than half of them work.")
+        var orderers = 1
 
         @Option(help: "The channel's name.")
         var channel = "emissions"
@@ -50,7 +53,7 @@ struct NetworkCommand: AsyncParsableCommand {
 
         @Option(
             help:
-                "The orderer's port; the peers and the orderer's administration take the next ones. 0 takes any that are free."
+                "The first orderer's port; the peers, its administration and further orderers take the next ones. 0 takes any that are free."
         )
         var basePort = 7050
 
@@ -60,6 +63,7 @@ struct NetworkCommand: AsyncParsableCommand {
             guard (1...NetworkPlan.organizationNames.count).contains(self.organizations) else {
                 throw ValidationError("--orgs takes 1 to \(NetworkPlan.organizationNames.count)")
             }
+            guard (1...7).contains(self.orderers) else { throw ValidationError("--orderers takes 1 to 7") }
             guard self.basePort == 0 || (1024...65000).contains(self.basePort) else {
                 throw ValidationError("--base-port takes 1024 to 65000, or 0 for any that are free")
             }
@@ -74,6 +78,7 @@ struct NetworkCommand: AsyncParsableCommand {
                 let plan = try NetworkPlan(
                     folder: folder,
                     organizations: self.organizations,
+                    orderers: self.orderers,
                     channel: self.channel,
                     contracts: self.contracts.isEmpty ? ["emissions"] : self.contracts,
                     basePort: self.basePort
@@ -110,8 +115,10 @@ struct NetworkCommand: AsyncParsableCommand {
                 }
                 let role = node.role.rawValue
                 try process.start([role, "start", "--config", "\(process.folder)/\(role).yaml"])
-                // The peers find the orderer at once when it is there first.
-                if node.role == .orderer { try await description.waitUntilReady(node, as: identity) }
+            }
+            // The first leader needs more than half of the orderers.
+            for node in description.nodes where node.role == .orderer {
+                try await description.waitUntilReady(node, as: identity)
             }
             try await withThrowingTaskGroup { group in
                 for node in description.peers {
@@ -190,7 +197,8 @@ struct NetworkCommand: AsyncParsableCommand {
 
     struct Status: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Show each node: whether it runs, its height, and the hashes of its newest block.",
+            abstract:
+                "Show each node: whether it runs, its height, the hashes of its newest block, and which orderer leads.",
             discussion: "Exit code 1 when a node doesn't run, 2 when peers of equal height differ."
         )
 
@@ -209,7 +217,9 @@ struct NetworkCommand: AsyncParsableCommand {
             for node in description.nodes {
                 let process = description.process(of: node).runningProcess
                 var status: NodeStatus?
+                var leads: Bool?
                 if process != nil {
+                    leads = await description.leads(node)
                     status = try? await withTimeout(.seconds(10)) {
                         try await description.status(of: node, as: identity)
                     }
@@ -218,8 +228,8 @@ struct NetworkCommand: AsyncParsableCommand {
                 if let status, node.role == .peer {
                     commits[status.height, default: []].insert(status.commitHash)
                 }
-                lines.append(Self.line(node, process, status))
-                entries.append(Self.entry(node, process, status))
+                lines.append(Self.line(node, process, status, leads: leads))
+                entries.append(Self.entry(node, process, status, leads: leads))
             }
             let differ = commits.values.contains { $0.count > 1 }
             self.output.answer(
@@ -244,9 +254,12 @@ struct NetworkCommand: AsyncParsableCommand {
             }
         }
 
-        private static func line(_ node: NetworkDescription.Node, _ process: pid_t?, _ status: NodeStatus?)
-            -> String
-        {
+        private static func line(
+            _ node: NetworkDescription.Node,
+            _ process: pid_t?,
+            _ status: NodeStatus?,
+            leads: Bool?
+        ) -> String {
             let name = node.name.padding(toLength: 9, withPad: " ", startingAt: 0)
             guard let process else { return "  \(name) stopped" }
             guard let status else {
@@ -255,19 +268,24 @@ struct NetworkCommand: AsyncParsableCommand {
             let commit =
                 status.commitHash.isEmpty ? "" : ", commit hash \(status.commitHash.hexadecimal.prefix(16))"
             let operations = node.operations.map { ", operations http://\($0)" } ?? ""
+            let leader = leads == true ? ", leader" : ""
             return "  \(name) \(node.endpoint)  process \(process)  height \(status.height), block hash "
-                + "\(status.blockHash.hexadecimal.prefix(16))\(commit)\(operations)"
+                + "\(status.blockHash.hexadecimal.prefix(16))\(commit)\(leader)\(operations)"
         }
 
-        private static func entry(_ node: NetworkDescription.Node, _ process: pid_t?, _ status: NodeStatus?)
-            -> JSONValue
-        {
+        private static func entry(
+            _ node: NetworkDescription.Node,
+            _ process: pid_t?,
+            _ status: NodeStatus?,
+            leads: Bool?
+        ) -> JSONValue {
             .object([
                 "name": .string(node.name),
                 "role": .string(node.role.rawValue),
                 "endpoint": .string(node.endpoint),
                 "operations": node.operations.map { .string($0) } ?? .null,
                 "process": process.map { .integer(Int64($0)) } ?? .null,
+                "leads": leads.map { .boolean($0) } ?? .null,
                 "height": status.map { .unsigned($0.height) } ?? .null,
                 "blockHash": status.map { .string($0.blockHash.hexadecimal) } ?? .null,
                 "commitHash": status.map { .string($0.commitHash.hexadecimal) } ?? .null,

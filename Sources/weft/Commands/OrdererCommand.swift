@@ -61,6 +61,7 @@ extension OrdererConfiguration {
         let shutdown = settings.transport.gracefulShutdownTimeout
         settings.transport = self.transport
         settings.transport.gracefulShutdownTimeout = shutdown
+        try self.cluster?.apply(to: &settings.cluster)
         settings.metrics = operations.metrics
         settings.health = operations.health
         let node = try OrdererNode(configuration: settings, logger: logger)
@@ -82,6 +83,23 @@ extension OrdererConfiguration {
         services += [node, watch] as [any Service]
         if let administration { services.append(administration) }
         try await runNode(services, logger: logger)
+    }
+}
+
+extension ClusterFiles {
+    fileprivate func apply(to settings: inout ClusterSettings) throws {
+        if let certificate, let key {
+            settings.identity = RenewableTLSIdentity(
+                TLSIdentity(
+                    certificateChainPEM: try readText(certificate, as: "the certificate for other orderers"),
+                    privateKeyPEM: try readText(key, as: "the key of the certificate for other orderers")
+                )
+            )
+            settings.followsServerIdentity = false
+        }
+        settings.rootsPEM = try self.roots.map { try readText($0, as: "the roots of other orderers") }
+            .joined(separator: "\n")
+        settings.sendBufferSize = self.sendBufferSize ?? settings.sendBufferSize
     }
 }
 

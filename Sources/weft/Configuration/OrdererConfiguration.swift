@@ -38,6 +38,8 @@ struct OrdererConfiguration: Equatable {
     var transport = TransportOptions()
     /// Where channels are joined and removed while the node runs; nowhere when left out.
     var admin: AdministrationFiles?
+    /// How other orderers are reached, where that isn't with the node's TLS certificate.
+    var cluster: ClusterFiles?
     /// Where metrics and health are shown; nowhere when left out.
     var operations: OperationsFiles?
     var logging = LoggingSettings()
@@ -83,6 +85,17 @@ struct OrdererConfiguration: Equatable {
             try AdministrationFiles(section)
         }
     }
+}
+
+/// How an orderer reaches others, as Fabric's `General.Cluster` has it.
+struct ClusterFiles: Equatable {
+    /// What it shows them; its TLS certificate when left out.
+    var certificate: String?
+    var key: String?
+    /// Authorities of other orderers besides those of their channels.
+    var roots: [String] = []
+    /// Messages that may wait for one other consenter of one channel.
+    var sendBufferSize: Int?
 }
 
 /// Where an orderer is administered, as a section of its configuration.

@@ -13,6 +13,19 @@ struct NetworkPlan {
         var peerOperations: String
     }
 
+    /// A node of the ordering service.
+    struct Orderer {
+        /// The name of its folder.
+        var name: String
+        /// The name of its identity inside the organization.
+        var node: String
+        var endpoint: String
+        /// Where its channels are joined and removed.
+        var administration: String
+        /// Where it shows metrics and health.
+        var operations: String
+    }
+
     /// The name of each organization's node inside the organization.
     static let nodeName = "node0"
     static let ordererName = "orderer"
@@ -26,10 +39,7 @@ struct NetworkPlan {
     var folder: String
     var channel: String
     var contracts: [String]
-    var ordererEndpoint: String
-    /// Where the orderer's channels are joined and removed.
-    var administrationEndpoint: String
-    var ordererOperations: String
+    var orderers: [Orderer]
     var organizations: [Organization]
 
     /// Plans a network.
@@ -37,26 +47,32 @@ struct NetworkPlan {
     /// - Parameters:
     ///   - folder: The network's folder, absolute.
     ///   - organizations: How many organizations with a peer, 1 to 3.
+    ///   - orderers: How many consenters the ordering service has, at least 1.
     ///   - channel: The channel's name.
     ///   - contracts: The built-in contracts to define on it.
-    ///   - basePort: The orderer's port; the peers take the next ones, the orderer's administration the one behind them,
-    ///     and the operations services those ``operationsDistance`` higher. 0 takes ports that are free.
+    ///   - basePort: The first orderer's port; the peers take the next ones, that orderer's administration the one behind
+    ///     them, then further orderers two each, for themselves and for their administration; the operations services take
+    ///     those ``operationsDistance`` higher. 0 takes ports that are free.
     /// - Throws: ``Failure`` when a port is taken.
     init(
         folder: String,
         organizations: Int,
+        orderers: Int = 1,
         channel: String,
         contracts: [String],
         basePort: Int
     ) throws(Failure) {
         let names = Self.organizationNames.prefix(organizations)
+        // Endpoints of the first orderer, the peers, its administration, the further orderers.
+        let count = names.count + 2 * orderers
         let ports: [Int]
         if basePort == 0 {
-            ports = try LoopbackPorts.free(2 * names.count + 3)
+            ports = try LoopbackPorts.free(count + names.count + orderers)
         } else {
             let operations = basePort + Self.operationsDistance
             ports =
-                Array(basePort...basePort + names.count + 1) + Array(operations...operations + names.count)
+                Array(basePort..<basePort + count)
+                + Array(operations..<operations + names.count + orderers)
             for port in ports where !LoopbackPorts.isFree(port) {
                 throw Failure(
                     """
@@ -69,16 +85,26 @@ struct NetworkPlan {
         self.folder = folder
         self.channel = channel
         self.contracts = contracts
-        self.ordererEndpoint = "127.0.0.1:\(ports[0])"
-        self.administrationEndpoint = "127.0.0.1:\(ports[names.count + 1])"
-        let operations = ports.suffix(names.count + 1).map { "127.0.0.1:\($0)" }
-        self.ordererOperations = operations[0]
-        self.organizations = zip(names, zip(ports.dropFirst(), operations.dropFirst())).map { name, places in
+        let endpoints = ports.prefix(count).map { "127.0.0.1:\($0)" }
+        let operations = ports.dropFirst(count).map { "127.0.0.1:\($0)" }
+        self.orderers = (0..<orderers).map { index in
+            let place = index == 0 ? 0 : names.count + 2 * index
+            return Orderer(
+                name: index == 0 ? Self.ordererName : "\(Self.ordererName)\(index)",
+                node: "node\(index)",
+                endpoint: endpoints[place],
+                administration: endpoints[index == 0 ? names.count + 1 : place + 1],
+                operations: operations[index == 0 ? 0 : names.count + index]
+            )
+        }
+        self.organizations = zip(names, zip(endpoints.dropFirst(), operations.dropFirst())).map {
+            name,
+            places in
             Organization(
                 name: name,
                 mspID: name.prefix(1).uppercased() + name.dropFirst() + "MSP",
                 domain: "\(name).example",
-                peerEndpoint: "127.0.0.1:\(places.0)",
+                peerEndpoint: places.0,
                 peerOperations: places.1
             )
         }
@@ -86,19 +112,19 @@ struct NetworkPlan {
 
     /// The description that goes into the network's folder.
     var description: NetworkDescription {
-        var nodes = [
+        var nodes = self.orderers.map { orderer in
             NetworkDescription.Node(
-                name: Self.ordererName,
+                name: orderer.name,
                 role: .orderer,
                 mspID: Self.ordererMSPID,
-                endpoint: self.ordererEndpoint,
-                operations: self.ordererOperations,
-                folder: "nodes/\(Self.ordererName)",
+                endpoint: orderer.endpoint,
+                operations: orderer.operations,
+                folder: "nodes/\(orderer.name)",
                 tlsRoots:
-                    "organizations/\(Self.ordererName)/orderers/\(Self.nodeName).\(Self.ordererDomain)/tls/ca.crt",
-                administration: self.administrationEndpoint
+                    "organizations/\(Self.ordererName)/orderers/\(orderer.node).\(Self.ordererDomain)/tls/ca.crt",
+                administration: orderer.administration
             )
-        ]
+        }
         var identities: [NetworkDescription.Identity] = []
         for organization in self.organizations {
             nodes.append(

@@ -1,6 +1,8 @@
+import AsyncHTTPClient
 import Channel
 import FabricProtos
 import Foundation
+import NIOCore
 import SwiftProtobuf
 import WeftClient
 
@@ -35,6 +37,19 @@ extension NetworkDescription {
                 commitHash: BlockPicture(block).commitHash
             )
         }
+    }
+
+    /// Whether an orderer leads the channel, as its operations service says; `nil` if it doesn't say.
+    func leads(_ node: Node) async -> Bool? {
+        guard node.role == .orderer, let operations = node.operations else { return nil }
+        let client = HTTPClient(eventLoopGroupProvider: .singleton)
+        let request = HTTPClientRequest(url: "http://\(operations)/metrics")
+        let body = try? await client.execute(request, timeout: .seconds(5)).body.collect(upTo: 4 << 20)
+        try? await client.shutdown()
+        guard let body else { return nil }
+        let metric = "consensus_etcdraft_is_leader{channel=\"\(self.channel)\"} "
+        let lines = String(decoding: body.readableBytesView, as: UTF8.self).split(separator: "\n")
+        return lines.first { $0.hasPrefix(metric) }.map { $0.hasSuffix(" 1") }
     }
 
     /// Waits until all peers have as many blocks as the orderer.

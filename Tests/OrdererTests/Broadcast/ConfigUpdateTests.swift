@@ -128,7 +128,7 @@ import Testing
     }
 
     enum Broken: CaseIterable, Sendable {
-        case noConsenters, twoMore, oneMore, garbage, foreign, expired, electionBelowHeartbeat, noTick
+        case noConsenters, twoMore, garbage, foreign, expired, electionBelowHeartbeat, noTick
 
         func apply(_ metadata: inout Etcdraft_ConfigMetadata, _ network: TestNetwork) throws {
             func add(_ certificate: Data) {
@@ -141,7 +141,6 @@ import Testing
             let orderers = network.ordererOrganization
             switch self {
             case .noConsenters: metadata.consenters = []
-            case .oneMore: add(try orderers.issueTLS("second"))
             case .twoMore:
                 add(try orderers.issueTLS("second"))
                 add(try orderers.issueTLS("third"))
@@ -162,7 +161,6 @@ import Testing
             switch self {
             case .noConsenters: "empty consenter set"
             case .twoMore: "add 2 node(s), remove 0 node(s)"
-            case .oneMore: "this node orders channels with one consenter"
             case .garbage: "the tls server certificate of a consenter can't be read"
             case .foreign: "verifying the tls server certificate"
             case .expired: "is outside of"

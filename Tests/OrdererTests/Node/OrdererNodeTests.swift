@@ -145,6 +145,13 @@ import Testing
                 privateKeyPEM: client.privateKeyPEM
             )
         )
+        // The node is the channel's consenter by the key of its TLS certificate.
+        configuration.genesisBlocks = [
+            try self.network.genesis(
+                of: self.network.channelID.description,
+                certificates: [Data(server.certificatePEM.utf8)]
+            )
+        ]
         let hash = Digest.sha256(try Certificate(pem: Data(client.certificatePEM.utf8)).der)
         let network = self.network
         let seek = Orderer_SeekInfo(from: .oldestBlock, to: .newestBlock)

@@ -119,7 +119,7 @@ import Testing
         )
         let early: Data = try self.network.genesis(of: "early").serializedBytes()
         try early.write(to: URL(filePath: "\(folder)/joining/early/genesis.block"))
-        try folders.begin(ChannelID("late"), genesis: self.network.genesis(of: "late"))
+        try folders.begin(ChannelID("late"), with: self.network.genesis(of: "late"))
         let node = try TestRegistrar(self.network, folder: folder)
         #expect(node.registrar.names == ["late"])
         #expect(!self.exists("\(folder)/joining/early"))
@@ -183,27 +183,13 @@ import Testing
     @Test("a block with which this node can't order is refused with the reason, and nothing is left of it")
     func refusesJoins() async throws {
         let own = try self.network.ordererOrganization.issueTLS("orderer0")
-        let other = try self.network.ordererOrganization.issueTLS("orderer1")
         let foreign = try self.network.organization.issueTLS("orderer0")
         let node = try TestRegistrar(self.network, serverKey: Certificate(pem: own).publicKey)
 
-        var later = try self.network.genesis(of: "later", certificates: [own])
-        later.header.number = 7
-        try await self.expectRefusal(of: later, by: node, "block 7 of channel later is not its first")
-        try await self.expectRefusal(
-            of: self.network.genesis(of: "foreign", certificates: [other]),
-            by: node,
-            "not that of the consenter"
-        )
         try await self.expectRefusal(
             of: self.network.genesis(of: "untrusted", certificates: [foreign]),
             by: node,
             "verifying the tls client certificate"
-        )
-        try await self.expectRefusal(
-            of: self.network.genesis(of: "cluster", certificates: [own, other]),
-            by: node,
-            "has 2 consenters"
         )
         try await self.expectRefusal(
             of: self.network.genesis(of: "future", certificates: [own]) {
@@ -217,6 +203,35 @@ import Testing
         #expect(try FileManager.default.contentsOfDirectory(atPath: "\(node.folder)/channels") == ["own"])
         #expect(try FileManager.default.contentsOfDirectory(atPath: "\(node.folder)/joining").isEmpty)
         try await node.end()
+    }
+
+    @Test("a node that joins with a later block, or is no consenter, copies the channel and serves nobody")
+    func follows() async throws {
+        let own = try self.network.ordererOrganization.issueTLS("orderer0")
+        let other = try self.network.ordererOrganization.issueTLS("orderer1")
+        let node = try TestRegistrar(self.network, serverKey: Certificate(pem: own).publicKey)
+        var later = try self.network.genesis(of: "later", certificates: [own])
+        later.header.number = 7
+        for block in [later, try self.network.genesis(of: "foreign", certificates: [other])] {
+            let info = try await node.registrar.join(block)
+            #expect(info.consensusRelation == .follower && info.status == .onboarding && info.height == 0)
+            #expect(try await node.order("x", on: info.name).status == .serviceUnavailable)
+            await #expect(throws: ParticipationError.self) {
+                try await node.registrar.block(.oldest, of: info.name)
+            }
+        }
+        await node.stop()
+        let restarted = try TestRegistrar(
+            self.network,
+            folder: node.folder,
+            serverKey: Certificate(pem: own).publicKey
+        )
+        let channel = try #require(restarted.registrar.channels["later"])
+        await channel.opened()
+        #expect(try restarted.registrar.info("later").status == .onboarding)
+        try await restarted.registrar.remove("later")
+        try await restarted.gone("later")
+        try await restarted.end()
     }
 
     private func expectRefusal(of block: Common_Block, by node: TestRegistrar, _ reason: String) async throws

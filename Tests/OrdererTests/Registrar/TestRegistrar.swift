@@ -42,10 +42,10 @@ struct TestRegistrar: Sendable {
                 clock: { ContinuousClock.now - start },
                 date: { Date() },
                 nonce: { (try? secureRandomBytes(24)) ?? Data() },
-                logger: logger
+                logger: logger,
+                serverKey: { serverKey }
             ),
-            genesisBlocks: genesisBlocks,
-            serverKey: serverKey
+            genesisBlocks: genesisBlocks
         )
         self.registrar.start()
     }

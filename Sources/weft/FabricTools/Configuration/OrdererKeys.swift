@@ -62,22 +62,26 @@ private let ordererGeneral: [FabricKeys.Group] = [
 
 private let ordererCluster: [FabricKeys.Group] = [
     .init(
-        .notYet("clusters of orderers; the channel has one consenter"),
+        .used,
+        below: "General.Cluster",
+        ["ClientCertificate", "ClientPrivateKey", "RootCAs", "SendBufferSize"]
+    ),
+    .init(
+        .notYet("the cluster service is on the port that clients use, with its certificate"),
+        below: "General.Cluster",
+        ["ListenAddress", "ListenPort", "ServerCertificate", "ServerPrivateKey"]
+    ),
+    .init(
+        .notNeeded("other orderers are tried again after pauses of 50 ms to 1 s, whatever fails"),
         below: "General.Cluster",
         [
-            "ListenAddress", "ListenPort", "ServerCertificate", "ServerPrivateKey", "ClientCertificate",
-            "ClientPrivateKey", "RootCAs", "DialTimeout", "RPCTimeout", "ReplicationBufferSize",
-            "ReplicationPullTimeout", "ReplicationRetryTimeout", "ReplicationMaxRetries",
-            "ReplicationBackgroundRefreshInterval", "ReplicationPolicy", "CertExpirationWarningThreshold",
-            "TLSHandshakeTimeShift",
+            "DialTimeout", "RPCTimeout", "ReplicationBufferSize", "ReplicationPullTimeout",
+            "ReplicationRetryTimeout", "ReplicationMaxRetries", "ReplicationBackgroundRefreshInterval",
+            "ReplicationPolicy", "CertExpirationWarningThreshold", "TLSHandshakeTimeShift",
         ]
     ),
     .init(
-        .notYet("clusters of orderers; the channel has one consenter", unless: ["100", "10"]),
-        ["General.Cluster.SendBufferSize"]
-    ),
-    .init(
-        .notYet("clusters of orderers; the channel has one consenter", unless: ["1s", "1.6", "2m"]),
+        .notYet("pauses between attempts to connect", unless: ["1s", "1.6", "2m"]),
         below: "General.Backoff",
         ["BaseDelay", "Multiplier", "MaxDelay"]
     ),
@@ -86,9 +90,10 @@ private let ordererCluster: [FabricKeys.Group] = [
         ["Consensus.WALDir", "Consensus.SnapDir"]
     ),
     .init(
-        .notYet("clusters of orderers; the channel has one consenter"),
-        ["Consensus.EvictionSuspicion", "Consensus.TickIntervalOverride"]
+        .notNeeded("a consenter without a leader looks at the others' blocks after 10 s"),
+        ["Consensus.EvictionSuspicion"]
     ),
+    .init(.notYet("the channel's tick interval is used"), ["Consensus.TickIntervalOverride"]),
 ]
 
 /// The services besides gRPC: `used` once `OrdererYAML` reads them.

@@ -39,6 +39,12 @@ struct OrdererYAML {
             $0 == .zero ? nil : $0
         }
         configuration.transport = try Self.transport(settings)
+        configuration.cluster = ClusterFiles(
+            certificate: try settings.path("General.Cluster.ClientCertificate"),
+            key: try settings.path("General.Cluster.ClientPrivateKey"),
+            roots: try settings.paths("General.Cluster.RootCAs"),
+            sendBufferSize: try settings.integer("General.Cluster.SendBufferSize")
+        )
         configuration.admin = try Self.administration(settings)
         configuration.operations = try FabricOperationsKeys.orderer.files(settings)
         self.configuration = configuration

@@ -1,0 +1,112 @@
+internal import Consensus
+internal import FabricProtos
+internal import Synchronization
+
+/// The streams of one channel to its other consenters: one for consensus and one for envelopes each, so that neither
+/// delays the other.
+///
+/// Source: Fabric v3.1, package `orderer/common/cluster`.
+final class ClusterLinks: Sendable {
+    private struct Link {
+        var consensus: StepStream
+        var submits: StepStream
+    }
+
+    private struct State {
+        var membership: ClusterMembership?
+        var links: [NodeID: Link] = [:]
+    }
+
+    private let network: any ClusterNetwork
+    private let capacity: Int
+    private let submitCapacity: Int
+    /// Called with a consenter to which messages were lost.
+    private let lost: @Sendable (NodeID, Bool) -> Void
+    private let state = Mutex(State())
+
+    /// - Parameters:
+    ///   - network: opens the streams.
+    ///   - capacity: consensus messages that wait for one consenter; further ones are dropped.
+    ///   - submitCapacity: envelopes that wait for one consenter; further ones are not taken.
+    ///   - lost: called when a stream failed, with the consenter and whether it was the one for envelopes.
+    init(
+        network: any ClusterNetwork,
+        capacity: Int,
+        submitCapacity: Int,
+        lost: @escaping @Sendable (_ node: NodeID, _ isSubmits: Bool) -> Void
+    ) {
+        self.network = network
+        self.capacity = capacity
+        self.submitCapacity = submitCapacity
+        self.lost = lost
+    }
+
+    /// Connects to these consenters but `own`, and to no others; what did not change stays connected.
+    func configure(_ membership: ClusterMembership, own: NodeID) {
+        let (closed, opened) = self.state.withLock { state -> ([Link], [Link]) in
+            guard state.membership != membership else { return ([], []) }
+            let isRootsChange = state.membership?.rootsPEM != membership.rootsPEM
+            state.membership = membership
+            var links: [NodeID: Link] = [:]
+            var opened: [Link] = []
+            for member in membership.members where member.id != own {
+                if let known = state.links[member.id], known.consensus.member == member, !isRootsChange {
+                    links[member.id] = known
+                } else {
+                    let link = self.link(to: member)
+                    links[member.id] = link
+                    opened.append(link)
+                }
+            }
+            let closed = state.links.filter { links[$0.key]?.consensus !== $0.value.consensus }.map(\.value)
+            state.links = links
+            return (closed, opened)
+        }
+        for link in closed { Self.close(link) }
+        for link in opened {
+            self.network.open(link.consensus, rootsPEM: membership.rootsPEM)
+            self.network.open(link.submits, rootsPEM: membership.rootsPEM)
+        }
+    }
+
+    private func link(to member: ClusterMember) -> Link {
+        let lost = self.lost
+        return Link(
+            consensus: StepStream(to: member, capacity: self.capacity) { _ in lost(member.id, false) },
+            submits: StepStream(to: member, capacity: self.submitCapacity) { _ in lost(member.id, true) }
+        )
+    }
+
+    private static func close(_ link: Link) {
+        link.consensus.close()
+        link.submits.close()
+    }
+
+    /// Sends a message of Raft; `false` if it is lost.
+    func send(_ request: Orderer_ConsensusRequest, to node: NodeID) -> Bool {
+        guard let link = self.state.withLock({ $0.links[node] }) else { return false }
+        var step = Orderer_StepRequest()
+        step.consensusRequest = request
+        return link.consensus.send(step)
+    }
+
+    /// Sends an envelope to be ordered; `false` if it can't be taken now.
+    func send(_ request: Orderer_SubmitRequest, to node: NodeID) -> Bool {
+        guard let link = self.state.withLock({ $0.links[node] }) else { return false }
+        var step = Orderer_StepRequest()
+        step.submitRequest = request
+        return link.submits.send(step)
+    }
+
+    /// Ends all streams.
+    func close() {
+        let links = self.state.withLock { state in
+            defer {
+                state.links = [:]
+                state.membership = nil
+            }
+            return Array(state.links.values)
+        }
+        for link in links { Self.close(link) }
+    }
+}

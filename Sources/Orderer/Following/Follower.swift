@@ -1,0 +1,129 @@
+internal import Channel
+internal import FabricProtos
+internal import Foundation
+internal import Ledger
+internal import Logging
+internal import SwiftProtobuf
+
+/// Copies a channel from its orderers while this node is no consenter: first up to the block that it joined with, then
+/// on and on, until a configuration makes it one.
+///
+/// Every block must continue the chain and be signed as the configuration before it demands; the block that the node
+/// joined with must come out with the very header that it was joined with.
+///
+/// Belongs to the channel's thread.
+///
+/// Source: Fabric v3.1, package `orderer/common/follower`.
+final class Follower {
+    enum End {
+        case stopped
+        /// The newest configuration has this node among the consenters.
+        case consenter
+    }
+
+    private let channel: OrderingChannel
+    private let log: BlockLog
+    /// The block that the node joined with.
+    private let join: Common_Block
+    private let joinConfiguration: ChannelConfiguration
+    /// As of the newest block; `nil` while there is none.
+    private var configuration: ChannelConfiguration?
+    private var unsyncedBytes = 0
+
+    /// - Throws: ``OrdererError`` or ``ChainHalted`` for a ledger that can't be continued.
+    init(channel: OrderingChannel, log: BlockLog, join: Common_Block) throws {
+        self.channel = channel
+        self.log = log
+        self.join = join
+        self.joinConfiguration = try ChannelConfiguration(configBlock: join)
+        self.configuration = log.height == 0 ? nil : try NewestBlocks(log, of: channel.id).configuration
+    }
+
+    /// Whether the block that the node joined with is still to come.
+    var isOnboarding: Bool { self.log.height <= self.join.header.number }
+
+    /// Whether the node has what it needs to order, and may.
+    var mayOrder: Bool {
+        guard !self.isOnboarding, let configuration, let consenters = try? RaftConsenters(configuration)
+        else {
+            return false
+        }
+        return consenters.contains(self.channel.settings.serverKey())
+    }
+
+    /// Copies blocks until the channel is stopped or this node is to order.
+    func follow() throws -> End {
+        self.tell()
+        try BlockPuller(channel: self.channel).follow(
+            from: { self.log.height },
+            sources: { self.sources }
+        ) { block in
+            try self.append(block)
+            return !self.mayOrder
+        }
+        do {
+            try self.log.sync()
+        } catch {
+            throw DiskFailure(description: "\(error)")
+        }
+        return self.mayOrder ? .consenter : .stopped
+    }
+
+    /// The orderers to ask: those of the newest configuration that is known.
+    private var sources: [BlockSource] {
+        guard let configuration, !self.isOnboarding else { return self.joinConfiguration.blockSources }
+        return configuration.blockSources
+    }
+
+    private func append(_ block: Common_Block) throws {
+        let number = self.log.height
+        try block.checkStructure(after: self.log.lastHeader, expected: number)
+        if let configuration, number > 0 { try block.verifySignatures(under: configuration) }
+        if number == self.join.header.number, block.header != self.join.header {
+            throw ChainHalted(
+                reason:
+                    "block \(number) of the channel's orderers is another one than the block that this node was "
+                    + "joined with: remove the channel from this node, and join it with a block of this channel"
+            )
+        }
+        var next: ChannelConfiguration?
+        if block.isConfigBlock {
+            next = try ChannelConfiguration(configBlock: block)
+            guard next?.channelID == self.channel.id else {
+                throw MalformedBlock(number: number, reason: "it is of another channel")
+            }
+        } else if number == 0 {
+            throw MalformedBlock(number: 0, reason: "the first block of a channel must be a config block")
+        }
+        do {
+            try self.log.append(block, durably: false)
+            self.unsyncedBytes += block.data.data.reduce(0) { $0 + $1.count }
+            if self.unsyncedBytes > RaftChain.syncBytes {
+                try self.log.sync()
+                self.unsyncedBytes = 0
+            }
+        } catch {
+            throw DiskFailure(description: "\(error)")
+        }
+        self.channel.feed.append(try DeliverableBlock(block))
+        if let next {
+            self.configuration = next
+            self.channel.settings.adopted(next)
+            self.channel.monitor.withLock { $0.configuration = next }
+        }
+        if next != nil || number == self.join.header.number { self.tell() }
+        self.channel.settings.logger.debug(
+            "copied block",
+            metadata: ["channel": "\(self.channel.id)", "block": "\(number)"]
+        )
+    }
+
+    /// Shows what this node is for the channel.
+    private func tell() {
+        let isOnboarding = self.isOnboarding
+        self.channel.monitor.withLock { state in
+            state.standing = OrderingChannel.Standing(relation: .follower, isOnboarding: isOnboarding)
+            if state.health != .stopped { state.health = .following }
+        }
+    }
+}

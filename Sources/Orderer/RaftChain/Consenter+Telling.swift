@@ -1,0 +1,89 @@
+internal import Channel
+internal import Consensus
+internal import FabricProtos
+internal import Foundation
+internal import Ledger
+internal import Logging
+internal import SwiftProtobuf
+
+/// What a consenter tells clients, readers and the log.
+extension Consenter {
+    /// The envelopes are in a block that is durable.
+    func settle(_ batch: [OrderingChannel.Waiting]) {
+        var completions: [DuplicateWindow.Completion] = []
+        completions.reserveCapacity(batch.count)
+        self.channel.monitor.withLock { state in
+            for waiting in batch {
+                if let fingerprint = waiting.fingerprint { completions += state.window.settle(fingerprint) }
+                if let completion = waiting.completion { completions.append(completion) }
+            }
+        }
+        for completion in completions { completion(.accepted) }
+    }
+
+    /// A block that was not proposed here is durable: those of its envelopes that came through this node are answered.
+    func settle(block applied: RaftChain.Applied) {
+        if applied.configuration != nil {
+            return self.settle(self.forwarded.take(configIn: applied.block))
+        }
+        let fingerprints = applied.block.data.data.map { EnvelopeFingerprint($0) }
+        self.forwarded.remove(fingerprints)
+        let completions = self.channel.monitor.withLock { state in
+            state.forwarded = self.forwarded.count
+            return fingerprints.flatMap { state.window.settle($0) }
+        }
+        for completion in completions { completion(.accepted) }
+    }
+
+    /// The envelopes are not ordered, or it is not known whether they are.
+    func answer(_ batch: [OrderingChannel.Waiting], _ response: Orderer_BroadcastResponse) {
+        guard !batch.isEmpty else { return }
+        var completions: [DuplicateWindow.Completion] = []
+        self.channel.monitor.withLock { state in
+            state.forwarded = self.forwarded.count
+            for waiting in batch {
+                if let fingerprint = waiting.fingerprint { completions += state.window.abandon(fingerprint) }
+                if let completion = waiting.completion { completions.append(completion) }
+            }
+        }
+        for completion in completions { completion(response) }
+    }
+
+    func noteForwarded() {
+        let count = self.forwarded.count
+        self.channel.monitor.withLock { $0.forwarded = count }
+    }
+
+    func publish(_ block: Common_Block) throws {
+        self.channel.feed.append(try DeliverableBlock(block))
+        self.channel.settings.logger.info(
+            "wrote block",
+            metadata: self.facts([
+                "block": "\(block.header.number)", "transactions": "\(block.data.data.count)",
+            ])
+        )
+    }
+
+    /// A configuration is in force from now on.
+    func install(_ configuration: ChannelConfiguration) {
+        let settings = self.channel.settings
+        settings.adopted(configuration)
+        let membership = self.chain.membership
+        self.channel.monitor.withLock { state in
+            state.configuration = configuration
+            state.standing.membership = membership
+            state.cutter.rebound(
+                BatchBounds(configuration),
+                queue: state.waiting.lazy.map { ($0.size, $0.isConfig) },
+                at: settings.clock()
+            )
+        }
+        // Those who are being removed are still told, until they are.
+        if case .remove = self.chain.unfinishedChange { return }
+        self.links.configure(membership, own: self.chain.id)
+    }
+
+    func facts(_ facts: Logger.Metadata) -> Logger.Metadata {
+        facts.merging(["channel": "\(self.channel.id)"]) { fact, _ in fact }
+    }
+}

@@ -1,0 +1,560 @@
+internal import Channel
+internal import Consensus
+internal import DequeModule
+internal import FabricProtos
+internal import Foundation
+internal import Ledger
+internal import Logging
+internal import Operations
+internal import SwiftProtobuf
+
+/// One of a channel's consenters at work: takes batches from the queue and proposes them while it leads, forwards them
+/// to the leader while it doesn't, and tells everybody about the blocks that are decided.
+///
+/// The whole path of a block is ``order(_:)`` and ``absorb(_:)``. Belongs to the channel's thread.
+final class Consenter {
+    /// Why it doesn't go on.
+    enum End {
+        case stopped
+        /// It is a consenter no longer.
+        case removed
+    }
+
+    /// A batch that was proposed.
+    struct InFlight {
+        var position: UInt64
+        var batch: [OrderingChannel.Waiting]
+    }
+
+    /// How long a forwarded envelope may stay without a block before its client is told that nobody knows.
+    static let forwardTimeout = Duration.seconds(20)
+    /// How long a consenter may know of no leader before it looks at the other orderers' newest blocks, and tells its
+    /// readers that it can't go on.
+    static let suspicion = Duration.seconds(10)
+    /// How often Fabric's orderers try to hand over leadership.
+    static let transferAttempts = 5
+
+    let channel: OrderingChannel
+    let chain: RaftChain
+    let links: ClusterLinks
+    private let campaignsFirst: Bool
+    private var inFlight: Deque<InFlight> = []
+    /// Where the newest block stands that was proposed here and is decided.
+    private var ownDecision: UInt64 = 0
+    /// A configuration that was proposed here and is decided, but not in force yet.
+    private var decidedConfig: [OrderingChannel.Waiting]?
+    var forwarded = ForwardedEnvelopes()
+    /// Where the log ended when this node was elected; it makes blocks once everything through that is applied.
+    private var electedAt: UInt64?
+    private var electedTerm: Term = 0
+    private var leader: NodeID?
+    private var nextTick: Duration
+    private var ticks = 0
+    private var leaderlessSince: Duration
+    /// An update that removes this leader, or its certificate: it waits for another leader.
+    private var transferring: (update: OrderingChannel.Waiting, attempts: Int)?
+    private var active: [NodeID] = []
+    private var toldActive = 0
+    /// Envelopes wait for a leader that takes no more at present.
+    private var isHeldBack = false
+
+    init(channel: OrderingChannel, chain: RaftChain, links: ClusterLinks) {
+        self.channel = channel
+        self.chain = chain
+        self.links = links
+        self.nextTick = channel.settings.clock()
+        self.leaderlessSince = channel.settings.clock()
+        self.campaignsFirst =
+            chain.isFounding
+            && FirstCampaign.isOurs(
+                id: chain.id,
+                of: chain.membership.members.count,
+                channel: channel.id
+            )
+    }
+
+    /// Notices who leads as of now.
+    func begin() throws {
+        self.leaderlessSince = self.channel.settings.clock()
+        try self.follow()
+    }
+
+    /// Orders until the channel is stopped, or this node is no consenter any more.
+    func serve() throws -> End {
+        do {
+            while true {
+                switch self.nextWork() {
+                case .stop:
+                    try self.chain.close()
+                    return .stopped
+                case .inputs(let inputs): try self.step(inputs)
+                case .batch(let batch): try self.order(batch)
+                case .forward(let envelopes, let leader): self.forward(envelopes, to: leader)
+                }
+                guard self.chain.membership.member(self.chain.id) != nil || self.isNeededStill else {
+                    try self.chain.close()
+                    self.answerAll("this node is no consenter any more")
+                    return .removed
+                }
+            }
+        } catch {
+            // What became of these is known only once the stores have been opened again.
+            self.answerAll("\(error)")
+            throw error
+        }
+    }
+
+    /// A consenter that is removed goes on until Raft has removed it, so that the others get what they need for that.
+    private var isNeededStill: Bool {
+        self.chain.unfinishedChange == .remove(self.chain.id)
+            && (self.leader != nil
+                || self.channel.settings.clock() - self.leaderlessSince < Self.suspicion)
+    }
+
+    // MARK: - What is next
+
+    private enum Work {
+        case stop
+        case inputs([Raft.Input])
+        case batch([OrderingChannel.Waiting])
+        case forward([OrderingChannel.Waiting], to: NodeID)
+    }
+
+    private func nextWork() -> Work {
+        let isReady = self.isReady
+        return self.channel.monitor.wait { state -> Monitor<OrderingChannel.State>.Wait<Work> in
+            state.sleepsUntil = nil
+            if state.isStopped { return .done(.stop) }
+            let now = self.channel.settings.clock()
+            if let inputs = self.inputs(&state, now) { return .done(.inputs(inputs)) }
+            var moment = self.ticking ? self.nextTick : nil
+            if isReady {
+                switch state.cutter.decision(at: now, hasInFlight: !self.inFlight.isEmpty) {
+                case .cut(let count): return .done(.batch(self.take(count, &state, now)))
+                case .wait(until: let due):
+                    moment = [moment, due].compactMap(\.self).min()
+                }
+            } else if let leader = self.leader, leader != self.chain.id, !self.isHeldBack,
+                !state.waiting.isEmpty
+            {
+                return .done(.forward(self.takeAll(&state, now), to: leader))
+            }
+            state.sleepsUntil = .some(moment)
+            return .again(moment.map { $0 - now })
+        }
+    }
+
+    /// What the engine must be told now.
+    private func inputs(_ state: inout OrderingChannel.State, _ now: Duration) -> [Raft.Input]? {
+        let isDue = self.ticking && now >= self.nextTick
+        guard isDue || !state.inbox.isEmpty || !state.lostSubmits.isEmpty else { return nil }
+        var inputs = state.inbox
+        state.inbox = []
+        if isDue {
+            inputs.append(.tick)
+            // A thread that was held up doesn't make up for the ticks that it missed.
+            let interval = self.chain.consenters.options.tickInterval
+            self.nextTick = max(self.nextTick + interval, now + interval / 2)
+            self.ticks += 1
+        }
+        return inputs
+    }
+
+    /// Time matters only among several.
+    private var ticking: Bool {
+        self.chain.membership.members.count > 1 || self.chain.unfinishedChange != nil
+    }
+
+    private func take(
+        _ count: Int,
+        _ state: inout OrderingChannel.State,
+        _ now: Duration
+    ) -> [OrderingChannel.Waiting] {
+        state.cutter.took(at: now)
+        let batch = Array(state.waiting.prefix(count))
+        state.waiting.removeFirst(min(count, state.waiting.count))
+        state.waitingBytes -= batch.reduce(0) { $0 + $1.bytes.count }
+        if let first = batch.first {
+            self.channel.settings.metrics.histogram(.blockFillDuration, self.channel.id.description)
+                .record(now - first.arrival)
+        }
+        return batch
+    }
+
+    private func takeAll(_ state: inout OrderingChannel.State, _ now: Duration) -> [OrderingChannel.Waiting] {
+        let waiting = Array(state.waiting)
+        state.waiting = []
+        state.waitingBytes = 0
+        state.forwarded += waiting.count
+        state.cutter.rebound(state.cutter.bounds, queue: [], at: now)
+        return waiting
+    }
+
+    // MARK: - Leading
+
+    /// Whether this node leads and may propose a block now.
+    private var isReady: Bool {
+        guard self.electedAt != nil, self.transferring == nil, self.chain.unfinishedChange == nil else {
+            return false
+        }
+        let hasConfig = self.inFlight.contains { $0.batch.contains(where: \.isConfig) }
+        return !hasConfig && self.chain.inFlight < self.chain.consenters.options.maxInflightBlocks
+            && self.isCaughtUp
+    }
+
+    private var isCaughtUp = false
+
+    /// Makes a block of a batch: check again what the configuration outran, and propose.
+    private func order(_ taken: [OrderingChannel.Waiting]) throws {
+        let batch = self.recheck(taken)
+        guard let first = batch.first else { return }
+        if first.isConfig, self.mustAbdicate(for: first) {
+            self.transferring = (first, 0)
+            return try self.abdicate()
+        }
+        let settings = self.channel.settings
+        settings.metrics
+            .counter(
+                first.isConfig ? .raftConfigProposals : .raftNormalProposals,
+                self.channel.id.description
+            )
+            .increment(by: Int64(batch.count))
+        let block = self.chain.nextBlock(batch.map(\.bytes))
+        var isProposed = false
+        let progress = try self.chain.propose(
+            block,
+            accepted: { position in
+                isProposed = true
+                self.inFlight.append(InFlight(position: position, batch: batch))
+            },
+            decided: { self.decided($0) }
+        )
+        if !isProposed {
+            self.answer(batch, Refusal.notOrdered("this node leads no longer").response)
+        }
+        try self.absorb(progress)
+        try self.follow()
+    }
+
+    /// Feeds the engine, and acts on what it says.
+    private func step(_ inputs: [Raft.Input]) throws {
+        var inputs = inputs
+        if self.campaignsFirst, self.leader == nil,
+            self.ticks % max(1, 2 * self.chain.consenters.options.heartbeatTick) == 0
+        {
+            inputs.append(.command(.campaign))
+        }
+        try self.absorb(self.chain.take(inputs) { self.decided($0) })
+        try self.follow()
+        try self.proposeChange()
+        if self.transferring != nil { try self.abdicate() }
+        self.checkForwarded()
+        try self.suspectEviction()
+    }
+
+    /// A block that this leader proposed is final and durable on a quorum: its clients are told.
+    ///
+    /// A configuration is answered later, so that whoever gets SUCCESS finds it in force.
+    private func decided(_ position: UInt64) {
+        while let first = self.inFlight.first, first.position < position { self.inFlight.removeFirst() }
+        guard let first = self.inFlight.first, first.position == position else { return }
+        self.inFlight.removeFirst()
+        self.ownDecision = position
+        if first.batch.contains(where: \.isConfig) {
+            self.decidedConfig = first.batch
+        } else {
+            self.settle(first.batch)
+        }
+    }
+
+    /// Tells everybody about the blocks that became part of the chain, and catches up if this node lacks some.
+    private func absorb(_ progress: RaftChain.Progress) throws {
+        for reason in progress.refused {
+            self.channel.settings.logger.warning(
+                "a consenter's message makes no sense",
+                metadata: self.facts(["reason": "\(reason)"])
+            )
+        }
+        for applied in progress.applied {
+            try self.publish(applied.block)
+            if let configuration = applied.configuration { self.install(configuration) }
+            if applied.position != self.ownDecision { self.settle(block: applied) }
+            if let batch = self.decidedConfig {
+                self.decidedConfig = nil
+                self.settle(batch)
+            }
+            if applied.configuration != nil { self.recheckForwarded() }
+        }
+        if !progress.applied.isEmpty {
+            let inFlight = self.inFlight.count
+            self.channel.monitor.withLock { $0.inFlight = inFlight }
+        }
+        if let snapshot = progress.catchUp { try self.catchUp(through: snapshot) }
+    }
+
+    private func recheck(_ batch: [OrderingChannel.Waiting]) -> [OrderingChannel.Waiting] {
+        let configuration = self.chain.configuration
+        guard batch.contains(where: { $0.sequence != configuration.sequence }) else { return batch }
+        return batch.compactMap { waiting in
+            guard waiting.sequence != configuration.sequence else { return waiting }
+            do throws(Refusal) {
+                return try self.channel.recheck(waiting, under: configuration)
+            } catch {
+                self.answer([waiting], error.response)
+                return nil
+            }
+        }
+    }
+
+    /// Whoever waits for an answer of this chain gets one; what is queued is not this chain's yet.
+    private func answerAll(_ reason: String) {
+        var unknown = self.inFlight.flatMap(\.batch) + self.forwarded.takeAll() + (self.decidedConfig ?? [])
+        if let transferring { unknown.append(transferring.update) }
+        self.inFlight = []
+        self.decidedConfig = nil
+        self.transferring = nil
+        self.channel.monitor.withLock { $0.inFlight = 0 }
+        self.answer(unknown, Refusal.outcomeUnknown(reason).response)
+    }
+
+    // MARK: - Who leads
+
+    /// Notices that leadership changed, and tells those whom it concerns.
+    private func follow() throws {
+        let details = self.chain.details
+        let isLeader = details.role == .leader
+        if self.electedAt != nil, !isLeader || details.term != self.electedTerm {
+            self.electedAt = nil
+            self.isCaughtUp = false
+            self.giveUpProposals()
+        }
+        if isLeader, self.electedAt == nil {
+            self.chain.forgetProposals()
+            self.electedAt = details.last.index
+            self.electedTerm = details.term
+        }
+        if let electedAt, !self.isCaughtUp, details.applied >= electedAt { self.isCaughtUp = true }
+        if isLeader { self.noteActive(details.activeNodes) }
+        let links = self.chain.membership
+        if self.chain.unfinishedChange == nil { self.links.configure(links, own: self.chain.id) }
+        guard details.leader != self.leader else { return }
+        let before = self.leader
+        self.leader = details.leader
+        self.isHeldBack = false
+        self.answer(self.forwarded.takeAll(), Refusal.outcomeUnknown("the leader changed").response)
+        self.leaderlessSince = self.channel.settings.clock()
+        self.tell(leader: details.leader)
+        self.channel.settings.metrics.counter(.raftLeaderChanges, self.channel.id.description).increment()
+        self.channel.settings.logger.info(
+            "Raft leader changed: \(before ?? 0) -> \(details.leader ?? 0) channel=\(self.channel.id) node=\(self.chain.id)",
+            metadata: self.facts(["term": "\(details.term)", "height": "\(self.chain.log.height)"])
+        )
+        if case .some(let transferring) = self.transferring, let leader = details.leader,
+            leader != self.chain.id
+        {
+            self.transferring = nil
+            self.channel.monitor.withLock { $0.forwarded += 1 }
+            self.forward([transferring.update], to: leader)
+        }
+    }
+
+    /// What was proposed may still be decided, by the next leader.
+    private func giveUpProposals() {
+        let batches = self.inFlight.flatMap(\.batch)
+        self.inFlight = []
+        self.chain.forgetProposals()
+        self.channel.monitor.withLock { $0.inFlight = 0 }
+        self.answer(batches, Refusal.outcomeUnknown("this node leads no longer").response)
+    }
+
+    /// Shows clients and readers who leads; without a leader those who wait are told.
+    private func tell(leader: NodeID?) {
+        let waiting: [OrderingChannel.Waiting] = self.channel.monitor.withLock { state in
+            state.standing.leader = leader
+            if state.health != .stopped { state.health = leader == nil ? .leaderless : .serving }
+            guard leader == nil else { return [] }
+            state.standing.active = []
+            let waiting = Array(state.waiting)
+            state.waiting = []
+            state.waitingBytes = 0
+            state.cutter.rebound(state.cutter.bounds, queue: [], at: self.channel.settings.clock())
+            return waiting
+        }
+        if leader != nil { self.channel.feed.report(failure: nil) }
+        let reason = "channel \(self.channel.id) has no leader at present"
+        self.answer(waiting, Refusal.notOrdered(reason).response)
+    }
+
+    /// A leader tells the others whom it hears from, as Fabric's do.
+    private func noteActive(_ active: [NodeID]) {
+        if active != self.active {
+            self.active = active
+            self.toldActive = self.ticks
+            self.channel.monitor.withLock { $0.standing.active = active }
+        }
+    }
+
+    /// What goes along with a heartbeat: who is active, for some ticks after that changed, and now and then.
+    func heartbeatMetadata() -> Data {
+        let age = self.ticks - self.toldActive
+        guard !self.active.isEmpty, age < 4 || age % 40 == 0 else { return Data() }
+        var metadata = Etcdraft_ClusterMetadata()
+        metadata.activeNodes = self.active
+        return (try? metadata.serializedBytes()) ?? Data()
+    }
+
+    // MARK: - Changing the consenters
+
+    /// A leader has Raft make the change that the newest configuration asks for; refused while one is under way.
+    private func proposeChange() throws {
+        guard self.isCaughtUp, let change = self.chain.unfinishedChange else { return }
+        try self.absorb(self.chain.take([.command(.changeVoters(change))]) { self.decided($0) })
+        try self.follow()
+    }
+
+    /// Whether this leader would be removed, or shown other certificates than it has.
+    private func mustAbdicate(for update: OrderingChannel.Waiting) -> Bool {
+        guard self.chain.membership.members.count > 1,
+            let envelope = try? Common_Envelope(serializedBytes: update.bytes),
+            let payload = try? Common_Payload(serializedBytes: envelope.payload),
+            let config = try? Common_ConfigEnvelope(serializedBytes: payload.data).config,
+            let configuration = try? ChannelConfiguration(channelID: self.channel.id, config: config),
+            let next = try? RaftConsenters(configuration),
+            let change = try? ConsenterChange(
+                from: self.chain.consenters,
+                to: next,
+                metadata: self.chain.metadata
+            )
+        else { return false }
+        return change.concerns(self.chain.id)
+    }
+
+    /// Hands leadership to the follower that holds most, and tries again when that did not work.
+    private func abdicate() throws {
+        guard let transferring = self.transferring, self.electedAt != nil else { return }
+        let details = self.chain.details
+        guard details.transferee == nil else { return }
+        let candidate = details.followers.filter(\.value.isActive).max { $0.value.match < $1.value.match }?
+            .key
+        guard let candidate, transferring.attempts < Self.transferAttempts else {
+            self.transferring = nil
+            let reason = "no other consenter takes over, which this update needs: start another one"
+            return self.answer([transferring.update], Refusal.notOrdered(reason).response)
+        }
+        self.transferring?.attempts += 1
+        try self.absorb(self.chain.take([.command(.transferLeadership(to: candidate))]) { self.decided($0) })
+        try self.follow()
+    }
+
+    // MARK: - Forwarding
+
+    /// Sends envelopes to the leader; what it doesn't take now waits.
+    private func forward(_ envelopes: [OrderingChannel.Waiting], to leader: NodeID) {
+        var rest = envelopes[...]
+        while let envelope = rest.first {
+            var request = Orderer_SubmitRequest()
+            request.channel = self.channel.id.description
+            request.lastValidationSeq = envelope.sequence
+            guard let payload = try? Common_Envelope(serializedBytes: envelope.bytes) else { break }
+            request.payload = payload
+            guard self.links.send(request, to: leader) else { break }
+            self.forwarded.add(envelope, at: self.channel.settings.clock())
+            rest = rest.dropFirst()
+        }
+        guard !rest.isEmpty else { return }
+        self.isHeldBack = true
+        self.channel.monitor.withLock { state in
+            state.forwarded -= rest.count
+            state.waiting.insert(contentsOf: rest, at: 0)
+            state.waitingBytes += rest.reduce(0) { $0 + $1.bytes.count }
+            state.cutter.rebound(
+                state.cutter.bounds,
+                queue: state.waiting.lazy.map { ($0.size, $0.isConfig) },
+                at: self.channel.settings.clock()
+            )
+        }
+    }
+
+    /// Tells clients whose envelopes may be lost.
+    private func checkForwarded() {
+        self.isHeldBack = false
+        let lost = self.channel.monitor.withLock { state in
+            defer { state.lostSubmits = [] }
+            return state.lostSubmits
+        }
+        if let leader, lost.contains(leader) {
+            self.answer(
+                self.forwarded.takeAll(),
+                Refusal.outcomeUnknown("the connection to the leader was lost").response
+            )
+        }
+        let deadline = self.channel.settings.clock() - Self.forwardTimeout
+        self.answer(
+            self.forwarded.take(before: deadline),
+            Refusal.outcomeUnknown("the leader put it into no block in time").response
+        )
+    }
+
+    /// What the leader will refuse under a new configuration is answered here.
+    private func recheckForwarded() {
+        for envelope in self.forwarded.envelopes where envelope.sequence != self.chain.configuration.sequence
+        {
+            do throws(Refusal) {
+                _ = try self.channel.recheck(envelope, under: self.chain.configuration)
+            } catch {
+                self.forwarded.remove(envelope)
+                self.answer([envelope], error.response)
+            }
+        }
+        self.noteForwarded()
+    }
+
+    // MARK: - Leaderless
+
+    /// A consenter that hears from nobody may have been removed: the other orderers' blocks tell.
+    private func suspectEviction() throws {
+        let now = self.channel.settings.clock()
+        guard self.leader == nil, self.chain.membership.members.count > 1,
+            now - self.leaderlessSince >= Self.suspicion
+        else { return }
+        self.leaderlessSince = now
+        if self.chain.membership.members.count > 2 {
+            self.channel.feed.report(failure: "channel \(self.channel.id) has no leader")
+        }
+        try self.pull(through: nil)
+    }
+
+    /// Gets the blocks that the leader's log has no more.
+    private func catchUp(through snapshot: RaftSnapshot) throws {
+        let number: BlockNumber
+        do {
+            number = try Common_Block(serializedBytes: snapshot.data).header.number
+        } catch {
+            throw ChainHalted(reason: "the leader's snapshot holds no readable block: \(error)")
+        }
+        try self.pull(through: number)
+        let isDone = self.chain.log.height > number
+        if isDone { try self.chain.close() }
+        try self.absorb(
+            self.chain.take([.command(isDone ? .caughtUp(snapshot) : .catchUpFailed)]) { self.decided($0) }
+        )
+        try self.follow()
+    }
+
+    /// Appends blocks of other orderers, through this one or as many as there are.
+    private func pull(through number: BlockNumber?) throws {
+        let puller = BlockPuller(channel: self.channel)
+        let own = self.chain.membership.member(self.chain.id)?.endpoint
+        try puller.pull(
+            from: { self.chain.log.height },
+            sources: { self.chain.configuration.blockSources.filter { $0.address != own } },
+            through: number,
+            patience: number == nil ? .seconds(1) : .seconds(3)
+        ) { block in
+            let applied = try self.chain.append(pulled: block)
+            try self.publish(applied.block)
+            if let configuration = applied.configuration { self.install(configuration) }
+            self.settle(block: applied)
+        }
+    }
+}
