@@ -163,6 +163,9 @@ def certificate(subject, key, issuer, issuer_key, begin, end, authority=False):
                            "key_agreement", "key_cert_sign", "crl_sign", "encipher_only", "decipher_only"], False)
     usage["digital_signature"] = True
     usage["key_cert_sign"] = usage["crl_sign"] = authority
+    # Fabric CA puts a member's attributes here, as JSON.
+    attributes = x509.UnrecognizedExtension(
+        x509.ObjectIdentifier("1.2.3.4.5.6.7.8.1"), b'{"attrs":{"hf.Affiliation":"","hf.Type":"client"}}')
     return (x509.CertificateBuilder()
             .subject_name(x509.Name([x509.NameAttribute(kind, value) for kind, value in subject]))
             .issuer_name(issuer.subject).public_key(key.public_key()).serial_number(x509.random_serial_number())
@@ -170,6 +173,7 @@ def certificate(subject, key, issuer, issuer_key, begin, end, authority=False):
             .add_extension(x509.BasicConstraints(ca=authority, path_length=0 if authority else None), True)
             .add_extension(x509.KeyUsage(**usage), True)
             .add_extension(identifier(key.public_key()), False)
+            .add_extension(attributes, False)
             .add_extension(
                 x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(issuer_identifier), False)
             .sign(issuer_key, hashes.SHA256()))

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from members import Consortium, Load, check_nothing_lost
 
 # How long the nodes' first certificates live, from before the nodes start.
-LIFE = datetime.timedelta(seconds=90)
+LIFE = datetime.timedelta(seconds=80)
 
 
 @pytest.fixture(scope="module")

@@ -63,11 +63,13 @@ struct HostileCreator: Sendable {
         return envelope
     }
 
-    /// A call of `qscc` that any member may make.
+    /// A call of `qscc` that any member of the channel may make; without a channel, one of `cscc` that any member of the
+    /// peer's organization may make.
     func proposal(channel: String) throws -> Protos_SignedProposal {
+        let (contract, function) = channel.isEmpty ? ("cscc", "GetChannels") : ("qscc", "GetChainInfo")
         let nonce = try secureRandomBytes(24)
         var extensions = Protos_ChaincodeHeaderExtension()
-        extensions.chaincodeID.name = "qscc"
+        extensions.chaincodeID.name = contract
         var channelHeader = Common_ChannelHeader()
         channelHeader.type = Int32(Common_HeaderType.endorserTransaction.rawValue)
         channelHeader.channelID = channel
@@ -78,8 +80,8 @@ struct HostileCreator: Sendable {
         header.channelHeader = try channelHeader.serializedBytes()
         header.signatureHeader = try self.header(nonce).serializedBytes()
         var invocation = Protos_ChaincodeInvocationSpec()
-        invocation.chaincodeSpec.chaincodeID.name = "qscc"
-        invocation.chaincodeSpec.input.args = [Data("GetChainInfo".utf8), Data(channel.utf8)]
+        invocation.chaincodeSpec.chaincodeID.name = contract
+        invocation.chaincodeSpec.input.args = [Data(function.utf8), Data(channel.utf8)]
         var payload = Protos_ChaincodeProposalPayload()
         payload.input = try invocation.serializedBytes()
         var proposal = Protos_Proposal()

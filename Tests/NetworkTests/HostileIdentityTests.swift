@@ -77,14 +77,14 @@ import Testing
     ) async throws {
         let answers = try Answers(to: stranger)
         let name = Comment(rawValue: stranger.name)
-        let proposal = try await Self.refusal(log, "refused a proposal", name) {
-            try await visit.propose(stranger)
+        for toChannel in [true, false] {
+            let proposal = try await Self.refusal(log, "refused a proposal", name) {
+                try await visit.propose(stranger, toChannel: toChannel)
+            }
+            #expect(proposal?.code == .unknown, name)
+            let message = proposal?.message ?? ""
+            #expect(message.contains(answers.proposal), "\(stranger.name): \(message)")
         }
-        #expect(proposal?.code == .unknown, name)
-        #expect(
-            proposal?.message.contains(answers.proposal) == true,
-            "\(stranger.name): \(proposal?.message ?? "")"
-        )
         let evaluate = try await Self.refusal(log, "refused a proposal", name) {
             try await visit.evaluate(stranger)
         }

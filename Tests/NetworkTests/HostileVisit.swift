@@ -17,9 +17,10 @@ struct HostileVisit: Sendable {
 
     // MARK: - The peer
 
-    func propose(_ creator: HostileCreator) async throws {
+    /// To the channel, or to the peer itself.
+    func propose(_ creator: HostileCreator, toChannel: Bool) async throws {
         _ = try await Protos_Endorser.Client(wrapping: self.peer.client).processProposal(
-            creator.proposal(channel: self.channel)
+            creator.proposal(channel: toChannel ? self.channel : "")
         )
     }
 

@@ -70,6 +70,17 @@ private final class Lines: Sendable {
         )
     }
 
+    @Test func `A value that a stranger made long is cut`() throws {
+        let (logging, lines) = try self.logging("info", try LogFormat("%{message}"))
+        logging.logger("a").info(
+            "refused",
+            metadata: ["reason": "\(String(repeating: "ä", count: 1_000_000))"]
+        )
+        let line = try #require(lines.all.first)
+        #expect(line.utf8.count < NodeLogHandler.maximumValueBytes + 100)
+        #expect(line.contains("… (2000000 bytes)"))
+    }
+
     @Test func `A line can't be forged with line breaks`() throws {
         let (logging, lines) = try self.logging("info", try LogFormat("%{message}"))
         logging.logger("a").info("refused", metadata: ["reason": "x\nPANI [a] forged"])

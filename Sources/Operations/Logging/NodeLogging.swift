@@ -148,13 +148,24 @@ struct NodeLogHandler: LogHandler {
                 severity: LogSeverity(event.level),
                 logger: self.label,
                 message: String(event.message.description.trimmingSuffix { $0 == "\n" }),
-                fields: fields.map { ($0.key, $0.value.description) }.sorted { $0.0 < $1.0 },
+                fields: fields.map { ($0.key, Self.bounded($0.value.description)) }.sorted { $0.0 < $1.0 },
                 file: event.file,
                 line: event.line,
                 function: event.function,
                 sequence: 0
             )
         )
+    }
+
+    /// How long a value may be, in bytes: what strangers have us say, such as the names in their certificates, must not
+    /// fill the disk.
+    static let maximumValueBytes = 4_096
+
+    private static func bounded(_ value: String) -> String {
+        let count = value.utf8.count
+        guard count > Self.maximumValueBytes else { return value }
+        return String(decoding: value.utf8.prefix(Self.maximumValueBytes), as: UTF8.self)
+            + "… (\(count) bytes)"
     }
 
     /// The same under another name.
