@@ -33,11 +33,14 @@ struct Simulate: ParsableCommand {
     )
     var scenario: String?
 
+    @Option(help: "Which engine orders: \(Engine.allCases.map(\.rawValue).joined(separator: ", ")).")
+    var engine = Engine.raft
+
     @Option(
         help:
-            "Puts a fault into every node on purpose: \(Mutation.allCases.map(\.rawValue).joined(separator: ", "))."
+            "Puts a fault into every node on purpose: \(Engine.allCases.map(\.mutations).joined(separator: "; "))."
     )
-    var mutation: Mutation?
+    var mutation: String?
 
     @Flag(help: "Tries each such fault, and shows at which seed it is caught.")
     var mutations = false
@@ -49,8 +52,9 @@ struct Simulate: ParsableCommand {
     var everyCrash = false
 
     func run() throws {
+        let run = try self.engine.run(mutation: self.mutation)
         if let seed {
-            let report = Cluster.random(seed: seed, mutation: self.mutation) { say($0) }
+            let report = run(seed) { say($0) }
             say(report.summary)
             if report.violation != nil { throw ExitCode(1) }
             return
@@ -58,17 +62,18 @@ struct Simulate: ParsableCommand {
         if let scenario { return try self.play(scenario) }
         if self.everyCrash { return try self.crashEverywhere() }
         if self.mutations { return try self.tryMutations() }
-        try self.runMany()
+        try self.runMany(run)
     }
 
     /// One seed tells what happens; many try other delays, clocks and disks.
     private func play(_ name: String) throws {
         let scenarios = name == "all" ? try Scenario.all() : [try Scenario(named: name)]
         let seeds = UInt64(self.seeds ?? 1)
+        let mutation = try self.mutation.map { try Engine.find($0, of: Mutation.self) }
         for scenario in scenarios {
             for seed in self.first..<(self.first + seeds) {
                 let tells = seeds == 1 && scenarios.count == 1
-                let report = scenario.run(seed: seed, mutation: self.mutation) { if tells { say($0) } }
+                let report = scenario.run(seed: seed, mutation: mutation) { if tells { say($0) } }
                 guard report.violation == nil else {
                     say("\(scenario.name): \(report.summary)")
                     throw ExitCode(1)
@@ -106,20 +111,18 @@ struct Simulate: ParsableCommand {
     /// Shows at which seed each fault that is put in on purpose is caught.
     private func tryMutations() throws {
         var missed = false
-        for mutation in Mutation.allCases {
-            let detection = Detection(of: mutation, seeds: self.seeds ?? 1_000)
-            say(detection)
+        for detection in self.engine.detections(seeds: self.seeds ?? 1_000) {
+            say(detection.text)
             missed = missed || !detection.isCaught
         }
         if missed { throw ExitCode(1) }
     }
 
-    private func runMany() throws {
+    private func runMany(_ run: @escaping Engine.Run) throws {
         let totals = Mutex(Totals())
         let start = ContinuousClock.now
         let limit = self.seeds.map { self.first &+ UInt64($0) } ?? .max
         let next = Mutex(self.first)
-        let mutation = self.mutation
         DispatchQueue.concurrentPerform(iterations: ProcessInfo.processInfo.activeProcessorCount) { _ in
             while true {
                 let seed = next.withLock { next -> UInt64? in
@@ -128,7 +131,7 @@ struct Simulate: ParsableCommand {
                     return next - 1
                 }
                 guard let seed else { return }
-                let report = Cluster.random(seed: seed, mutation: mutation)
+                let report = run(seed, nil)
                 let goesOn = totals.withLock { totals -> Bool in
                     totals.add(report)
                     if totals.seeds % 1_000 == 0 { totals.tell(since: start) }
@@ -141,7 +144,7 @@ struct Simulate: ParsableCommand {
             totals.tell(since: start)
             guard let violation = totals.violation else { return }
             say("violated: \(violation.summary)")
-            say("replay: scripts/simulate --seed \(violation.seed)")
+            print("replay: scripts/simulate --engine \(self.engine.rawValue) --seed \(violation.seed)")
             throw ExitCode(1)
         }
     }
@@ -152,7 +155,62 @@ func say(_ text: some CustomStringConvertible) {
     FileHandle.standardOutput.write(Data("\(text)\n".utf8))
 }
 
-extension Mutation: ExpressibleByArgument {}
+/// A consensus engine whose clusters are run.
+enum Engine: String, CaseIterable, ExpressibleByArgument {
+    case raft
+    case bft
+
+    /// Runs a cluster of this engine with a seed; the closure hears what happens.
+    typealias Run = @Sendable (UInt64, ((String) -> Void)?) -> RunReport
+
+    func run(mutation name: String?) throws -> Run {
+        switch self {
+        case .raft:
+            let mutation = try name.map { try Self.find($0, of: Mutation.self) }
+            return { Cluster.random(seed: $0, mutation: mutation, trace: $1) }
+        case .bft:
+            let mutation = try name.map { try Self.find($0, of: BFTMutation.self) }
+            return { BFTCluster.random(seed: $0, mutation: mutation, trace: $1) }
+        }
+    }
+
+    /// The faults that can be put in on purpose.
+    var mutations: String {
+        let names =
+            switch self {
+            case .raft: Mutation.allCases.map(\.rawValue)
+            case .bft: BFTMutation.allCases.map(\.rawValue)
+            }
+        return "with \(self.rawValue) \(names.joined(separator: ", "))"
+    }
+
+    /// Tries each of them, one after the other.
+    func detections(seeds: Int) -> any Sequence<(text: String, isCaught: Bool)> {
+        switch self {
+        case .raft:
+            Mutation.allCases.lazy.map { mutation in
+                let detection = Detection(of: mutation, seeds: seeds)
+                return ("\(detection)", detection.isCaught)
+            }
+        case .bft:
+            BFTMutation.allCases.lazy.map { mutation in
+                let detection = BFTDetection(of: mutation, seeds: seeds)
+                return ("\(detection)", detection.isCaught)
+            }
+        }
+    }
+
+    static func find<Found: RawRepresentable<String> & CaseIterable>(
+        _ name: String,
+        of type: Found.Type
+    ) throws -> Found {
+        guard let found = Found(rawValue: name) else {
+            let names = Found.allCases.map(\.rawValue).joined(separator: ", ")
+            throw ValidationError("this engine has no mutation \(name): choose one of \(names)")
+        }
+        return found
+    }
+}
 
 /// What all seeds did together.
 struct Totals {

@@ -1,4 +1,4 @@
-/// How long a node waits, in ticks, and what tests leave out of the rules.
+/// How long a node waits, in ticks.
 package struct BFTConfiguration: Sendable {
     /// How long a node with something to wait for waits in the first view of a height.
     ///
@@ -6,28 +6,11 @@ package struct BFTConfiguration: Sendable {
     package var timeoutTicks: UInt64
     /// How often a node repeats what the others may have missed, and how often one helps the same node.
     package var resendTicks: UInt64
-    /// Empty, except in tests that show that leaving out a rule is noticed.
-    package var omissions: BFTOmissions
 
-    package init(timeoutTicks: UInt64, resendTicks: UInt64, omissions: BFTOmissions = []) {
+    package init(timeoutTicks: UInt64, resendTicks: UInt64) {
         self.timeoutTicks = max(1, timeoutTicks)
         self.resendTicks = max(1, resendTicks)
-        self.omissions = omissions
     }
-}
-
-/// Rules that a test can leave out, to show that its invariants notice.
-package struct BFTOmissions: OptionSet, Sendable {
-    package let rawValue: UInt8
-
-    package init(rawValue: UInt8) { self.rawValue = rawValue }
-
-    /// One vote less than a quorum decides.
-    package static let lastVoteOfQuorum = BFTOmissions(rawValue: 1)
-    /// Votes for whatever the leader proposes, whatever is locked.
-    package static let lockRule = BFTOmissions(rawValue: 2)
-    /// A timeout certificate of an earlier view lets its holder into any later one.
-    package static let viewOfTicket = BFTOmissions(rawValue: 4)
 }
 
 /// Limits of what one engine keeps, whatever it is sent.

@@ -24,13 +24,7 @@ extension BFT {
             || (self.last != nil && self.released &+ 1 >= self.held.height)
     }
 
-    var quorum: Int {
-        self.quorum(of: self.voters)
-    }
-
-    func quorum(of voters: BFTVoters) -> Int {
-        voters.quorum - (self.configuration.omissions.contains(.lastVoteOfQuorum) ? 1 : 0)
-    }
+    var quorum: Int { self.voters.quorum }
 
     // MARK: Proposing
 
@@ -132,7 +126,6 @@ extension BFT {
     /// Source: HotStuff-2, vote: "if the certificate is ranked no lower than the locked one"; Jolteon §3, rule for
     /// rounds that follow a timeout certificate.
     func admits(_ proposal: BFTProposal) -> Bool {
-        if self.configuration.omissions.contains(.lockRule) { return true }
         let lock: BFTCertificate?
         if case .timedOut(let certificate) = proposal.ticket {
             lock = certificate.lock

@@ -99,10 +99,8 @@ extension BFT {
                 && self.held.certificate?.ballot.digest == certificate.ballot.digest
                 && self.isQuorum(certificate, .commit, of: self.held.previousVoters)
         case .timedOut(let certificate):
-            let isOfViewBefore =
-                certificate.view < BFTView.max && certificate.view + 1 == view
-                || self.configuration.omissions.contains(.viewOfTicket) && certificate.view < view
-            return isOfViewBefore && self.isValid(certificate)
+            // The view just before: an older certificate may not know a later lock.
+            return certificate.view < BFTView.max && certificate.view + 1 == view && self.isValid(certificate)
         }
     }
 
@@ -127,6 +125,6 @@ extension BFT {
 
     private func isQuorum(_ signers: [NodeID], of voters: BFTVoters) -> Bool {
         let signers = Set(signers)
-        return signers.count >= self.quorum(of: voters) && signers.allSatisfy { voters.contains($0) }
+        return signers.count >= voters.quorum && signers.allSatisfy { voters.contains($0) }
     }
 }

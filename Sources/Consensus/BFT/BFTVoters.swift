@@ -16,15 +16,24 @@ package struct BFTVoters: Hashable, Sendable {
     /// Ascending, each once.
     package let nodes: [NodeID]
 
+    /// q, how many votes decide.
+    package let quorum: Int
+
     package init(_ nodes: [NodeID]) {
         self.nodes = Array(Set(nodes)).sorted()
+        self.quorum = (self.nodes.count + Self.faults(of: self.nodes.count) + 2) / 2
+    }
+
+    /// Another quorum than q. Only q is safe: tests show it.
+    package init(_ nodes: [NodeID], quorum: Int) {
+        self.nodes = Array(Set(nodes)).sorted()
+        self.quorum = quorum
     }
 
     /// f, how many nodes may be Byzantine.
-    package var faults: Int { max(0, self.nodes.count - 1) / 3 }
+    package var faults: Int { Self.faults(of: self.nodes.count) }
 
-    /// q, how many votes decide.
-    package var quorum: Int { (self.nodes.count + self.faults + 2) / 2 }
+    private static func faults(of count: Int) -> Int { max(0, count - 1) / 3 }
 
     package func contains(_ node: NodeID) -> Bool { self.nodes.contains(node) }
 
