@@ -299,7 +299,6 @@ final class SimulatedBFTNode {
         }
         guard block.number == self.tip.block.number + 1 else { return }
         self.hold(block, certificate)
-        if !self.isByzantine { self.cluster.acknowledge(block, by: self) }
         self.inputs.append(.command(.held(self.held)))
         if self.mutation == .releaseBeforeSync { self.inputs.append(.released(through: block.number)) }
         guard !self.isSyncing else { return }
@@ -314,7 +313,9 @@ final class SimulatedBFTNode {
         self.ordered.formUnion(block.envelopes)
         self.pool.removeAll { self.ordered.contains($0.envelope) }
         self.progressSince = self.cluster.now
-        if !self.isByzantine { self.cluster.invariants.appends(self.id, block, certificate) }
+        guard !self.isByzantine else { return }
+        self.cluster.invariants.appends(self.id, block, certificate)
+        self.cluster.acknowledge(block, by: self)
     }
 
     func synced() {
