@@ -39,7 +39,7 @@ package final class BFTCluster {
     /// What clients wait for.
     var outstanding: Set<UInt64> = []
 
-    package init(
+    init(
         seed: UInt64,
         voters: Int,
         byzantine: Int = 0,
