@@ -1,0 +1,156 @@
+import Consensus
+import Testing
+
+/// What a node keeps to after a crash, and how it helps and is helped.
+@Suite struct BFTCrashTests {
+    private typealias Node = BFTTestNode
+
+    private static let x: [UInt8] = [1]
+    private static let y: [UInt8] = [2]
+
+    @Test("after a restart a node signs the same vote again, and no other in that view")
+    func neverVotesTwice() throws {
+        var node = try Node(2, of: 4)
+        node.receive(Self.x, from: 1)
+        node = try node.restarted(held: Node.held(4))
+        node.receive(Self.y, from: 1)
+        node.receive(Self.x, from: 1)
+        #expect(node.signed == [.vote(.prepare, Node.ballot(Self.x))])
+    }
+
+    @Test("a leader that restarts proposes the same block again")
+    func neverProposesTwice() throws {
+        var node = try Node(1, of: 4)
+        node.give(.propose(Self.x))
+        node = try node.restarted(held: Node.held(4))
+        node.give(.propose(Self.y))
+        #expect(node.answer != .accepted(position: 1))
+        #expect(node.signed == [.vote(.prepare, Node.ballot(Self.x))])
+        let proposals = node.sent.filter { if case .proposal = $0.content { true } else { false } }
+        #expect(proposals.count == 3)
+    }
+
+    @Test("a lock, and that a view was given up, outlive a crash")
+    func lockSurvives() throws {
+        var node = try Node(2, of: 4)
+        node.receive(Self.x, from: 1)
+        node.receive(.prepare, Node.ballot(Self.x), from: 3)
+        node.waitForTimeout()
+        let statements = node.signed
+        node = try node.restarted(held: Node.held(4))
+        node.give(.tick)
+        #expect(statements == node.signed)
+        #expect(statements.last == .timeout(height: 1, view: 0, lock: 0))
+        #expect(node.engine.details.hasTimedOut)
+    }
+
+    @Test("a decision whose block the ledger lost is told again, and then what was promised behind it")
+    func tellsAgain() throws {
+        var node = try Node(2, of: 4)
+        node.receive(Self.x, from: 1)
+        node.receive(.commit, Node.ballot(Self.x), from: 1, 3, 4)
+        let certificate = Node.certificate(.commit, Node.ballot(Self.x), from: [1, 3, 4])
+        let held = Node.held(4, through: 1, certificate: certificate)
+        node.give(.command(.held(held)))
+        node.receive(Self.y, in: 0, .decided(certificate), from: 1)
+        let vote = BFTStatement.vote(.prepare, Node.ballot(Self.y, height: 2, view: 0, .decided(certificate)))
+        #expect(node.signed.last == vote)
+        // The ledger's block was never synced.
+        node = try node.restarted(held: Node.held(4))
+        node.give(.tick)
+        #expect(node.decisions == [Decision(position: 1, payload: Self.x)])
+        #expect(node.signed.isEmpty)
+        node.give(.command(.held(held)))
+        #expect(node.signed == [vote])
+    }
+
+    @Test("a node votes two heights behind its ledger at most")
+    func waitsForLedger() throws {
+        var node = try Node(1, of: 1)
+        for payload in [Self.x, Self.y] {
+            node.give(.propose(payload))
+            guard
+                case .final(let certificate)? = node.events.last(where: {
+                    if case .final = $0 { true } else { false }
+                })
+            else { continue }
+            node.give(.command(.held(Node.held(1, through: certificate.height, certificate: certificate))))
+        }
+        #expect(node.decisions.count == 2)
+        #expect(node.engine.details.proposable == nil)
+        node.give(.released(through: 1))
+        #expect(node.engine.details.proposable?.height == 3)
+    }
+
+    @Test("a ledger that lost more than one block is refused")
+    func refusesLostLedger() throws {
+        let before = Node.certificate(.commit, Node.ballot([9], height: 5), from: [1, 2, 3])
+        var node = try Node(2, of: 4, held: Node.held(4, through: 5, certificate: before))
+        node.receive(Self.x, in: 0, .decided(before), from: 1)
+        #expect(throws: BFTStateError.self) { try node.restarted(held: Node.held(4, through: 3)) }
+    }
+
+    @Test("two final blocks at a height stop the channel; a single liar's claim doesn't")
+    func contradiction() throws {
+        let certificate = Node.certificate(.commit, Node.ballot(Self.x), from: [1, 2, 3])
+        var node = try Node(4, of: 4, held: Node.held(4, through: 1, certificate: certificate))
+        node.receive(
+            .decision(Node.certificate(.commit, Node.ballot(Self.y), from: [1, 2]), payload: nil),
+            from: 2
+        )
+        #expect(node.contradiction == nil)
+        node.receive(
+            .decision(Node.certificate(.commit, Node.ballot(Self.y), from: [1, 2, 3]), payload: nil),
+            from: 2
+        )
+        #expect(node.contradiction?.contains("two different blocks 1") == true)
+    }
+
+    @Test("a node that is behind gets the block and its proof")
+    func helps() throws {
+        var node = try Node(2, of: 4)
+        node.receive(Self.x, from: 1)
+        node.receive(.commit, Node.ballot(Self.x), from: 1, 3, 4)
+        let certificate = Node.certificate(.commit, Node.ballot(Self.x), from: [1, 3, 4])
+        node.give(.command(.held(Node.held(4, through: 1, certificate: certificate))))
+        node.receive(.status(height: 1, view: 0), from: 3)
+        #expect(node.sent.last?.content == .decision(certificate, payload: Self.x))
+        // That is enough for one that knows nothing.
+        var other = try Node(3, of: 4)
+        other.receive(.decision(certificate, payload: Self.x), from: 2)
+        #expect(other.decisions == [Decision(position: 1, payload: Self.x)])
+    }
+
+    @Test("a node pulls blocks when f+1 nodes are further, not when one says so")
+    func behind() throws {
+        func behind(_ claims: [NodeID: UInt64]) throws -> Bool {
+            var node = try Node(4, of: 4)
+            for _ in 0..<2_000 {
+                for (other, height) in claims { node.receive(.status(height: height, view: 0), from: other) }
+                node.give(.tick)
+            }
+            return node.events.contains(.behind(through: 4))
+        }
+        #expect(try !behind([1: .max]))
+        #expect(try behind([1: .max, 2: 5]))
+    }
+
+    @Test("what a flood leaves behind is bounded by the number of nodes, and so are the answers")
+    func flood() throws {
+        var node = try Node(4, of: 4)
+        for number in UInt64(0)..<500 {
+            let far = Node.ballot([UInt8(number % 200)], height: 1 + number % 3, view: number)
+            node.receive(.commit, far, from: 3)
+            node.receive(.prepare, far, from: 3)
+            node.receiveTimeout(of: number, from: 3)
+            node.receive(.status(height: 0, view: 0), from: 3)
+            node.receive(.want(height: 1, digest: [1]), from: 3)
+        }
+        #expect(node.sent.count <= 8)
+        #expect(node.state == BFTState())
+        // And the others go on.
+        node.receive(Self.x, from: 1)
+        node.receive(.prepare, Node.ballot(Self.x), from: 2)
+        #expect(node.signed.last == .vote(.commit, Node.ballot(Self.x)))
+    }
+}
