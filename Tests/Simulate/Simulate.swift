@@ -85,6 +85,7 @@ struct Simulate: ParsableCommand {
 
     private func crashEverywhere() throws {
         var totals = Totals()
+        let mutation = try self.mutation.map { try Engine.find($0, of: Mutation.self) }
         for seed in self.first..<(self.first + UInt64(self.seeds ?? 3)) {
             for node in UInt64(1)...3 {
                 var effects = 0
@@ -92,7 +93,7 @@ struct Simulate: ParsableCommand {
                     node: node,
                     afterEffects: effects,
                     seed: seed,
-                    mutation: self.mutation
+                    mutation: mutation
                 ) {
                     totals.add(report)
                     if let violation = report.violation {
