@@ -171,7 +171,7 @@ let package = Package(
         tests("ConformanceTests", of: "Channel", and: ["Cryptography", "FabricProtos", "Ledger", "Peer", "Translation", protobuf, log]),
         tests("NetworkTests", of: "Peer", and: channel + ["CertificateAuthority", "Ledger", "Operations", "Orderer", "RPC", "WeftClient", grpc, lifecycle, log, protobuf] + httpClient),
         // The command line's own parts; what needs running processes is in EndToEndTests.
-        tests("WeftTests", of: "weft", and: channel + ["CertificateAuthority", "Operations", "Orderer", "Peer", "RPC", "Translation", "WeftClient", arguments, log, protobuf, yaml]),
+        tests("WeftTests", of: "weft", and: channel + ["CertificateAuthority", "Ledger", "Operations", "Orderer", "Peer", "RPC", "Translation", "WeftClient", arguments, log, protobuf, yaml]),
         tests("EndToEndTests", of: "WeftClient", and: ["weft"]),
         .executableTarget(
             name: "Benchmarks",

@@ -148,6 +148,7 @@ package struct OrdererNode: Service, CustomStringConvertible {
     /// Has the state of the channels looked up whenever somebody asks.
     private func observe(_ health: HealthChecks) {
         let registrar = self.registrar
+        self.metrics.countConnections(of: self.transport)
         self.metrics.collect { metrics in
             for name in registrar.names {
                 guard let info = try? registrar.info(name) else { continue }

@@ -21,6 +21,9 @@ package final class CoreServerTransport: ServerTransport {
     /// The port that the server listens on; what the system chose, if the address said 0.
     package var boundPort: Int { self.server.port }
 
+    /// How many connections there have been until now.
+    package var connectionCounts: ConnectionCounts { self.server.connectionCounts }
+
     /// Binds to an address.
     ///
     /// - Parameters:

@@ -36,6 +36,13 @@ final class ListeningServer: CompletionTarget, @unchecked Sendable {
     /// Core refers to it as long as the server lives.
     private let tls: ServerTLSFetcher?
     let runsHandlersOnPollers: Bool
+    private let connections: ServerConnections
+
+    /// How many connections there have been until now.
+    var connectionCounts: ConnectionCounts {
+        // After the server is gone core knows nothing of it any more, and so all connections are closed.
+        self.connections.counts(handshakes: self.tls?.handshakes)
+    }
 
     var hasTLS: Bool { self.tls != nil }
 
@@ -54,7 +61,9 @@ final class ListeningServer: CompletionTarget, @unchecked Sendable {
         pollers: PollerGroup
     ) throws(TransportError) {
         let place = try ListeningAddress(address)
-        let server = options.serverArguments.withChannelArguments { grpc_server_create($0, nil) }
+        let (server, connections) = ServerConnections.ofServer {
+            options.serverArguments.withChannelArguments { grpc_server_create($0, nil) }
+        }
         guard let server else { throw TransportError(.state, "C core made no server") }
         for poller in pollers.all { grpc_server_register_completion_queue(server, poller.completions, nil) }
         let tls = source.map { ServerTLSFetcher($0) }
@@ -72,6 +81,7 @@ final class ListeningServer: CompletionTarget, @unchecked Sendable {
             throw place.whyNotBound(tls: tls != nil)
         }
         self.handle = server
+        self.connections = connections
         self.port = port
         self.tls = tls
         self.runsHandlersOnPollers = options.runsHandlersOnPollers

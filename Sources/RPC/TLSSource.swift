@@ -55,10 +55,14 @@ final class ServerTLSFetcher: Sendable {
     private let source: TLSSource<ServerTLS>
     /// What core has; `nil` at first.
     private let fetched = Mutex<Int?>(nil)
+    private let fetches = Atomic<Int>(0)
 
     init(_ source: TLSSource<ServerTLS>) {
         self.source = source
     }
+
+    /// How many handshakes have begun. Core asks a first time when it binds the port.
+    var handshakes: Int { max(0, self.fetches.load(ordering: .relaxed) - 1) }
 
     /// Credentials that refer to this object, for the caller to release.
     ///
@@ -88,7 +92,8 @@ final class ServerTLSFetcher: Sendable {
     private func fetch(into configuration: UnsafeMutablePointer<OpaquePointer?>)
         -> grpc_ssl_certificate_config_reload_status
     {
-        self.fetched.withLock { fetched in
+        self.fetches.wrappingAdd(1, ordering: .relaxed)
+        return self.fetched.withLock { fetched in
             guard fetched != self.source.version else { return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_UNCHANGED }
             let (tls, version) = self.source.versioned
             // Core insists on roots, also where it won't ask clients for a certificate and so never looks at them.

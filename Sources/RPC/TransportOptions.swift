@@ -70,6 +70,9 @@ extension TransportOptions {
         arguments["grpc.http2.min_ping_interval_without_data_ms"] = .milliseconds(self.minimumPingInterval)
         arguments["grpc.keepalive_permit_without_calls"] = .integer(1)
         arguments["grpc.server_handshake_timeout_ms"] = .milliseconds(self.connectTimeout)
+        // Core keeps account of connections, for ``ServerConnections``, and no diary.
+        arguments["grpc.enable_channelz"] = .integer(1)
+        arguments["grpc.max_channel_trace_event_memory_per_node"] = .integer(0)
         return arguments
     }
 

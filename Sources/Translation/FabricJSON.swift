@@ -21,6 +21,9 @@ package struct FabricJSON: Sendable {
     /// - Throws: ``TranslationError`` if the descriptors of the messages are damaged.
     package init() throws(TranslationError) { self.schema = try MessageSchema.fabric() }
 
+    /// Whether there is a message type of this full name, such as `common.Block`.
+    package func hasMessage(_ type: String) -> Bool { self.schema.hasMessage(type) }
+
     /// A serialized message as JSON.
     ///
     /// - Parameters:

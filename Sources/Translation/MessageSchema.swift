@@ -32,6 +32,8 @@ struct MessageSchema: Sendable {
         try Self(descriptors: fabricFileDescriptors)
     }
 
+    func hasMessage(_ name: String) -> Bool { self.messages[name] != nil }
+
     /// The message with this full name.
     func message(_ name: String) throws(TranslationError) -> MessageShape {
         guard let shape = self.messages[name] else {

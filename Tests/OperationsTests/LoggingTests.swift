@@ -139,12 +139,23 @@ private final class Lines: Sendable {
         #expect(lines.all == ["2\n", "3\n", "5\n"])
     }
 
-    @Test func `What is written is counted by level`() throws {
-        let (logging, _) = try self.logging("info", try LogFormat("json"))
+    @Test func `What is checked and what is written is counted by level`() throws {
+        let (logging, lines) = try self.logging("info:b=debug", try LogFormat("json"))
         let metrics = Metrics()
-        logging.observe { metrics.counter(.logEntriesWritten, $0.name).increment() }
+        logging.observe(
+            checked: { metrics.counter(.logEntriesChecked, $0.name).increment() },
+            written: { metrics.counter(.logEntriesWritten, $0.name).increment() }
+        )
         logging.logger("a").info("1")
+        // Held against the specification, since logger b would log it; logger a doesn't.
         logging.logger("a").debug("2")
-        #expect(metrics.exposition().contains("logging_entries_written{level=\"info\"} 1\n"))
+        logging.logger("b").trace("3")
+        #expect(lines.all.count == 1)
+        let text = metrics.exposition()
+        #expect(text.contains("logging_entries_written{level=\"info\"} 1\n"))
+        #expect(!text.contains("logging_entries_written{level=\"debug\"}"))
+        #expect(text.contains("logging_entries_checked{level=\"info\"} 1\n"))
+        #expect(text.contains("logging_entries_checked{level=\"debug\"} 1\n"))
+        #expect(!text.contains("payload"))
     }
 }

@@ -48,6 +48,29 @@ import Testing
         }
     }
 
+    @Test(arguments: [true, false])
+    func connectionsAreCounted(isEncrypted: Bool) async throws {
+        let transport = try CoreServerTransport(
+            listeningOn: "127.0.0.1:0",
+            tls: isEncrypted ? Certificates.serverTLS() : nil
+        )
+        let port = transport.boundPort
+        let tls = isEncrypted ? try Certificates.clientTLS() : nil
+        try await serve(TestService(), on: transport) {
+            #expect(transport.connectionCounts == ConnectionCounts(opened: 0, closed: 0))
+            for count in 1...2 {
+                try await withCoreClient(port: port, tls: tls) { client in
+                    let answer = try await client.unary([1]).message
+                    #expect(answer == [1])
+                    #expect(transport.connectionCounts == ConnectionCounts(opened: count, closed: count - 1))
+                }
+                try await eventually {
+                    transport.connectionCounts == ConnectionCounts(opened: count, closed: count)
+                }
+            }
+        }
+    }
+
     @Test func keepaliveNoticesAConnectionThatWentSilent() async throws {
         var options = TransportOptions()
         options.keepaliveInterval = .milliseconds(100)

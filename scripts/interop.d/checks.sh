@@ -85,9 +85,11 @@ genesis_checks() {
         peer_cli lifecycle chaincode querycommitted -C "$channel" -n nowhere
 }
 
+# fabric_peer_checks PROGRAM: Fabric's peer joins the channel by the `peer` of either side.
 fabric_peer_checks() {
     start_fabric_peer || return
-    required "Fabric's peer joins with the genesis block" peer_cli channel join -b "$network/$channel.block"
+    required "Fabric's peer joins with the genesis block ($(whose "$1") peer channel join)" \
+        "$1" channel join -b "$network/$channel.block"
     become utility admin "${address_of[utility]}"
     required "Fabric's peer reaches the height of Weft's" until_true 60 height_of_fabric_is "$(height)"
 }
@@ -192,21 +194,25 @@ configuration_checks() {
     CORE_PEER_TLS_ROOTCERT_FILE=$(authority utility)
     required "peer channel fetch config" \
         peer_cli channel fetch config "$folder/config.block" -c "$channel" "${orderer_flags[@]}"
-    required "configtxlator makes a configuration update" make_update "$folder" "$1"
+    required "configtxlator makes a configuration update" make_update "$folder" "$(batch_of "$1")"
     required "peer channel update" \
         peer_cli channel update -f "$folder/envelope.pb" -c "$channel" "${orderer_flags[@]}"
-    required "the new configuration block can be fetched" until_true 20 configuration_has "$folder" "$1"
+    required "the new configuration block can be fetched" until_true 20 configuration_has "$folder" "\"max_message_count\": $1"
 }
 
+# batch_of COUNT: the change that make_update makes for so many transactions a block.
+batch_of() { echo "group['groups']['Orderer']['values']['BatchSize']['value']['max_message_count'] = $1"; }
+
+# make_update FOLDER CHANGE: envelope.pb, which makes a change, a line of Python on `group`, to that of config.block.
 make_update() {
     local folder=$1 translate=$fabric/configtxlator
     "$translate" proto_decode --type common.Block --input "$folder/config.block" --output "$folder/block.json" || return
-    python3 - "$folder" "${2:-321}" << 'PYTHON' || return
+    python3 - "$folder" "$2" << 'PYTHON' || return
 import json, sys
 folder = sys.argv[1]
 config = json.load(open(folder + "/block.json"))["data"]["data"][0]["payload"]["data"]["config"]
 json.dump(config, open(folder + "/old.json", "w"))
-config["channel_group"]["groups"]["Orderer"]["values"]["BatchSize"]["value"]["max_message_count"] = int(sys.argv[2])
+exec(sys.argv[2], {"group": config["channel_group"]})
 json.dump(config, open(folder + "/new.json", "w"))
 PYTHON
     for name in old new; do
@@ -228,12 +234,12 @@ PYTHON
     "$translate" proto_encode --type common.Envelope --input "$folder/envelope.json" --output "$folder/envelope.pb"
 }
 
-# configuration_has FOLDER COUNT: the newest configuration that a Weft peer serves has this many transactions a block.
+# configuration_has FOLDER TEXT: the newest configuration that a Weft peer serves has this text.
 configuration_has() {
     become utility admin "${address_of[utility]}"
     peer_cli channel fetch config "$1/newer.block" -c "$channel" || return
     "$fabric/configtxlator" proto_decode --type common.Block --input "$1/newer.block" > "$1/newer.json" || return
-    grep -q "\"max_message_count\": $2" "$1/newer.json"
+    grep -qF -- "$2" "$1/newer.json"
 }
 
 # restart_checks: Fabric's orderer goes away and comes back.

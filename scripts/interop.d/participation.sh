@@ -10,6 +10,8 @@ participation_checks() {
     local flags=(-o "$address" --ca-file "$node/ca.crt" --client-cert "$user/client.crt" --client-key "$user/client.key")
     mkdir -p "$folder"
     required "configtxgen makes a second channel's genesis block" make_second_channel "$folder" || return
+    refused_with "osnadmin takes one address only" "flag 'orderer-address' cannot be repeated" \
+        "$@" channel list "${flags[@]}" -o "$address"
     output_has "osnadmin channel list names the channel" "\"/participation/v1/channels/$channel\"" \
         "$@" channel list "${flags[@]}"
     output_has "osnadmin channel join answers 201" "Status: 201" \
@@ -101,5 +103,5 @@ sign_second_update() (
     channel=second
     become orderer admin "${address_of[utility]}"
     cp "$1/second.block" "$1/config.block"
-    make_update "$1" && peer_cli channel signconfigtx -f "$1/envelope.pb"
+    make_update "$1" "$(batch_of 321)" && peer_cli channel signconfigtx -f "$1/envelope.pb"
 )

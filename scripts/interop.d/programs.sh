@@ -113,29 +113,44 @@ start_fabric_orderer() {
     echo "$orderer_pid" > "$network/nodes/orderer/pid"
 }
 
-# start_fabric_peer: Fabric's peer as one more peer of the utility organization, with an identity issued by `weft ca`.
+# start_fabric_peer: Fabric's peer as one more peer of the utility organization.
 start_fabric_peer() {
-    local node=$network/organizations/utility/peers/fabric0.utility.example data=$network/fabric-peer
+    start_peer "$fabric/peer" fabric0 || return
+    fabric_peer=$started_peer
+    become utility admin "$fabric_peer"
+}
+
+# start_peer PROGRAM NAME: a peer of the utility organization, with an identity issued by `weft ca` and data in a folder of
+# its name; sets started_peer to its address, and started_pid.
+start_peer() {
+    local program=$1 name=$2
+    local node=$network/organizations/utility/peers/$name.utility.example data=$network/$name
     if [ ! -d "$node" ]; then
-        required "weft ca issues an identity for Fabric's peer" "$WEFT" ca issue "$network/organizations/utility" fabric0 \
+        required "weft ca issues an identity for $name" "$WEFT" ca issue "$network/organizations/utility" "$name" \
             --role peer --host localhost --host 127.0.0.1 || return
     fi
-    fabric_peer=127.0.0.1:$(free_port)
+    started_peer=127.0.0.1:$(free_port)
     # Weft has no gossip, so what Fabric's peer lacks of private data it can't pull from a Weft peer: without the short
     # threshold it tries for a minute at every approval by its own organization.
-    env CORE_PEER_ID=fabric0 CORE_PEER_LISTENADDRESS="$fabric_peer" CORE_PEER_ADDRESS="$fabric_peer" \
+    env CORE_PEER_ID="$name" CORE_PEER_LISTENADDRESS="$started_peer" CORE_PEER_ADDRESS="$started_peer" \
         CORE_PEER_LOCALMSPID=UtilityMSP CORE_PEER_MSPCONFIGPATH="$node/msp" \
         CORE_PEER_TLS_CERT_FILE="$node/tls/server.crt" CORE_PEER_TLS_KEY_FILE="$node/tls/server.key" \
         CORE_PEER_TLS_ROOTCERT_FILE="$node/tls/ca.crt" CORE_PEER_TLS_CLIENTROOTCAS_FILES="$node/tls/ca.crt" \
         CORE_PEER_TLS_CLIENTCERT_FILE="$node/tls/server.crt" CORE_PEER_TLS_CLIENTKEY_FILE="$node/tls/server.key" \
         CORE_PEER_FILESYSTEMPATH="$data" CORE_LEDGER_SNAPSHOTS_ROOTDIR="$data/snapshots" \
         CORE_PEER_CHAINCODELISTENADDRESS="127.0.0.1:$(free_port)" CORE_OPERATIONS_LISTENADDRESS=127.0.0.1:0 \
-        CORE_PEER_GOSSIP_BOOTSTRAP="$fabric_peer" CORE_PEER_GOSSIP_PVTDATA_PULLRETRYTHRESHOLD=100ms CORE_VM_ENDPOINT= \
-        FABRIC_LOGGING_SPEC=info "$fabric/peer" node start > "$network/fabric-peer.log" 2>&1 &
-    pids+=($!)
-    become utility admin "$fabric_peer"
-    required "Fabric's peer starts and answers" until_true 30 peer_cli channel list
+        CORE_PEER_GOSSIP_BOOTSTRAP="$started_peer" CORE_PEER_GOSSIP_PVTDATA_PULLRETRYTHRESHOLD=100ms CORE_VM_ENDPOINT= \
+        FABRIC_LOGGING_SPEC=info "$program" node start > "$network/$name.log" 2>&1 &
+    started_pid=$!
+    pids+=("$started_pid")
+    required "$name starts and answers" until_true 30 answers_at "$started_peer"
 }
+
+answers_at() (
+    become utility admin "$1"
+    CORE_PEER_TLS_ROOTCERT_FILE=$(authority utility)
+    peer_cli channel list
+)
 
 close_network() {
     for pid in "${pids[@]}"; do kill "$pid" 2> /dev/null; wait "$pid" 2> /dev/null; done

@@ -4,7 +4,7 @@
 # defines contract kv anew, runs it, and updates the configuration.
 tools_checks() {
     local tools=$work/tools
-    [ -d "$tools" ] || required "scripts/link-fabric-tools makes links" scripts/link-fabric-tools "$tools" "$WEFT" || return
+    link_tools || return
     become utility admin "${address_of[utility]}"
     same_answers "at a Weft peer"
     become utility admin "$fabric_peer"
@@ -59,6 +59,9 @@ same_answers() {
     same_reply "$1: querycommitted -O json" lifecycle chaincode querycommitted -C "$channel" -O json
     same_reply "$1: querycommitted -n -O json" lifecycle chaincode querycommitted "${questions[@]}" -O json
     same_reply "$1: queryapproved" lifecycle chaincode queryapproved "${questions[@]}"
+    same_reply "$1: queryapproved --sequence" lifecycle chaincode queryapproved "${questions[@]}" --sequence 1
+    same_reply "$1: queryapproved of no sequence" lifecycle chaincode queryapproved "${questions[@]}" --sequence 99
+    same_reply "$1: queryapproved of no contract" lifecycle chaincode queryapproved -C "$channel" -n nowhere
     same_reply "$1: queryapproved -O json" lifecycle chaincode queryapproved "${questions[@]}" --output json
     same_reply "$1: checkcommitreadiness" lifecycle chaincode checkcommitreadiness "${questions[@]}" -v 9 --sequence 9
     same_reply "$1: query of no contract" chaincode query -C "$channel" -n nowhere -c '{"Args":["get","x"]}'

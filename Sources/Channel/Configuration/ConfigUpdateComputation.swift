@@ -12,14 +12,14 @@ extension Common_ConfigUpdate {
     package static func computing(
         from original: Common_ConfigGroup,
         to updated: Common_ConfigGroup,
-        channelID: ChannelID
+        channelID: ChannelID?
     ) throws(ConfigUpdateError) -> Common_ConfigUpdate {
         let difference = GroupDifference(from: original, to: updated)
         guard difference.isChanged else {
             throw ConfigUpdateError(reason: "the two configurations do not differ")
         }
         return .with {
-            $0.channelID = channelID.description
+            $0.channelID = channelID?.description ?? ""
             $0.readSet = difference.readSet
             $0.writeSet = difference.writeSet
         }

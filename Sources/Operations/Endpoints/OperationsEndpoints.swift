@@ -6,9 +6,13 @@ package import RPC
 ///
 /// - Source: Fabric v3.1, package `core/operations`, and the operations service guide.
 package struct OperationsEndpoints: Sendable {
-    /// Which metrics are shown.
-    package enum MetricsProvider: String, Sendable {
-        case prometheus, disabled
+    /// What becomes of the metrics.
+    package enum MetricsProvider: Sendable, Equatable {
+        /// They are shown.
+        case prometheus
+        /// They are sent; see ``StatsDSender``.
+        case statsD(StatsDSender.Settings)
+        case disabled
     }
 
     package var health: HealthChecks
@@ -44,19 +48,23 @@ package struct OperationsEndpoints: Sendable {
     package func server(listeningOn address: String, tls: ServerTLS?, logger: Logger) throws(HTTPServerError)
         -> HTTPServer
     {
-        if self.provider == .prometheus {
-            let logging = self.logging
-            let metrics = self.metrics
-            metrics.gauge(.fabricVersion, self.version).set(1 as Int64)
-            metrics.collect(ProcessMetrics.collect)
-            logging.observe { metrics.counter(.logEntriesWritten, $0.name).increment() }
-        }
-        return try HTTPServer(
+        try HTTPServer(
             listeningOn: address,
             tls: tls,
             routes: self.routes,
             name: "operations service",
             logger: logger
+        )
+    }
+
+    /// Has the process counted, too: its version, its log, and what the operating system knows of it.
+    package func countProcess() {
+        let metrics = self.metrics
+        metrics.gauge(.fabricVersion, self.version).set(1 as Int64)
+        metrics.collect(ProcessMetrics.collect)
+        self.logging.observe(
+            checked: { metrics.counter(.logEntriesChecked, $0.name).increment() },
+            written: { metrics.counter(.logEntriesWritten, $0.name).increment() }
         )
     }
 

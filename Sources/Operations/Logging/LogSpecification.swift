@@ -53,6 +53,9 @@ package struct LogSpecification: Sendable, Equatable, CustomStringConvertible {
         }
     }
 
+    /// From which level on any logger at all logs.
+    var leastLevel: LogSeverity { min(self.others, self.levels.values.min() ?? self.others) }
+
     /// The specification in order: loggers by name, and the level of all others last.
     package var description: String {
         (self.levels.map { "\($0.key)=\($0.value.name)" }.sorted() + [self.others.name]).joined(

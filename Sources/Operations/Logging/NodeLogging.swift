@@ -9,11 +9,14 @@ internal import Synchronization
 /// let logger = logging.logger("orderer.common.broadcast")
 /// ```
 ///
-/// A logger that is silent costs one relaxed atomic load: each knows its own threshold, which
-/// ``activate(_:)`` rewrites.
+/// A logger below the level at which any logger logs costs one relaxed atomic load. Others know their own threshold,
+/// which ``activate(_:)`` rewrites.
 package final class NodeLogging: Sendable {
     /// Where finished lines go, and what counts them.
     package typealias Output = @Sendable (_ line: String) -> Void
+
+    /// What counts lines, each by its severity.
+    package typealias Observer = @Sendable (LogSeverity) -> Void
 
     private struct State {
         var specification: LogSpecification
@@ -24,7 +27,9 @@ package final class NodeLogging: Sendable {
     let format: LogFormat
     let sequence = Atomic(0)
     private let output: Mutex<Output>
-    private let observer = Mutex<(@Sendable (LogSeverity) -> Void)?>(nil)
+    private let observers = Mutex<(checked: Observer, written: Observer)?>(nil)
+    /// From which level on any logger at all logs.
+    let least: LogThreshold
 
     /// - Parameters:
     ///   - specification: Which loggers log from which level on.
@@ -36,6 +41,7 @@ package final class NodeLogging: Sendable {
         output: @escaping Output = NodeLogging.standardError
     ) {
         self.state = Mutex(State(specification: specification))
+        self.least = LogThreshold(specification.leastLevel)
         self.format = format
         self.output = Mutex(output)
     }
@@ -47,13 +53,19 @@ package final class NodeLogging: Sendable {
     package func activate(_ specification: LogSpecification) {
         self.state.withLock { state in
             state.specification = specification
+            self.least.set(specification.leastLevel)
             for (name, threshold) in state.thresholds { threshold.set(specification.level(of: name)) }
         }
     }
 
-    /// Has each line that is written reported; for the metric of Fabric's name `logging_entries_written`.
-    package func observe(_ observer: @escaping @Sendable (LogSeverity) -> Void) {
-        self.observer.withLock { $0 = observer }
+    /// Has lines reported, for the metrics of Fabric's names `logging_entries_checked` and `logging_entries_written`.
+    ///
+    /// - Parameters:
+    ///   - checked: Gets what is held against the specification: all that some logger would log.
+    ///   - written: Gets what is written.
+    /// - Source: Fabric v3.1, package `flogging`, `Core`.
+    package func observe(checked: @escaping Observer, written: @escaping Observer) {
+        self.observers.withLock { $0 = (checked, written) }
     }
 
     /// A logger with Fabric's name for a part of a node, such as `orderer.common.broadcast`.
@@ -75,8 +87,10 @@ package final class NodeLogging: Sendable {
         record.sequence = self.sequence.wrappingAdd(1, ordering: .relaxed).newValue
         let line = self.format.line(record)
         self.output.withLock { $0(line) }
-        self.observer.withLock { $0 }?(record.severity)
+        self.observers.withLock { $0 }?.written(record.severity)
     }
+
+    func check(_ severity: LogSeverity) { self.observers.withLock { $0 }?.checked(severity) }
 
     /// Writes a line to standard error, whole.
     package static let standardError: Output = { line in
@@ -127,8 +141,9 @@ struct NodeLogHandler: LogHandler {
         self.threshold = logging.threshold(label)
     }
 
+    /// The level of the most talkative logger, so that what this one keeps to itself is counted.
     var logLevel: Logger.Level {
-        get { self.override ?? self.threshold.current }
+        get { self.override ?? self.logging.least.current }
         set { self.override = newValue }
     }
 
@@ -138,6 +153,9 @@ struct NodeLogHandler: LogHandler {
     }
 
     func log(event: LogEvent) {
+        let severity = LogSeverity(event.level)
+        self.logging.check(severity)
+        guard self.override != nil || event.level >= self.threshold.current else { return }
         var fields = self.metadata
         if let provider = self.metadataProvider { fields.merge(provider.get()) { $1 } }
         if let own = event.metadata { fields.merge(own) { $1 } }
@@ -145,7 +163,7 @@ struct NodeLogHandler: LogHandler {
         self.logging.write(
             LogRecord(
                 time: Date(),
-                severity: LogSeverity(event.level),
+                severity: severity,
                 logger: self.label,
                 message: String(event.message.description.trimmingSuffix { $0 == "\n" }),
                 fields: fields.map { ($0.key, Self.bounded($0.value.description)) }.sorted { $0.0 < $1.0 },

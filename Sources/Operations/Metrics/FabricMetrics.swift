@@ -4,247 +4,248 @@
 extension MetricDefinition {
     // Packages core/ledger/kvledger and common/ledger/blkstorage.
     package static let blockchainHeight = gauge(
-        "ledger_blockchain_height",
+        "ledger.blockchain_height",
         ["channel"],
         "How many blocks the ledger has."
     )
     package static let blockProcessingTime = seconds(
-        "ledger_block_processing_time",
+        "ledger.block_processing_time",
         ["channel"],
         "Seconds from a received block to its commit.",
         buckets: ledgerBuckets
     )
     package static let blockstorageCommitTime = seconds(
-        "ledger_blockstorage_commit_time",
+        "ledger.blockstorage_commit_time",
         ["channel"],
         "Seconds to write a block to the block log.",
         buckets: ledgerBuckets
     )
     package static let blockAndPrivateDataCommitTime = seconds(
-        "ledger_blockstorage_and_pvtdata_commit_time",
+        "ledger.blockstorage_and_pvtdata_commit_time",
         ["channel"],
         "Seconds to write a block and its private data.",
         buckets: ledgerBuckets
     )
     package static let stateCommitTime = seconds(
-        "ledger_statedb_commit_time",
+        "ledger.statedb_commit_time",
         ["channel"],
         "Seconds to write the state that a block makes.",
         buckets: ledgerBuckets
     )
     package static let transactionCount = counter(
-        "ledger_transaction_count",
+        "ledger.transaction_count",
         ["channel", "transaction_type", "chaincode", "validation_code"],
         "Transactions in committed blocks."
     )
 
     // Package core/endorser.
     package static let proposalsReceived = counter(
-        "endorser_proposals_received",
+        "endorser.proposals_received",
         [],
         "Proposals that came to this peer for endorsement."
     )
     package static let successfulProposals = counter(
-        "endorser_successful_proposals",
+        "endorser.successful_proposals",
         [],
         "Proposals that this peer endorsed or answered."
     )
     package static let proposalDuration = seconds(
-        "endorser_proposal_duration",
+        "endorser.proposal_duration",
         ["channel", "chaincode", "success"],
         "Seconds to answer a proposal."
     )
     package static let proposalValidationFailures = counter(
-        "endorser_proposal_validation_failures",
+        "endorser.proposal_validation_failures",
         [],
         "Proposals refused before they were simulated."
     )
     package static let endorsementFailures = counter(
-        "endorser_endorsement_failures",
+        "endorser.endorsement_failures",
         ["channel", "chaincode", "chaincodeerror"],
         "Proposals that were simulated and not endorsed."
     )
     package static let proposalSimulationFailures = counter(
-        "endorser_proposal_simulation_failures",
+        "endorser.proposal_simulation_failures",
         ["channel", "chaincode"],
         "Proposals whose simulation failed."
     )
 
     // Package orderer/common/broadcast.
     package static let broadcastValidateDuration = seconds(
-        "broadcast_validate_duration",
+        "broadcast.validate_duration",
         ["channel", "type", "status"],
         "Seconds to check an envelope."
     )
     package static let broadcastEnqueueDuration = seconds(
-        "broadcast_enqueue_duration",
+        "broadcast.enqueue_duration",
         ["channel", "type", "status"],
         "Seconds from a checked envelope to its answer: that it is in a durable block, unless configured otherwise."
     )
     package static let broadcastProcessedCount = counter(
-        "broadcast_processed_count",
+        "broadcast.processed_count",
         ["channel", "type", "status"],
         "Envelopes answered."
     )
 
     // Package orderer/common/blockcutter.
     package static let blockFillDuration = seconds(
-        "blockcutter_block_fill_duration",
+        "blockcutter.block_fill_duration",
         ["channel"],
         "Seconds from the first envelope of a block to its cut."
     )
 
     // Package common/deliver.
     package static let deliverStreamsOpened = counter(
-        "deliver_streams_opened",
+        "deliver.streams_opened",
         [],
         "Streams of blocks that were opened."
     )
     package static let deliverStreamsClosed = counter(
-        "deliver_streams_closed",
+        "deliver.streams_closed",
         [],
         "Streams of blocks that were closed."
     )
     package static let deliverRequestsReceived = counter(
-        "deliver_requests_received",
+        "deliver.requests_received",
         ["channel", "filtered", "data_type"],
         "Requests for blocks that came in."
     )
     package static let deliverRequestsCompleted = counter(
-        "deliver_requests_completed",
+        "deliver.requests_completed",
         ["channel", "filtered", "data_type", "success"],
         "Requests for blocks that are done with."
     )
     package static let deliverBlocksSent = counter(
-        "deliver_blocks_sent",
+        "deliver.blocks_sent",
         ["channel", "filtered", "data_type"],
         "Blocks sent."
     )
 
     // Package orderer/consensus/etcdraft.
     package static let raftClusterSize = gauge(
-        "consensus_etcdraft_cluster_size",
+        "consensus.etcdraft.cluster_size",
         ["channel"],
         "Consenters of the channel."
     )
     package static let raftIsLeader = gauge(
-        "consensus_etcdraft_is_leader",
+        "consensus.etcdraft.is_leader",
         ["channel"],
         "1 while this node leads the channel's consenters, else 0."
     )
     package static let raftActiveNodes = gauge(
-        "consensus_etcdraft_active_nodes",
+        "consensus.etcdraft.active_nodes",
         ["channel"],
         "Consenters that the leader has heard from lately."
     )
     package static let raftCommittedBlockNumber = gauge(
-        "consensus_etcdraft_committed_block_number",
+        "consensus.etcdraft.committed_block_number",
         ["channel"],
         "Number of the newest block."
     )
     package static let raftSnapshotBlockNumber = gauge(
-        "consensus_etcdraft_snapshot_block_number",
+        "consensus.etcdraft.snapshot_block_number",
         ["channel"],
         "Number of the block of the newest snapshot."
     )
     package static let raftLeaderChanges = counter(
-        "consensus_etcdraft_leader_changes",
+        "consensus.etcdraft.leader_changes",
         ["channel"],
         "How often the leader has changed since the start."
     )
     package static let raftProposalFailures = counter(
-        "consensus_etcdraft_proposal_failures",
+        "consensus.etcdraft.proposal_failures",
         ["channel"],
         "Envelopes that could not be proposed."
     )
     package static let raftDataPersistDuration = seconds(
-        "consensus_etcdraft_data_persist_duration",
+        "consensus.etcdraft.data_persist_duration",
         ["channel"],
         "Seconds to make a batch of the Raft log durable."
     )
     package static let raftNormalProposals = counter(
-        "consensus_etcdraft_normal_proposals_received",
+        "consensus.etcdraft.normal_proposals_received",
         ["channel"],
         "Transactions that came to be ordered."
     )
     package static let raftConfigProposals = counter(
-        "consensus_etcdraft_config_proposals_received",
+        "consensus.etcdraft.config_proposals_received",
         ["channel"],
         "Configurations that came to be ordered."
     )
 
     // Package orderer/common/multichannel.
     package static let participationStatus = gauge(
-        "participation_status",
+        "participation.status",
         ["channel"],
         "0 inactive, 1 active, 2 onboarding, 3 failed."
     )
     package static let participationConsensusRelation = gauge(
-        "participation_consensus_relation",
+        "participation.consensus_relation",
         ["channel"],
         "0 other, 1 consenter, 2 follower, 3 config-tracker."
     )
 
     // Packages common/grpcmetrics and internal/pkg/comm.
     package static let unaryRequestsReceived = counter(
-        "grpc_server_unary_requests_received",
+        "grpc.server.unary_requests_received",
         ["service", "method"],
         "Unary calls that came in."
     )
     package static let unaryRequestsCompleted = counter(
-        "grpc_server_unary_requests_completed",
+        "grpc.server.unary_requests_completed",
         ["service", "method", "code"],
         "Unary calls answered."
     )
     package static let unaryRequestDuration = seconds(
-        "grpc_server_unary_request_duration",
+        "grpc.server.unary_request_duration",
         ["service", "method", "code"],
         "Seconds to answer a unary call."
     )
     package static let streamRequestsReceived = counter(
-        "grpc_server_stream_requests_received",
+        "grpc.server.stream_requests_received",
         ["service", "method"],
         "Streams that were opened."
     )
     package static let streamRequestsCompleted = counter(
-        "grpc_server_stream_requests_completed",
+        "grpc.server.stream_requests_completed",
         ["service", "method", "code"],
         "Streams that have ended."
     )
     package static let streamRequestDuration = seconds(
-        "grpc_server_stream_request_duration",
+        "grpc.server.stream_request_duration",
         ["service", "method", "code"],
         "Seconds that a stream was open."
     )
     package static let streamMessagesReceived = counter(
-        "grpc_server_stream_messages_received",
+        "grpc.server.stream_messages_received",
         ["service", "method"],
         "Messages that came in on streams."
     )
     package static let streamMessagesSent = counter(
-        "grpc_server_stream_messages_sent",
+        "grpc.server.stream_messages_sent",
         ["service", "method"],
         "Messages sent on streams."
     )
     package static let connectionsOpened = counter(
-        "grpc_comm_conn_opened",
+        "grpc.comm.conn_opened",
         [],
         "gRPC connections that were opened."
     )
     package static let connectionsClosed = counter(
-        "grpc_comm_conn_closed",
+        "grpc.comm.conn_closed",
         [],
         "gRPC connections that were closed."
     )
 
     // Packages flogging/metrics and core/operations.
-    package static let logEntriesWritten = counter(
-        "logging_entries_written",
+    package static let logEntriesChecked = counter(
+        "logging.entries_checked",
         ["level"],
-        "Lines logged."
+        "Lines that were held against the logging specification."
     )
+    package static let logEntriesWritten = counter("logging.entries_written", ["level"], "Lines logged.")
     package static let fabricVersion = gauge(
-        "fabric_version",
+        "fabric.version",
         ["version"],
         "1 for the version of Weft that runs."
     )

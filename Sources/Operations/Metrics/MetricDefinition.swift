@@ -6,34 +6,38 @@ package struct MetricDefinition: Sendable, Equatable {
         case histogram([Double])
     }
 
-    package var name: String
+    /// The name for StatsD, such as `ledger.blockchain_height`.
+    package let path: String
+    /// The name for Prometheus: the same with underscores for full stops, and for whatever else Prometheus refuses.
+    package let name: String
     package var kind: Kind
     package var help: String
     package var labels: [String]
 
-    package init(_ name: String, _ kind: Kind, labels: [String], help: String) {
-        self.name = name
+    package init(_ path: String, _ kind: Kind, labels: [String], help: String) {
+        self.path = path
+        self.name = Self.prometheusName(path)
         self.kind = kind
         self.labels = labels
         self.help = help
     }
 
-    static func counter(_ name: String, _ labels: [String], _ help: String) -> Self {
-        Self(name, .counter, labels: labels, help: help)
+    static func counter(_ path: String, _ labels: [String], _ help: String) -> Self {
+        Self(path, .counter, labels: labels, help: help)
     }
 
-    static func gauge(_ name: String, _ labels: [String], _ help: String) -> Self {
-        Self(name, .gauge, labels: labels, help: help)
+    static func gauge(_ path: String, _ labels: [String], _ help: String) -> Self {
+        Self(path, .gauge, labels: labels, help: help)
     }
 
     /// A histogram of seconds.
     static func seconds(
-        _ name: String,
+        _ path: String,
         _ labels: [String],
         _ help: String,
         buckets: [Double] = Self.defaultBuckets
     ) -> Self {
-        Self(name, .histogram(buckets), labels: labels, help: help)
+        Self(path, .histogram(buckets), labels: labels, help: help)
     }
 
     /// Bounds in seconds that Prometheus clients use unless told otherwise.
@@ -42,4 +46,11 @@ package struct MetricDefinition: Sendable, Equatable {
     ///
     /// - Source: Fabric v3.1, package `core/ledger/kvledger`.
     package static let ledgerBuckets = [0.005, 0.01, 0.015, 0.05, 0.1, 1, 10]
+
+    private static func prometheusName(_ path: String) -> String {
+        let text = path.map {
+            $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "_" || $0 == ":") ? $0 : "_"
+        }
+        return (text.first?.isNumber ?? true ? "_" : "") + String(text)
+    }
 }

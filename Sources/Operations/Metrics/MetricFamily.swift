@@ -2,7 +2,7 @@ internal import Synchronization
 
 /// All series of one metric.
 final class MetricFamily: Sendable {
-    private enum Series {
+    enum Series {
         case counter(CounterSeries)
         case gauge(GaugeSeries)
         case histogram(HistogramSeries)
@@ -15,7 +15,13 @@ final class MetricFamily: Sendable {
     let definition: MetricDefinition
     private let series = Mutex<[[String]: Series]>([:])
 
-    init(_ definition: MetricDefinition) { self.definition = definition }
+    private let keepsSamples: Bool
+
+    /// - Parameter keepsSamples: Whether histograms keep the values themselves for ``HistogramSeries/takeSamples()``.
+    init(_ definition: MetricDefinition, keepsSamples: Bool = false) {
+        self.definition = definition
+        self.keepsSamples = keepsSamples
+    }
 
     func counter(_ labels: [String]) -> CounterSeries {
         if case .counter(let counter) = self.find(labels, { .counter(CounterSeries()) }) { return counter }
@@ -30,10 +36,8 @@ final class MetricFamily: Sendable {
 
     func histogram(_ labels: [String]) -> HistogramSeries {
         guard case .histogram(let bounds) = self.definition.kind else { return HistogramSeries(bounds: []) }
-        if case .histogram(let histogram) = self.find(labels, { .histogram(HistogramSeries(bounds: bounds)) })
-        {
-            return histogram
-        }
+        let make = { Series.histogram(HistogramSeries(bounds: bounds, keepsSamples: self.keepsSamples)) }
+        if case .histogram(let histogram) = self.find(labels, make) { return histogram }
         return HistogramSeries(bounds: bounds)
     }
 
@@ -53,15 +57,20 @@ final class MetricFamily: Sendable {
         }
     }
 
+    /// All series with their labels, in order.
+    var all: [(labels: [String], series: Series)] {
+        self.series.withLock { series in
+            series.sorted { $0.key.lexicographicallyPrecedes($1.key) }.map { ($0.key, $0.value) }
+        }
+    }
+
     // MARK: - Exposition
 
     /// The lines of this metric; none while it has no series.
     ///
     /// - Source: Prometheus documentation, "Exposition formats", text format 0.0.4.
     func exposition() -> String {
-        let all = self.series.withLock { series in
-            series.sorted { $0.key.lexicographicallyPrecedes($1.key) }
-        }
+        let all = self.all
         guard !all.isEmpty else { return "" }
         let name = self.definition.name
         let kind =
@@ -105,13 +114,5 @@ final class MetricFamily: Sendable {
         if value.isInfinite { return value < 0 ? "-Inf" : "+Inf" }
         if let whole = Int64(exactly: value) { return "\(whole)" }
         return "\(value)"
-    }
-
-    /// A name that Prometheus accepts.
-    static func cleaned(_ name: String) -> String {
-        let text = name.map {
-            $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "_" || $0 == ":") ? $0 : "_"
-        }
-        return (text.first?.isNumber ?? true ? "_" : "") + String(text)
     }
 }

@@ -35,10 +35,13 @@ package final class HistogramSeries: RecorderHandler, TimerHandler {
     /// One more than bounds: the last takes what is above all of them.
     private let counts: AtomicCounts
     private let sum = AtomicDouble()
+    /// `nil` where nobody takes them.
+    private let samples: Samples?
 
-    init(bounds: [Double]) {
+    init(bounds: [Double], keepsSamples: Bool = false) {
         self.bounds = bounds
         self.counts = AtomicCounts(bounds.count + 1)
+        self.samples = keepsSamples ? Samples() : nil
     }
 
     package func record(_ value: Int64) { self.record(Double(value)) }
@@ -46,6 +49,7 @@ package final class HistogramSeries: RecorderHandler, TimerHandler {
     package func record(_ value: Double) {
         self.counts.increment(self.bounds.firstIndex { value <= $0 } ?? self.bounds.count)
         self.sum.add(value)
+        self.samples?.add(value)
     }
 
     package func recordNanoseconds(_ duration: Int64) { self.record(Double(duration) / 1_000_000_000) }
@@ -64,6 +68,37 @@ package final class HistogramSeries: RecorderHandler, TimerHandler {
             cumulative.append((bound, total))
         }
         return (cumulative, total + self.counts.value(self.bounds.count), self.sum.value)
+    }
+}
+
+extension HistogramSeries {
+    /// The values since the last call, and how many they stand for: more than there are, when there were too many to
+    /// keep.
+    func takeSamples() -> (values: [Double], count: Int) { self.samples?.take() ?? ([], 0) }
+}
+
+/// The newest values of a series: all of them, or a random choice of as many as are kept.
+private final class Samples: Sendable {
+    /// How many values are kept between two calls of ``take()``.
+    private static let limit = 1000
+
+    private let state = Mutex((values: [Double](), count: 0))
+
+    /// - Source: Vitter, "Random sampling with a reservoir", 1985, algorithm R.
+    func add(_ value: Double) {
+        self.state.withLock { state in
+            state.count += 1
+            guard state.values.count >= Self.limit else { return state.values.append(value) }
+            let place = Int.random(in: 0..<state.count)
+            if state.values.indices.contains(place) { state.values[place] = value }
+        }
+    }
+
+    func take() -> (values: [Double], count: Int) {
+        self.state.withLock { state in
+            defer { state = ([], 0) }
+            return state
+        }
     }
 }
 

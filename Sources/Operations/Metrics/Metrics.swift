@@ -21,8 +21,10 @@ package final class Metrics: MetricsFactory, Sendable {
     }
 
     private let state = Mutex(State())
+    private let keepsSamples: Bool
 
-    package init() {}
+    /// - Parameter keepsSamples: Whether histograms keep the values themselves, for ``StatsDSender``.
+    package init(keepsSamples: Bool = false) { self.keepsSamples = keepsSamples }
 
     /// A counter.
     ///
@@ -56,24 +58,26 @@ package final class Metrics: MetricsFactory, Sendable {
         self.family(definition).histogram(labels)
     }
 
-    /// Has `collector` run before each exposition.
+    /// Has `collector` run whenever the metrics are looked at.
     package func collect(_ collector: @escaping Collector) {
         self.state.withLock { $0.collectors.append(collector) }
     }
 
     /// All metrics in Prometheus's text format, version 0.0.4.
-    package func exposition() -> String {
+    package func exposition() -> String { self.families().map { $0.exposition() }.joined() }
+
+    /// All metrics, brought up to date, in order of their names.
+    func families() -> [MetricFamily] {
         for collector in self.state.withLock({ $0.collectors }) { collector(self) }
-        let families = self.state.withLock {
+        return self.state.withLock {
             $0.families.values.sorted { $0.definition.name < $1.definition.name }
         }
-        return families.map { $0.exposition() }.joined()
     }
 
     private func family(_ definition: MetricDefinition) -> MetricFamily {
         self.state.withLock { state in
             if let family = state.families[definition.name] { return family }
-            let family = MetricFamily(definition)
+            let family = MetricFamily(definition, keepsSamples: self.keepsSamples)
             state.families[definition.name] = family
             return family
         }
@@ -86,13 +90,12 @@ package final class Metrics: MetricsFactory, Sendable {
         _ dimensions: [(String, String)],
         _ kind: MetricDefinition.Kind
     ) -> MetricFamily {
-        let name = MetricFamily.cleaned(label)
-        return self.family(
+        self.family(
             MetricDefinition(
-                name,
+                label,
                 kind,
                 labels: dimensions.map(\.0).sorted(),
-                help: "\(name), as a library names it."
+                help: "\(label), as a library names it."
             )
         )
     }

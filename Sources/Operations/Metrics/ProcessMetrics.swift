@@ -5,28 +5,28 @@ internal import Foundation
 /// - Source: Prometheus documentation, "Writing client libraries", standard collectors; proc(5).
 package enum ProcessMetrics {
     private static let cpu = MetricDefinition.counter(
-        "process_cpu_seconds_total",
+        "process.cpu_seconds_total",
         [],
         "CPU time used, in seconds."
     )
-    private static let openFiles = MetricDefinition.gauge("process_open_fds", [], "Open file descriptors.")
+    private static let openFiles = MetricDefinition.gauge("process.open_fds", [], "Open file descriptors.")
     private static let maximumFiles = MetricDefinition.gauge(
-        "process_max_fds",
+        "process.max_fds",
         [],
         "How many file descriptors may be open."
     )
     private static let virtualMemory = MetricDefinition.gauge(
-        "process_virtual_memory_bytes",
+        "process.virtual_memory_bytes",
         [],
         "Virtual memory in bytes."
     )
     private static let residentMemory = MetricDefinition.gauge(
-        "process_resident_memory_bytes",
+        "process.resident_memory_bytes",
         [],
         "Resident memory in bytes."
     )
     private static let start = MetricDefinition.gauge(
-        "process_start_time_seconds",
+        "process.start_time_seconds",
         [],
         "When the process started, in seconds since 1970."
     )

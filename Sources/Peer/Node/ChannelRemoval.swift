@@ -27,7 +27,8 @@ package enum ChannelRemoval {
             let known = Self.channels(in: channels)
             throw ChannelRemovalError(
                 "there is no channel \(id) in \(channels); "
-                    + (known.isEmpty ? "it holds none" : "it holds \(known.joined(separator: ", "))")
+                    + (known.isEmpty ? "it holds none" : "it holds \(known.joined(separator: ", "))"),
+                isUnknownChannel: true
             )
         }
         let lock = try Self.lock(folder)
@@ -94,6 +95,11 @@ package enum ChannelRemoval {
 /// A channel that can't be taken off a peer.
 package struct ChannelRemovalError: Error, Sendable, CustomStringConvertible {
     package var description: String
+    /// Whether the peer has no such channel.
+    package var isUnknownChannel: Bool
 
-    init(_ description: String) { self.description = description }
+    init(_ description: String, isUnknownChannel: Bool = false) {
+        self.description = description
+        self.isUnknownChannel = isUnknownChannel
+    }
 }

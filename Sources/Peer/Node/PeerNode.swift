@@ -137,6 +137,7 @@ package struct PeerNode: Service {
     /// Has the heights and the state of the channels looked up whenever somebody asks.
     private func observe() {
         let channels = self.parts.channels
+        self.parts.configuration.metrics.countConnections(of: self.server)
         self.parts.configuration.metrics.collect { metrics in
             for channel in channels.list {
                 metrics.gauge(.blockchainHeight, channel.id.description).set(

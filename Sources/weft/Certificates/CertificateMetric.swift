@@ -6,7 +6,7 @@ import Operations
 extension MetricDefinition {
     /// Fabric has no such metric.
     static let certificateSecondsLeft = MetricDefinition(
-        "certificate_seconds_left",
+        "certificate.seconds_left",
         .gauge,
         labels: ["use", "owner", "subject", "serial"],
         help: "Seconds until a certificate expires that the node uses or trusts; below 0 afterwards."

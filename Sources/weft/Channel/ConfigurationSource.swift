@@ -25,10 +25,7 @@ extension NamedConfiguration {
     init(file: String, channel: String?) throws {
         let bytes = try readBytes(file, as: "a channel's configuration")
         if let block = try? Common_Block(serializedBytes: bytes), block.hasHeader, block.hasData {
-            guard let first = block.data.data.first,
-                let envelope = try? Common_Envelope(serializedBytes: first),
-                let found = try Self(envelope)
-            else {
+            guard let found = try Self(block) else {
                 throw Failure(
                     "\(file) is block \(block.header.number), which holds no configuration; fetch the config block with: "
                         + "weft channel fetch",
@@ -56,6 +53,13 @@ extension NamedConfiguration {
         }
     }
 
+    /// The configuration in a block; `nil` if there is none.
+    init?(_ block: Common_Block) throws {
+        guard let first = block.data.data.first, let envelope = try? Common_Envelope(serializedBytes: first)
+        else { return nil }
+        try self.init(envelope)
+    }
+
     /// The configuration in an envelope of type CONFIG; `nil` for another type.
     private init?(_ envelope: Common_Envelope) throws {
         let headers = try EnvelopeHeaders(envelope)
@@ -67,21 +71,56 @@ extension NamedConfiguration {
     }
 }
 
-extension PeerNode {
-    /// The peer's newest config block of the channel.
+/// A node that serves the blocks from which a channel's configuration is read.
+protocol ConfigurationSource: Sendable {
+    func configBlock() async throws -> Common_Block
+    func genesisBlock() async throws -> Common_Block
+}
+
+extension PeerNode: ConfigurationSource {
     func configBlock() async throws -> Common_Block {
-        try await Common_Block(
-            serializedBytes: self.query(Invocation("cscc", "GetConfigBlock", [self.channel]))
-        )
+        try await self.block("cscc", "GetConfigBlock", [self.channel])
     }
 
-    /// The configuration in force at the peer.
+    func genesisBlock() async throws -> Common_Block {
+        try await self.block("qscc", "GetBlockByNumber", [self.channel, "0"])
+    }
+
+    private func block(
+        _ contract: String,
+        _ function: String,
+        _ arguments: [String]
+    ) async throws -> Common_Block {
+        try await Common_Block(serializedBytes: self.query(Invocation(contract, function, arguments)))
+    }
+}
+
+extension OrderingNode: ConfigurationSource {
+    func configBlock() async throws -> Common_Block {
+        try await self.block(.block(self.block(.newestBlock).lastConfigNumber()))
+    }
+
+    func genesisBlock() async throws -> Common_Block { try await self.block(.oldestBlock) }
+
+    private func block(_ position: Orderer_SeekPosition) async throws -> Common_Block {
+        switch try await self.block(at: position) {
+        case .block(let block): return block
+        case .status(let status):
+            throw Failure(
+                "the orderer serves no blocks of channel \(self.channel): it answered \(status.name)"
+            )
+        }
+    }
+}
+
+extension ConfigurationSource {
+    /// The configuration in force at the node.
     func configuration() async throws -> NamedConfiguration {
-        let bytes = try await self.query(Invocation("cscc", "GetChannelConfig", [self.channel]))
-        return NamedConfiguration(
-            channelID: try ChannelID(self.channel),
-            config: try Common_Config(serializedBytes: bytes)
-        )
+        let block = try await self.configBlock()
+        guard let found = try NamedConfiguration(block) else {
+            throw Failure("block \(block.header.number) should hold the configuration, and doesn't")
+        }
+        return found
     }
 }
 
@@ -89,8 +128,39 @@ extension ConnectionOptions {
     /// The configuration in a file; without one, that in force at the peer that the flags name.
     func configuration(file: String?) async throws -> NamedConfiguration {
         if let file { return try NamedConfiguration(file: file, channel: self.channel) }
-        return try await self.withTarget { connection, target in
-            try await connection.peer(channel: target.channel, as: target.signer).configuration()
+        return try await self.withConfigurationSource { source, _ in try await source.configuration() }
+    }
+
+    /// Calls `body` with the peer; when the peer doesn't tell the channel's configuration, with an orderer.
+    ///
+    /// - Parameters:
+    ///   - orderer: The orderer's address; without one, the orderer in the network's description, if there is any.
+    ///   - body: Gets the node, and as whom and where it is asked.
+    /// - Throws: ``Failure`` with both reasons when neither tells it, and what `body` throws.
+    func withConfigurationSource<Value: Sendable>(
+        orderer: String? = nil,
+        _ body: (any ConfigurationSource, Target) async throws -> Value
+    ) async throws -> Value {
+        let other = try self.ordererTarget(orderer)
+        if self.peer == nil, self.identity != nil, let other {
+            return try await withConnection(to: other.endpoint, security: other.security) {
+                try await body($0.orderer(channel: other.channel, as: other.signer), other)
+            }
+        }
+        let target = try self.resolve()
+        let answer = try await withConnection(to: target.endpoint, security: target.security) {
+            connection -> Result<Value, any Error> in
+            let peer = connection.peer(channel: target.channel, as: target.signer)
+            do { _ = try await peer.configBlock() } catch { return .failure(error) }
+            return .success(try await body(peer, target))
+        }
+        guard case .failure(let failure) = answer, let other else { return try answer.get() }
+        return try await withConnection(to: other.endpoint, security: other.security) { connection in
+            let node = connection.orderer(channel: other.channel, as: other.signer)
+            do { _ = try await node.configBlock() } catch {
+                throw Failure("\(failure); nor does an orderer tell it: \(error)", code: .unavailable)
+            }
+            return try await body(node, other)
         }
     }
 

@@ -97,7 +97,8 @@ struct ChannelCommand: AsyncParsableCommand {
     struct Fetch: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract:
-                "Write the channel's newest config block to a file, for `edit --config` and others offline."
+                "Write the channel's newest config block to a file, for `edit --config` and others offline.",
+            discussion: "The peer is asked, and an orderer when the peer doesn't answer or refuses."
         )
 
         @Argument(help: "The file to write.")
@@ -106,17 +107,23 @@ struct ChannelCommand: AsyncParsableCommand {
         @Flag(help: "Write the genesis block, from which peers join, in place of the newest config block.")
         var genesis = false
 
+        @Option(
+            help: ArgumentHelp(
+                "The orderer to ask when the peer doesn't tell, or without --peer; trusted through the same roots.",
+                valueName: "host:port"
+            )
+        )
+        var orderer: String?
+
         @OptionGroup var connection: ConnectionOptions
         @OptionGroup var output: OutputOptions
 
         func run() async throws {
-            let (block, channel) = try await self.connection.withTarget { connection, target in
-                let peer = connection.peer(channel: target.channel, as: target.signer)
-                guard self.genesis else { return (try await peer.configBlock(), target.channel) }
-                let bytes = try await peer.query(
-                    Invocation("qscc", "GetBlockByNumber", [target.channel, "0"])
-                )
-                return (try Common_Block(serializedBytes: bytes), target.channel)
+            let (block, channel) = try await self.connection.withConfigurationSource(orderer: self.orderer) {
+                source,
+                target in
+                let block = self.genesis ? try await source.genesisBlock() : try await source.configBlock()
+                return (block, target.channel)
             }
             try writeNew(block.serializedBytes(), to: self.file)
             let sequence = try block.configEnvelope().config.sequence

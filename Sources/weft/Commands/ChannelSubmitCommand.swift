@@ -11,8 +11,9 @@ struct ChannelSubmitCommand: AsyncParsableCommand {
         commandName: "submit",
         abstract: "Hand in an update of a channel's configuration when it has the signatures it needs.",
         discussion: """
-            The peer is asked for the configuration in force, and the orderers are those that it names. Signatures are \
-            checked first; what is missing is told, and nothing is sent.
+            The peer is asked for the configuration in force, and an orderer when the peer doesn't answer or refuses; the \
+            update goes to the orderers that it names. Signatures are checked first; what is missing is told, and nothing \
+            is sent.
             """
     )
 
@@ -21,7 +22,7 @@ struct ChannelSubmitCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "An orderer to use in place of the channel's, trusted through the same roots.",
+            "An orderer to use in place of the channel's, also when the peer doesn't tell the configuration.",
             valueName: "host:port"
         )
     )
@@ -46,11 +47,10 @@ struct ChannelSubmitCommand: AsyncParsableCommand {
             throw Failure("\(self.file) is for channel \(file.channelID), not \(channel)", code: .usage)
         }
         connection.channel = file.channelID.description
-        let target = try connection.resolve()
-        let sequence = try await withConnection(to: target.endpoint, security: target.security) {
-            peerConnection in
-            let peer = peerConnection.peer(channel: target.channel, as: target.signer)
-            let current = try await peer.configuration().checked()
+        let (sequence, endpoint) = try await connection.withConfigurationSource(orderer: self.orderer) {
+            source,
+            target in
+            let current = try await source.configuration().checked()
             if self.sign { try file.sign(by: target.signer.signer, nonce: secureRandomBytes(24)) }
             let review = try current.review(file.content)
             guard review.isAuthorized else {
@@ -65,13 +65,13 @@ struct ChannelSubmitCommand: AsyncParsableCommand {
                 timestamp: Date()
             )
             try await self.send(envelope, target, current)
-            guard self.wait else { return review.result.sequence }
+            guard self.wait else { return (review.result.sequence, target.endpoint) }
             try await withTimeout(.seconds(self.timeout)) {
-                while try await peer.configuration().config.sequence < review.result.sequence {
+                while try await source.configuration().config.sequence < review.result.sequence {
                     try await Task.sleep(for: .milliseconds(100))
                 }
             }
-            return review.result.sequence
+            return (review.result.sequence, target.endpoint)
         }
         self.output.answer(
             .object([
@@ -79,7 +79,7 @@ struct ChannelSubmitCommand: AsyncParsableCommand {
                 "waited": .boolean(self.wait),
             ]),
             self.wait
-                ? "configuration \(sequence) of channel \(file.channelID) is in force at \(target.endpoint)"
+                ? "configuration \(sequence) of channel \(file.channelID) is in force at \(endpoint)"
                 : "an orderer has taken configuration \(sequence) of channel \(file.channelID)"
         )
     }

@@ -77,7 +77,7 @@ struct ConfigtxgenCommand: AsyncParsableCommand {
     }
 
     func run() throws {
-        if self.version { return print(KingpinProgram.version(of: "configtxgen")) }
+        if self.version { return print(ToolVersion.text(of: "configtxgen")) }
         if let profile, let channelID, let outputBlock {
             try self.writeBlock(profile, ChannelID(channelID), to: outputBlock)
         }

@@ -86,7 +86,7 @@ struct CryptogenTemplateCommand: AsyncParsableCommand {
 struct CryptogenVersionCommand: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "version", abstract: "Show the version.")
 
-    func run() { print(KingpinProgram.version(of: "cryptogen")) }
+    func run() { print(ToolVersion.text(of: "cryptogen")) }
 }
 
 extension OutputOptions {

@@ -1,21 +1,43 @@
 import Logging
 import Operations
+import ServiceLifecycle
 
-/// What a node process has besides the node: its metrics, health checks, logs, and the service that shows them.
+/// What a node process has besides the node: its metrics, health checks, logs, and the services that show or send them.
 struct NodeOperations {
-    let metrics = Metrics()
+    /// What runs beside the node.
+    struct Services {
+        var server: HTTPServer?
+        var sender: StatsDSender?
+
+        var all: [any Service] {
+            let all: [(any Service)?] = [self.server, self.sender]
+            return all.compactMap(\.self)
+        }
+    }
+
+    let metrics: Metrics
     let health = HealthChecks()
     let logging: NodeLogging
+    private let files: OperationsFiles?
 
-    /// Puts the operations service together.
+    /// - Parameter files: Where and how the node shows how it fares; `nil` for nowhere.
+    init(logging: NodeLogging, files: OperationsFiles?) {
+        self.logging = logging
+        self.files = files
+        if case .statsD = files?.metrics {
+            self.metrics = Metrics(keepsSamples: true)
+        } else {
+            self.metrics = Metrics()
+        }
+    }
+
+    /// Puts the operations service together, and what sends the metrics.
     ///
-    /// - Parameters:
-    ///   - files: Where it listens, and its TLS files.
-    ///   - data: The folder whose disk must have room.
-    /// - Returns: The service; `nil` when the configuration has none.
+    /// - Parameter data: The folder whose disk must have room.
+    /// - Returns: Those that the configuration has.
     /// - Throws: `HTTPServerError` or ``Failure`` when the address or the TLS files can't be used.
-    func server(_ files: OperationsFiles?, data: String) throws -> HTTPServer? {
-        guard let files else { return nil }
+    func services(data: String) throws -> Services {
+        guard let files else { return Services() }
         let disk = DiskCheck(folder: data)
         self.health.register("disk") { try disk.run() }
         let endpoints = OperationsEndpoints(
@@ -25,10 +47,19 @@ struct NodeOperations {
             provider: files.metrics,
             version: Weft.version
         )
-        return try endpoints.server(
-            listeningOn: files.listen,
-            tls: files.tls.map { try $0.server() },
-            logger: self.logging.logger("operations.runner")
-        )
+        if files.metrics != .disabled { endpoints.countProcess() }
+        let logger = self.logging.logger("operations.runner")
+        var services = Services()
+        if case .statsD(let settings) = files.metrics {
+            services.sender = StatsDSender(settings, metrics: self.metrics, logger: logger)
+        }
+        if let address = files.listen {
+            services.server = try endpoints.server(
+                listeningOn: address,
+                tls: files.tls.map { try $0.server() },
+                logger: logger
+            )
+        }
+        return services
     }
 }

@@ -36,7 +36,7 @@ struct OrdererCommand: AsyncParsableCommand {
                 environment: ProcessInfo.processInfo.environment,
                 level: self.output.logLevel
             )
-            try await configuration.run(NodeOperations(logging: logging))
+            try await configuration.run(NodeOperations(logging: logging, files: configuration.operations))
         }
     }
 }
@@ -65,22 +65,21 @@ extension OrdererConfiguration {
         settings.metrics = operations.metrics
         settings.health = operations.health
         let node = try OrdererNode(configuration: settings, logger: logger)
-        let server = try operations.server(self.operations, data: self.data)
+        let beside = try operations.services(data: self.data)
         let administration = try self.admin.map { try node.administrationServer($0.endpoint()) }
         let watch = CertificateWatch(
             files: self.certificates,
             identity: settings.identity,
             renewTLS: { try node.renewTLS($0.server, rootsPEM: $0.rootsPEM) },
             endpoints: [
-                RenewableEndpoint(server, self.operations?.tls),
+                RenewableEndpoint(beside.server, self.operations?.tls),
                 RenewableEndpoint(administration, self.admin?.tls),
             ].compactMap(\.self),
             channels: { node.configurations },
             metrics: operations.metrics,
             logger: logger
         )
-        var services: [any Service] = server.map { [$0] } ?? []
-        services += [node, watch] as [any Service]
+        var services: [any Service] = beside.all + [node, watch] as [any Service]
         if let administration { services.append(administration) }
         try await runNode(services, logger: logger)
     }

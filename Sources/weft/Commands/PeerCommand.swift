@@ -33,7 +33,7 @@ struct PeerCommand: AsyncParsableCommand {
                 environment: ProcessInfo.processInfo.environment,
                 level: self.output.logLevel
             )
-            try await configuration.run(NodeOperations(logging: logging))
+            try await configuration.run(NodeOperations(logging: logging, files: configuration.operations))
         }
     }
 }
@@ -73,19 +73,18 @@ extension PeerConfiguration {
         settings.metrics = operations.metrics
         settings.health = operations.health
         let node = try PeerNode(configuration: settings, logger: logger)
-        let server = try operations.server(self.operations, data: self.data)
+        let beside = try operations.services(data: self.data)
         let watch = CertificateWatch(
             files: self.certificates,
             identity: settings.identity,
             renewTLS: { try node.renewTLS(server: $0.server, client: $0.client, rootsPEM: $0.rootsPEM) },
-            endpoints: [RenewableEndpoint(server, self.operations?.tls)].compactMap(\.self),
+            endpoints: [RenewableEndpoint(beside.server, self.operations?.tls)].compactMap(\.self),
             channels: { node.configurations },
             metrics: operations.metrics,
             logger: logger
         )
         whenReady()
-        let services: [any Service] = server.map { [$0] } ?? []
-        try await runNode(services + [node, watch] as [any Service], logger: logger)
+        try await runNode(beside.all + [node, watch] as [any Service], logger: logger)
     }
 }
 

@@ -1,3 +1,4 @@
+import Channel
 import Operations
 import Peer
 import RPC
@@ -67,10 +68,9 @@ private func tlsLines(_ tls: TLSFiles) -> [String] {
 private func operationsLines(_ operations: OperationsFiles?, _ logging: LoggingSettings) -> [String] {
     var lines: [String] = []
     if let operations {
-        lines += [
-            "operations:", "  listen: \(quoted(operations.listen))",
-            "  metrics: \(operations.metrics.rawValue)",
-        ]
+        lines.append("operations:")
+        if let listen = operations.listen { lines.append("  listen: \(quoted(listen))") }
+        lines += metricsLines(operations.metrics).map { "  " + $0 }
         lines += operations.tls.map(tlsLines)?.map { "  " + $0 } ?? []
     }
     if logging != LoggingSettings() {
@@ -79,6 +79,19 @@ private func operationsLines(_ operations: OperationsFiles?, _ logging: LoggingS
         if let format = logging.format { lines.append("  format: \(quoted(format))") }
     }
     return lines
+}
+
+private func metricsLines(_ provider: OperationsEndpoints.MetricsProvider) -> [String] {
+    switch provider {
+    case .prometheus: ["metrics: prometheus"]
+    case .disabled: ["metrics: disabled"]
+    case .statsD(let sender):
+        [
+            "metrics: statsd", "statsd:", "  network: \(sender.network.rawValue)",
+            "  address: \(quoted(sender.address))",
+            "  interval: \(GoDuration.text(sender.interval))", "  prefix: \(quoted(sender.prefix))",
+        ]
+    }
 }
 
 /// A YAML text in double quotes, whose rules are JSON's.

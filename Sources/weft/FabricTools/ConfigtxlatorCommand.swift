@@ -2,13 +2,15 @@ import ArgumentParser
 import Channel
 import FabricProtos
 import Foundation
+import Logging
+import Operations
 import SwiftProtobuf
 import Translation
 
 /// `configtxlator`: messages as JSON and back, and the update between two configurations.
 ///
 /// - Source: Fabric v3.1, `docs/source/commands/configtxlator.md`.
-struct ConfigtxlatorCommand: ParsableCommand {
+struct ConfigtxlatorCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "configtxlator",
         abstract:
@@ -17,10 +19,57 @@ struct ConfigtxlatorCommand: ParsableCommand {
             Example: weft configtxlator proto_decode --type common.Block --input emissions.block
             """,
         subcommands: [
-            ProtoEncodeCommand.self, ProtoDecodeCommand.self, ComputeUpdateCommand.self,
-            ConfigtxlatorVersionCommand.self,
+            ConfigtxlatorStartCommand.self, ProtoEncodeCommand.self, ProtoDecodeCommand.self,
+            ComputeUpdateCommand.self, ConfigtxlatorVersionCommand.self,
         ]
     )
+}
+
+/// `configtxlator start`: the same over HTTP.
+struct ConfigtxlatorStartCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "start",
+        abstract: "Start the configtxlator REST server."
+    )
+
+    @Option(help: "The hostname or IP on which the REST server will listen.")
+    var hostname = "0.0.0.0"
+
+    @Option(help: "The port on which the REST server will listen.")
+    var port = 7059
+
+    @Option(
+        name: .customLong("CORS"),
+        help: "An origin whose pages may use the server, or '*' (may be repeated)."
+    )
+    var origins: [String] = []
+
+    func run() async throws {
+        let logging = try LoggingSettings().logging(environment: ProcessInfo.processInfo.environment)
+        let logger = logging.logger("configtxlator")
+        var quiet = logger
+        quiet.logLevel = .error
+        let address = "\(self.hostname):\(self.port)"
+        do {
+            let server = try HTTPServer(
+                listeningOn: address,
+                tls: nil,
+                routes: ConfigtxlatorServer(access: CrossOriginAccess(self.origins)).routes,
+                name: "configtxlator",
+                logger: quiet
+            )
+            let announcement = Task { [hostname, origins] in
+                let port = try await server.boundPort()
+                let access = origins.isEmpty ? "" : " with CORS [\(origins.joined(separator: " "))]"
+                // Scripts wait for this line.
+                logger.info("Serving HTTP requests on \(hostname):\(port)\(access)", function: "startServer")
+            }
+            defer { announcement.cancel() }
+            try await runNode([server], logger: quiet)
+        } catch let error as HTTPServerError {
+            throw Failure("Could not bind to address '\(address)': \(error)")
+        }
+    }
 }
 
 /// `configtxlator proto_encode`: JSON to a message.
@@ -99,47 +148,60 @@ struct ComputeUpdateCommand: ParsableCommand {
     func run() throws {
         let original = try Self.configuration(self.original, which: "original")
         let updated = try Self.configuration(self.updated, which: "updated")
-        let update: Common_ConfigUpdate
+        let update: Data
         do {
-            update = try Common_ConfigUpdate.computing(
-                from: original,
-                to: updated,
-                channelID: ChannelID(self.channelID)
-            )
-        } catch is ConfigUpdateError {
-            throw Failure(
-                """
-                Error computing update: error computing config update: \
-                no differences detected between original and updated config
-                """
-            )
+            update = try ConfigtxlatorUpdate.between(original, updated, channelID: self.channelID)
+        } catch {
+            throw Failure("Error computing update: error computing config update: \(error)")
         }
-        var options = BinaryEncodingOptions()
-        options.useDeterministicOrdering = true
-        try InputOutput.write(update.serializedBytes(options: options), to: self.output)
+        try InputOutput.write(update, to: self.output)
     }
 
-    private static func configuration(_ path: String?, which: String) throws -> Common_ConfigGroup {
+    private static func configuration(_ path: String?, which: String) throws -> Common_Config {
         guard let path else {
             throw Failure(
                 "Error computing update: error reading \(which) config: name its file with --\(which)"
             )
         }
-        let config: Common_Config
         do {
-            config = try Common_Config(serializedBytes: InputOutput.read(path))
+            return try Common_Config(serializedBytes: InputOutput.read(path))
         } catch let error as BinaryDecodingError {
             throw Failure("Error computing update: error unmarshalling \(which) config: \(error)")
         }
-        guard config.hasChannelGroup else {
-            throw Failure(
-                """
-                Error computing update: error computing config update: \
-                no channel group included for \(which) config
-                """
-            )
+    }
+}
+
+/// The update between two configurations, for the command and for the server.
+enum ConfigtxlatorUpdate {
+    /// Computes it.
+    ///
+    /// - Parameters:
+    ///   - original: The configuration as it is.
+    ///   - updated: The configuration as it is to be.
+    ///   - channelID: The channel's name; empty leaves it open.
+    /// - Returns: A serialized `common.ConfigUpdate`; equal configurations give equal bytes.
+    /// - Throws: ``Failure`` in the words of Fabric's tool, `InvalidName`.
+    static func between(
+        _ original: Common_Config,
+        _ updated: Common_Config,
+        channelID: String
+    ) throws -> Data {
+        for (config, which) in [(original, "original"), (updated, "updated")] where !config.hasChannelGroup {
+            throw Failure("no channel group included for \(which) config")
         }
-        return config.channelGroup
+        let update: Common_ConfigUpdate
+        do {
+            update = try .computing(
+                from: original.channelGroup,
+                to: updated.channelGroup,
+                channelID: channelID.isEmpty ? nil : ChannelID(channelID)
+            )
+        } catch is ConfigUpdateError {
+            throw Failure("no differences detected between original and updated config")
+        }
+        var options = BinaryEncodingOptions()
+        options.useDeterministicOrdering = true
+        return try update.serializedBytes(options: options)
     }
 }
 
@@ -147,7 +209,7 @@ struct ComputeUpdateCommand: ParsableCommand {
 struct ConfigtxlatorVersionCommand: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "version", abstract: "Show the version.")
 
-    func run() { print(KingpinProgram.version(of: "configtxlator")) }
+    func run() { print(ToolVersion.text(of: "configtxlator")) }
 }
 
 /// Files, or standard input and output where none is named.

@@ -28,14 +28,29 @@ enum FabricTool: String, CaseIterable {
         case .peer: .program(PeerTool.run)
         case .orderer: .program(OrdererTool.run)
         case .configtxgen:
-            .program { await KingpinProgram.run(ConfigtxgenCommand.self, named: "configtxgen", $0) }
+            .program {
+                // Its flags are of another library, where the last one counts.
+                await KingpinProgram.run(ConfigtxgenCommand.self, named: "configtxgen", $0, takesLast: true)
+            }
         case .configtxlator:
-            .program { await KingpinProgram.run(ConfigtxlatorCommand.self, named: "configtxlator", $0) }
+            .program {
+                await KingpinProgram.run(
+                    ConfigtxlatorCommand.self,
+                    named: "configtxlator",
+                    $0,
+                    cumulative: ["CORS"]
+                )
+            }
         case .cryptogen: .program { await KingpinProgram.run(CryptogenCommand.self, named: "cryptogen", $0) }
         case .osnadmin:
             .program {
                 let arguments = OsnadminCommand.withCommandFirst($0)
-                return await KingpinProgram.run(OsnadminCommand.self, named: "osnadmin", arguments)
+                return await KingpinProgram.run(
+                    OsnadminCommand.self,
+                    named: "osnadmin",
+                    arguments,
+                    shortNames: OsnadminCommand.shortNames
+                )
             }
         }
     }

@@ -5,10 +5,26 @@ import ArgumentParser
 enum KingpinProgram {
     /// Runs `command` with the arguments after the program's name.
     ///
+    /// - Parameters:
+    ///   - command: What runs.
+    ///   - name: What the program is called.
+    ///   - arguments: The arguments.
+    ///   - shortNames: The flags that have a letter, by that letter.
+    ///   - cumulative: The flags that may be given several times.
+    ///   - takesLast: Whether any flag may be given several times, and the last one counts.
     /// - Returns: The exit code.
-    static func run(_ command: any ParsableCommand.Type, named name: String, _ arguments: [String]) async
-        -> Int32
-    {
+    static func run(
+        _ command: any ParsableCommand.Type,
+        named name: String,
+        _ arguments: [String],
+        shortNames: [Character: String] = [:],
+        cumulative: Set<String> = [],
+        takesLast: Bool = false
+    ) async -> Int32 {
+        if !takesLast, let flag = Self.repeatedFlag(in: arguments, shortNames), !cumulative.contains(flag) {
+            standardError("\(name): error: flag '\(flag)' cannot be repeated, try --help")
+            return 1
+        }
         do {
             var parsed = try command.parseAsRoot(arguments)
             if var asynchronous = parsed as? any AsyncParsableCommand {
@@ -30,24 +46,20 @@ enum KingpinProgram {
         }
     }
 
-    /// What a program of Fabric prints when it is asked for its version, in the form that scripts take apart.
-    static func version(of name: String) -> String {
-        """
-        \(name):
-         Version: v\(Weft.version)
-         Commit SHA: weft
-         Go version: none
-         OS/Arch: \(Self.platform)
-        """
-    }
-
-    private static var platform: String {
-        #if arch(x86_64)
-            "linux/amd64"
-        #elseif arch(arm64)
-            "linux/arm64"
-        #else
-            "linux/unknown"
-        #endif
+    /// The first flag that is given a second time; `nil` when each is given once.
+    static func repeatedFlag(in arguments: [String], _ shortNames: [Character: String]) -> String? {
+        var seen: Set<String> = []
+        for word in arguments.prefix(while: { $0 != "--" }) where word.hasPrefix("-") && word.count > 1 {
+            let name: String
+            if word.hasPrefix("--") {
+                name = String(word.dropFirst(2).prefix { $0 != "=" })
+            } else {
+                // `-o VALUE` and `-oVALUE`.
+                guard let long = word.dropFirst().first.flatMap({ shortNames[$0] }) else { continue }
+                name = long
+            }
+            guard seen.insert(name).inserted else { return name }
+        }
+        return nil
     }
 }

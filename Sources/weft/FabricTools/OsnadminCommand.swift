@@ -22,6 +22,12 @@ struct OsnadminCommand: AsyncParsableCommand {
         )
     }
 
+    /// The flags that have a letter; `b` is `--blockID` for `fetch`.
+    static let shortNames: [Character: String] = [
+        "o": "orderer-address", "c": "channelID", "b": "config-block", "e": "config-update-envelope",
+        "f": "outputfile",
+    ]
+
     /// The arguments with the flags that stand before the command moved behind it: Fabric's osnadmin takes them anywhere.
     static func withCommandFirst(_ arguments: [String]) -> [String] {
         let flagsWithValues = ["-o", "--orderer-address", "--ca-file", "--client-cert", "--client-key"]

@@ -23,7 +23,7 @@ struct ConnectionOptions: ParsableArguments {
     @Option(help: ArgumentHelp("The channel.", valueName: "name"))
     var channel: String?
 
-    @Option(help: ArgumentHelp("Root certificates of the peer's TLS (PEM).", valueName: "file"))
+    @Option(help: ArgumentHelp("Root certificates of the nodes' TLS (PEM).", valueName: "file"))
     var tlsRoot: String?
 
     @Option(help: ArgumentHelp("The client's TLS certificate (PEM).", valueName: "file"))
@@ -58,7 +58,7 @@ struct ConnectionOptions: ParsableArguments {
     }
 
     func resolve() throws -> Target {
-        if let identity = self.identity { return try self.explicitTarget(identity) }
+        if let identity = self.identity { return try self.explicitTarget(identity, self.peer, "--peer") }
         let description = try NetworkDescription(folder: self.network)
         let node: NetworkDescription.Node
         if let peer = self.peer, let listed = description.nodes.first(where: { $0.endpoint == peer }) {
@@ -75,7 +75,35 @@ struct ConnectionOptions: ParsableArguments {
             throw Failure("the network in \(description.folder) has no peer", code: .configuration)
         }
         let identity = try description.identity(self.identityName ?? "\(node.name)/user")
-        return Target(
+        return try self.target(node, identity, description)
+    }
+
+    /// An orderer, as the flags and the network's description say; `nil` when they name none.
+    ///
+    /// - Parameter orderer: Its address, if it isn't the one of the network's description.
+    func ordererTarget(_ orderer: String?) throws -> Target? {
+        if let identity = self.identity {
+            guard let orderer else { return nil }
+            return try self.explicitTarget(identity, orderer, "--orderer")
+        }
+        guard let description = try? NetworkDescription(folder: self.network) else { return nil }
+        let orderers = description.nodes.filter { $0.role == .orderer }
+        guard var node = orderers.first(where: { $0.endpoint == orderer }) ?? orderers.first else {
+            return nil
+        }
+        node.endpoint = orderer ?? node.endpoint
+        let identity =
+            try self.identityName.map { try description.identity($0) } ?? description.identities.first
+        guard let identity else { return nil }
+        return try self.target(node, identity, description)
+    }
+
+    private func target(
+        _ node: NetworkDescription.Node,
+        _ identity: NetworkDescription.Identity,
+        _ description: NetworkDescription
+    ) throws -> Target {
+        Target(
             endpoint: try Endpoint(node.endpoint),
             security: try description.security(of: node, as: identity),
             signer: try description.signer(identity),
@@ -83,23 +111,26 @@ struct ConnectionOptions: ParsableArguments {
         )
     }
 
-    private func explicitTarget(_ identity: String) throws -> Target {
-        guard let peer = self.peer, let mspID = self.mspID, let channel = self.channel else {
-            throw Failure("--identity needs --peer host:port, --msp-id and --channel beside it", code: .usage)
+    private func explicitTarget(_ identity: String, _ node: String?, _ flag: String) throws -> Target {
+        guard let node, let mspID = self.mspID, let channel = self.channel else {
+            throw Failure(
+                "--identity needs \(flag) host:port, --msp-id and --channel beside it",
+                code: .usage
+            )
         }
         let security: ConnectionSecurity
         if let tlsRoot {
             security = try ConnectionSecurity(
-                roots: readBytes(tlsRoot, as: "the peer's TLS roots"),
+                roots: readBytes(tlsRoot, as: "the TLS roots"),
                 clientCertificate: self.tlsCertificate.map { try readBytes($0, as: "the TLS certificate") },
                 clientKey: self.tlsKey.map { try readBytes($0, as: "the TLS private key") },
-                serverName: self.tlsName
+                serverName: flag == "--peer" ? self.tlsName : nil
             )
         } else {
             security = .plaintext
         }
         return Target(
-            endpoint: try Endpoint(peer),
+            endpoint: try Endpoint(node),
             security: security,
             signer: try ClientIdentity(
                 mspFolder: identity,

@@ -3,6 +3,7 @@ import FabricProtos
 import Foundation
 import Operations
 import SwiftProtobuf
+import TestSupport
 import Testing
 
 @testable import Orderer

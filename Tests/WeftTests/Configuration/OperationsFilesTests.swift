@@ -31,9 +31,23 @@ import Testing
         #expect(try self.read("").operations == nil)
     }
 
+    @Test func `Metrics may go to StatsD, also without an address to listen on`() throws {
+        let configuration = try self.read(
+            "operations: {metrics: statsd, statsd: {network: tcp, address: s:1, interval: 5s, prefix: p}}"
+        )
+        let sender = StatsDSender.Settings(network: .tcp, address: "s:1", interval: .seconds(5), prefix: "p")
+        #expect(configuration.operations == OperationsFiles(listen: nil, tls: nil, metrics: .statsD(sender)))
+        let again = try OrdererConfiguration(
+            ConfigurationSection(yaml: configuration.yaml, file: "/orderer.yaml")
+        )
+        #expect(again == configuration)
+    }
+
     @Test(arguments: [
-        ("operations: {listen: 127.0.0.1:1, metrics: statsd}", "doesn't send metrics to StatsD"),
-        ("operations: {listen: 127.0.0.1:1, metrics: graphite}", "expected prometheus or disabled"),
+        ("operations: {listen: 127.0.0.1:1, metrics: graphite}", "expected prometheus, statsd or disabled"),
+        ("operations: {metrics: prometheus}", "listen"),
+        ("operations: {metrics: statsd, statsd: {network: sctp}}", "expected udp or tcp"),
+        ("operations: {metrics: statsd, statsd: {interval: 0s}}", "a duration above 0"),
         ("operations: {listen: nowhere}", "expected host:port"),
         ("operations: {listen: 127.0.0.1:1, provider: x}", "unknown key"),
         ("logging: {spec: loud}", "bad segment 'loud'"),

@@ -1,4 +1,5 @@
 import Foundation
+import Operations
 import Peer
 import RPC
 import Testing
@@ -218,5 +219,17 @@ struct NodeSettingsTests {
         let settings = try SettingsFile("General: { BootstrapMethod: file }", .orderer).settings()
         let error = #expect(throws: ConfigurationError.self) { try OrdererYAML(settings) }
         #expect(error?.description.contains("osnadmin") == true)
+    }
+
+    @Test func metricsGoToStatsDAlsoWithoutAnOperationsService() throws {
+        let yaml = "Metrics: { Provider: statsd, Statsd: { Network: tcp, WriteInterval: 5s, Prefix: o } }"
+        let settings = try SettingsFile(yaml, .orderer).settings(["ORDERER_METRICS_STATSD_ADDRESS": "s:1"])
+        let files = try #require(try FabricOperationsKeys.orderer.files(settings))
+        #expect(files.listen == nil)
+        let sender = StatsDSender.Settings(network: .tcp, address: "s:1", interval: .seconds(5), prefix: "o")
+        #expect(files.metrics == .statsD(sender))
+        let wrong = try SettingsFile("metrics: { provider: statsd, statsd: { network: ip } }").settings()
+        let error = #expect(throws: ConfigurationError.self) { try FabricOperationsKeys.core.files(wrong) }
+        #expect(error?.description.contains("expected udp or tcp") == true)
     }
 }

@@ -15,6 +15,21 @@ struct OsnadminTests {
         #expect(OsnadminCommand.withCommandFirst([]) == [])
     }
 
+    @Test(
+        "a flag that is given twice is found",
+        arguments: [
+            ("channel list -o a -o b", "orderer-address"),
+            ("channel list -o a --orderer-address=b", "orderer-address"),
+            ("-oa channel list -ob", "orderer-address"),
+            ("channel list --no-status --no-status", "no-status"),
+            ("channel list -o a --ca-file a", nil), ("channel list -o a -- -o b", nil), ("", nil),
+        ] as [(String, String?)]
+    )
+    func findsRepetitions(line: String, flag: String?) {
+        let words = line.split(separator: " ").map(String.init)
+        #expect(KingpinProgram.repeatedFlag(in: words, OsnadminCommand.shortNames) == flag)
+    }
+
     @Test("answers are printed as Fabric's osnadmin prints them")
     func printsAnswers() throws {
         let list = Data(

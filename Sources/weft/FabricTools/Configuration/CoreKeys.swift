@@ -243,10 +243,9 @@ private let coreOperations: [FabricKeys.Group] = [
             "tls.clientRootCAs.files",
         ]
     ),
-    .init(.used, ["metrics.provider"]),
     .init(
-        .notYet("metrics by StatsD", unless: ["udp", "127.0.0.1:8125", "10s", "30s"]),
-        below: "metrics.statsd",
-        ["network", "address", "writeInterval", "prefix"]
+        .used,
+        below: "metrics",
+        ["provider", "statsd.network", "statsd.address", "statsd.writeInterval", "statsd.prefix"]
     ),
 ]

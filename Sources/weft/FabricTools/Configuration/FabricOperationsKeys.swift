@@ -1,3 +1,4 @@
+import Operations
 import RPC
 
 /// What the operations service's keys are called in `core.yaml` and in `orderer.yaml`.
@@ -11,6 +12,7 @@ struct FabricOperationsKeys {
     private let isClientRequired: String
     private let roots: String
     private let provider: String
+    private let statsD: (network: String, address: String, interval: String, prefix: String)
 
     static let core = Self(
         listen: "operations.listenAddress",
@@ -19,7 +21,11 @@ struct FabricOperationsKeys {
         key: "operations.tls.key.file",
         isClientRequired: "operations.tls.clientAuthRequired",
         roots: "operations.tls.clientRootCAs.files",
-        provider: "metrics.provider"
+        provider: "metrics.provider",
+        statsD: (
+            "metrics.statsd.network", "metrics.statsd.address", "metrics.statsd.writeInterval",
+            "metrics.statsd.prefix"
+        )
     )
 
     static let orderer = Self(
@@ -29,19 +35,53 @@ struct FabricOperationsKeys {
         key: "Operations.TLS.PrivateKey",
         isClientRequired: "Operations.TLS.ClientAuthRequired",
         roots: "Operations.TLS.ClientRootCAs",
-        provider: "Metrics.Provider"
+        provider: "Metrics.Provider",
+        statsD: (
+            "Metrics.Statsd.Network", "Metrics.Statsd.Address", "Metrics.Statsd.WriteInterval",
+            "Metrics.Statsd.Prefix"
+        )
     )
 
-    /// The operations service; none without an address.
+    /// The operations service; none without an address, unless metrics are to be sent.
     ///
-    /// - Throws: ``ConfigurationError`` when TLS files are missing, or metrics can't be shown as wanted.
+    /// - Throws: ``ConfigurationError`` when TLS files are missing, or metrics can't be had as wanted.
     func files(_ settings: FabricSettings) throws(ConfigurationError) -> OperationsFiles? {
-        guard let address = try settings.text(self.listen), !address.isEmpty else { return nil }
+        let address = try settings.text(self.listen)
         let name = try settings.text(self.provider) ?? "disabled"
-        guard let provider = OperationsFiles.provider(name) else {
-            throw settings.error(self.provider, OperationsFiles.problem(name))
+        let provider: OperationsEndpoints.MetricsProvider
+        switch name {
+        case "prometheus": provider = .prometheus
+        case "statsd": provider = .statsD(try self.sender(settings))
+        case "disabled": provider = .disabled
+        default: throw settings.error(self.provider, OperationsFiles.unknown(name))
         }
-        return OperationsFiles(listen: address, tls: try self.tls(settings), metrics: provider)
+        if case .statsD = provider {} else if address == nil { return nil }
+        return OperationsFiles(
+            listen: address,
+            tls: address == nil ? nil : try self.tls(settings),
+            metrics: provider
+        )
+    }
+
+    private func sender(_ settings: FabricSettings) throws(ConfigurationError) -> StatsDSender.Settings {
+        var sender = StatsDSender.Settings()
+        sender.network =
+            try settings.value(
+                self.statsD.network,
+                expected: OperationsFiles.networks,
+                StatsDSender.Settings.Network.init
+            ) ?? sender.network
+        sender.address =
+            try settings.value(self.statsD.address, expected: "host:port", configuredAddress)
+            ?? sender.address
+        sender.interval =
+            try settings.value(
+                self.statsD.interval,
+                expected: OperationsFiles.intervals,
+                OperationsFiles.interval
+            ) ?? sender.interval
+        sender.prefix = try settings.text(self.statsD.prefix) ?? sender.prefix
+        return sender
     }
 
     private func tls(_ settings: FabricSettings) throws(ConfigurationError) -> TLSFiles? {

@@ -110,11 +110,10 @@ private let ordererServices: [FabricKeys.Group] = [
         .notNeeded("the operations service is no client of others"),
         ["Operations.TLS.RootCAs", "Operations.TLS.TLSHandshakeTimeShift"]
     ),
-    .init(.used, ["Metrics.Provider"]),
     .init(
-        .notYet("metrics by StatsD", unless: ["udp", "127.0.0.1:8125", "10s", "30s"]),
-        below: "Metrics.Statsd",
-        ["Network", "Address", "WriteInterval", "Prefix"]
+        .used,
+        below: "Metrics",
+        ["Provider", "Statsd.Network", "Statsd.Address", "Statsd.WriteInterval", "Statsd.Prefix"]
     ),
     .init(
         .used,

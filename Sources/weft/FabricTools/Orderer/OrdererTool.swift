@@ -17,7 +17,7 @@ enum OrdererTool {
                 return 1
             }
         case ["version"]:
-            print(ToolVersion.text(of: "orderer"))
+            print(ToolVersion.text(of: "orderer") + "\n")
             return 0
         case _ where arguments.contains("--help") || arguments.first == "help":
             // As in Fabric, help is no answer to a question, so it goes to standard error.
@@ -59,6 +59,6 @@ enum OrdererTool {
         ToolProcess.report(FabricKeys.orderer, settings, logger)
         let configuration = try OrdererYAML(settings).configuration
         ToolProcess.reportForeignLedger(beside: configuration.data, named: "chains", logger)
-        try await configuration.run(NodeOperations(logging: logging))
+        try await configuration.run(NodeOperations(logging: logging, files: configuration.operations))
     }
 }

@@ -6,8 +6,11 @@ import Foundation
 struct ConnectionProfile {
     private let root: ConfigurationSection
 
-    init(file: String) throws(ConfigurationError) {
-        self.root = try ConfigurationSection(file: file)
+    /// - Throws: ``Failure`` in Fabric's words when the file can't be read, ``ConfigurationError`` when it holds no profile.
+    init(file: String) throws {
+        let text: Data
+        do { text = try GoText.file(file) } catch { throw Failure("error reading connection profile: \(error)") }
+        self.root = try ConfigurationSection(yaml: String(decoding: text, as: UTF8.self), file: file)
     }
 
     /// The endorsing peers of a channel, with the files of their TLS roots; nil when the profile names no peer for it.

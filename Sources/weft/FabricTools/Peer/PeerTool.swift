@@ -24,7 +24,7 @@ enum PeerTool {
 
     private static let version = ToolCommand("version", "Print the version.") { call in
         guard call.operands.isEmpty else { throw ToolFailure.usage("trailing args detected") }
-        print(ToolVersion.text(of: "peer"))
+        print(ToolVersion.text(of: "peer") + "\n")
     }
 
     private static let node = ToolCommand(
@@ -61,7 +61,9 @@ enum PeerTool {
         ToolProcess.report(FabricKeys.core, settings, logger)
         let file = try CoreYAML(settings)
         ToolProcess.reportForeignLedger(beside: file.configuration.data, named: "ledgersData", logger)
-        try await file.configuration.run(NodeOperations(logging: logging)) {
+        try await file.configuration.run(
+            NodeOperations(logging: logging, files: file.configuration.operations)
+        ) {
             // Scripts wait for this line.
             logger.info(
                 "Started peer with ID=[\(file.peerID)], network ID=[\(file.networkID)], address=[\(file.configuration.advertise)]"
@@ -77,31 +79,14 @@ extension PeerTool {
         let channel = call.flags.text("channelID")
         guard !channel.isEmpty else { throw ToolFailure.usage("Must supply channel ID") }
         let settings = try FabricSettings(.core, environment: ProcessInfo.processInfo.environment)
-        try ChannelRemoval.remove(ChannelID(channel), dataFolder: CoreYAML.data(settings))
-    }
-}
-
-/// What `peer version` and `orderer version` print.
-enum ToolVersion {
-    static func text(of program: String) -> String {
-        """
-        \(program):
-         Version: v\(Weft.version)
-         Commit SHA: weft
-         OS/Arch: \(self.system)
-
-        """
-    }
-
-    /// The system and the processor, in the words of Fabric's tools.
-    private static var system: String {
-        #if arch(x86_64)
-            "linux/amd64"
-        #elseif arch(arm64)
-            "linux/arm64"
-        #else
-            "linux/unknown"
-        #endif
+        do {
+            try ChannelRemoval.remove(ChannelID(channel), dataFolder: CoreYAML.data(settings))
+        } catch let error as ChannelRemovalError {
+            let reason =
+                error.isUnknownChannel
+                ? "cannot update ledger status, ledger [\(channel)] does not exist" : "\(error)"
+            throw ToolFailure.usage("unjoin channel [\(channel)]: \(reason)")
+        }
     }
 }
 

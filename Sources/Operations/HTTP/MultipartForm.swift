@@ -1,4 +1,4 @@
-internal import Foundation
+package import Foundation
 
 /// A body of type `multipart/form-data`, taken apart.
 ///
@@ -6,23 +6,23 @@ internal import Foundation
 /// each. Parts are slices of the body, so nothing is copied.
 ///
 /// Source: RFC 2046, section 5.1; RFC 7578.
-struct MultipartForm {
-    /// More parts than any request of the API has, so that one with too many can be told from garbage.
-    static let maximumParts = 8
-    static let maximumHeaderBytes = 4096
+package struct MultipartForm {
+    /// More parts than any request has, so that one with too many can be told from garbage.
+    package static let maximumParts = 8
+    package static let maximumHeaderBytes = 4096
 
-    struct Part {
+    package struct Part {
         /// Empty if the part has none.
-        var name: String
+        package var name: String
         /// `nil` for a part that is a value and no file.
-        var fileName: String?
-        var content: Data
+        package var fileName: String?
+        package var content: Data
     }
 
-    let parts: [Part]
+    package let parts: [Part]
 
     /// Takes a body apart; the header `Content-Type` carries the boundary.
-    init(_ body: Data, contentType: String) throws(MalformedForm) {
+    package init(_ body: Data, contentType: String) throws(MalformedForm) {
         let boundary = HeaderValue(contentType).parameters["boundary"] ?? ""
         guard (1...70).contains(boundary.utf8.count) else {
             throw MalformedForm("the Content-Type has no boundary of 1 to 70 characters")
@@ -96,8 +96,8 @@ struct MultipartForm {
 }
 
 /// Why a body is no form.
-struct MalformedForm: Error, Equatable, CustomStringConvertible {
-    let description: String
+package struct MalformedForm: Error, Equatable, CustomStringConvertible {
+    package let description: String
 
     init(_ description: String) { self.description = description }
 }
@@ -105,13 +105,13 @@ struct MalformedForm: Error, Equatable, CustomStringConvertible {
 /// A header's value with parameters, such as `form-data; name="config-block"`.
 ///
 /// Source: RFC 9110, section 5.6.6. What breaks the rules is left out.
-struct HeaderValue: Equatable {
+package struct HeaderValue: Equatable {
     /// What comes before the parameters, in lower case.
-    let value: String
+    package let value: String
     /// By name in lower case; the first of a name counts.
-    let parameters: [String: String]
+    package let parameters: [String: String]
 
-    init(_ text: String) {
+    package init(_ text: String) {
         var fields = Self.fields(text)[...]
         self.value = (fields.popFirst() ?? "").trimmingCharacters(in: .whitespaces).lowercased()
         var parameters: [String: String] = [:]

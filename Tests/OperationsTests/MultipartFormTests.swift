@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@testable import Orderer
+@testable import Operations
 
 @Suite struct MultipartFormTests {
     private let type = "multipart/form-data; boundary=limit"
