@@ -33,17 +33,17 @@ extension PeerNode {
             self.identity,
             .one(position, bestEffort: bestEffort)
         )
+        let endpoint = self.connection.endpoint
         return try await Protos_Deliver.Client(wrapping: self.connection.client).deliver { writer in
             try await writer.write(request)
         } onResponse: { response in
-            for try await message in response.messages {
+            try await DeliveredBlock(firstOf: response.messages, endpoint) { message in
                 switch message.type {
-                case .block(let block): return .block(block)
-                case .status(let status): return .status(status)
-                default: throw SeekEnvelope.unexpected(self.connection.endpoint)
+                case .block(let block): .block(block)
+                case .status(let status): .status(status)
+                default: nil
                 }
             }
-            throw SeekEnvelope.ended(self.connection.endpoint)
         }
     }
 
@@ -109,17 +109,17 @@ extension OrderingNode {
             self.identity,
             .one(position, bestEffort: bestEffort)
         )
+        let endpoint = self.connection.endpoint
         return try await Orderer_AtomicBroadcast.Client(wrapping: self.connection.client).deliver { writer in
             try await writer.write(request)
         } onResponse: { response in
-            for try await message in response.messages {
+            try await DeliveredBlock(firstOf: response.messages, endpoint) { message in
                 switch message.type {
-                case .block(let block): return .block(block)
-                case .status(let status): return .status(status)
-                case nil: throw SeekEnvelope.unexpected(self.connection.endpoint)
+                case .block(let block): .block(block)
+                case .status(let status): .status(status)
+                case nil: nil
                 }
             }
-            throw SeekEnvelope.ended(self.connection.endpoint)
         }
     }
 }
@@ -129,6 +129,22 @@ package enum DeliveredBlock: Sendable {
     case block(Common_Block)
     /// The node refused.
     case status(Common_Status)
+}
+
+extension DeliveredBlock {
+    /// What the first message says; `meaning` gives `nil` for one that says something else.
+    fileprivate init<Message>(
+        firstOf messages: RPCAsyncSequence<Message, any Error>,
+        _ endpoint: Endpoint,
+        _ meaning: (Message) -> DeliveredBlock?
+    ) async throws {
+        for try await message in messages {
+            guard let block = meaning(message) else { throw SeekEnvelope.unexpected(endpoint) }
+            self = block
+            return
+        }
+        throw SeekEnvelope.ended(endpoint)
+    }
 }
 
 extension Orderer_SeekInfo {

@@ -4,16 +4,6 @@ import Testing
 
 /// `osnadmin` and an orderer that is killed while its channels change.
 @Suite(.serialized) struct ChannelParticipationTests {
-    /// What `network.json` says about the orderer.
-    private struct Description: Decodable {
-        struct Node: Decodable {
-            var name: String
-            var administration: String?
-        }
-        var channel: String
-        var nodes: [Node]
-    }
-
     /// An orderer of `weft network up`, alone.
     private struct Orderer {
         let folder: String
@@ -21,8 +11,7 @@ import Testing
         let address: String
 
         init(_ folder: String) throws {
-            let file = URL(fileURLWithPath: folder + "/network.json")
-            let description = try JSONDecoder().decode(Description.self, from: Data(contentsOf: file))
+            let description = try NetworkDescription(folder)
             self.folder = folder
             self.channel = description.channel
             self.address = try #require(description.nodes.first { $0.name == "orderer" }?.administration)
@@ -80,18 +69,7 @@ import Testing
         "channels are joined and removed with osnadmin, and an orderer that is killed meanwhile keeps its word"
     )
     func joinsAndRemoves() async throws {
-        try await WeftProcess.withNetwork { folder in
-            let up = try await WeftProcess.run(
-                "network",
-                "up",
-                "--folder",
-                folder,
-                "--base-port",
-                "0",
-                "--orgs",
-                "1"
-            )
-            try #require(up.code == 0, "\(up.errors)")
+        try await WeftProcess.withRunningNetwork("--orgs", "1") { folder in
             let orderer = try Orderer(folder)
 
             try await self.checkAnswers(of: orderer)

@@ -5,33 +5,8 @@ import WeftClient
 
 /// Real `weft` processes over mutual TLS on loopback.
 @Suite(.serialized) struct EndToEndTests {
-    /// What `network.json` says, as far as these tests need it.
-    private struct Description: Decodable {
-        struct Node: Decodable { var name, endpoint, tlsRoots, folder: String }
-        struct Identity: Decodable { var name, mspID, msp, tlsCertificate, tlsKey: String }
-        var channel: String
-        var nodes: [Node]
-        var identities: [Identity]
-
-        init(_ folder: String) throws {
-            let file = URL(fileURLWithPath: folder + "/network.json")
-            self = try JSONDecoder().decode(Self.self, from: Data(contentsOf: file))
-        }
-    }
-
     @Test func aConsortiumCommitsTransactionsAndSurvivesAPeerThatIsKilled() async throws {
-        try await WeftProcess.withNetwork { folder in
-            let up = try await WeftProcess.run(
-                "network",
-                "up",
-                "--folder",
-                folder,
-                "--base-port",
-                "0",
-                "--contract",
-                "kv"
-            )
-            try #require(up.code == 0, "\(up.errors)")
+        try await WeftProcess.withRunningNetwork("--contract", "kv") { folder in
             try await self.submit("before", "1", folder)
 
             let agency = try #require(self.process("agency", folder))
@@ -68,21 +43,8 @@ import WeftClient
     }
 
     @Test func theClientLibrarySubmitsAsksAndListens() async throws {
-        try await WeftProcess.withNetwork { folder in
-            let up = try await WeftProcess.run(
-                "network",
-                "up",
-                "--folder",
-                folder,
-                "--base-port",
-                "0",
-                "--orgs",
-                "1",
-                "--contract",
-                "kv"
-            )
-            try #require(up.code == 0, "\(up.errors)")
-            let description = try Description(folder)
+        try await WeftProcess.withRunningNetwork("--orgs", "1", "--contract", "kv") { folder in
+            let description = try NetworkDescription(folder)
             let node = try #require(description.nodes.first { $0.name == "utility" })
             let person = try #require(description.identities.first { $0.name == "utility/user" })
             let file = { (path: String) in try Data(contentsOf: URL(fileURLWithPath: "\(folder)/\(path)")) }
@@ -119,6 +81,34 @@ import WeftClient
         }
     }
 
+    @Test func anOrdererTellsTheConfigurationWhenAPeerDoesnt() async throws {
+        try await WeftProcess.withRunningNetwork("--orgs", "1") { folder in
+            let utility = ["--network", folder, "--as", "utility/admin"]
+            let (block, change) = (folder + "/fetched.block", folder + "/change.pb")
+            let edited = try await WeftProcess.run(
+                arguments: ["channel", "edit", "--out", change] + utility + ["set-batch", "max-messages=7"]
+            )
+            try #require(edited.code == 0, "\(edited.errors)")
+            let peer = try #require(self.process("utility", folder))
+            kill(peer, SIGKILL)
+            let fetched = try await WeftProcess.run(arguments: ["channel", "fetch", block] + utility)
+            #expect(fetched.code == 0, "\(fetched.errors)")
+            #expect(
+                FileManager.default.contents(atPath: block)
+                    == FileManager.default.contents(atPath: folder + "/emissions.block")
+            )
+            let orderer = folder + "/organizations/orderer/users/admin@orderer.example/msp"
+            let signed = try await WeftProcess.run(
+                arguments: ["channel", "sign", change, "--config", block, "--identity", orderer]
+                    + ["--msp-id", "OrdererMSP"]
+            )
+            try #require(signed.code == 0, "\(signed.errors)")
+            let submitted = try await WeftProcess.run(arguments: ["channel", "submit", change] + utility)
+            #expect(submitted.code == 0, "\(submitted.errors)")
+            #expect(submitted.output.contains("configuration 1 of channel emissions is in force at"))
+        }
+    }
+
     @Test func aPortInUseIsNamedWithAWayOut() async throws {
         try await WeftProcess.withNetwork { folder in
             let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
@@ -142,20 +132,7 @@ import WeftClient
     }
 
     @Test func aDataFolderInUseIsRefused() async throws {
-        try await WeftProcess.withNetwork { folder in
-            let up = try await WeftProcess.run(
-                "network",
-                "up",
-                "--folder",
-                folder,
-                "--base-port",
-                "0",
-                "--orgs",
-                "1",
-                "--contract",
-                "kv"
-            )
-            try #require(up.code == 0, "\(up.errors)")
+        try await WeftProcess.withRunningNetwork("--orgs", "1", "--contract", "kv") { folder in
             let verified = try await WeftProcess.run("ledger", "verify", "\(folder)/nodes/utility/data")
             #expect(verified.code != 0)
             #expect((verified.output + verified.errors).contains("in use"))

@@ -4,11 +4,6 @@ import Testing
 
 /// A network of `weft network up`, as Fabric's tools see it: a `core.yaml`, and variables of the environment.
 struct FabricToolNetwork {
-    private struct Description: Decodable {
-        struct Node: Decodable { var name, endpoint: String }
-        var nodes: [Node]
-    }
-
     struct Problem: Error, CustomStringConvertible {
         var description: String
     }
@@ -28,8 +23,7 @@ struct FabricToolNetwork {
 
     private init(_ folder: String) throws {
         self.folder = folder
-        let bytes = try Data(contentsOf: URL(fileURLWithPath: folder + "/network.json"))
-        let description = try JSONDecoder().decode(Description.self, from: bytes)
+        let description = try NetworkDescription(folder)
         self.endpoints = Dictionary(uniqueKeysWithValues: description.nodes.map { ($0.name, $0.endpoint) })
         let core = """
             peer:

@@ -14,33 +14,11 @@ private enum PrometheusPrograms {
 /// Prometheus's own programs against running nodes.
 @Suite(.serialized, .enabled(if: PrometheusPrograms.areInstalled, "scripts/setup installs prometheus"))
 struct MonitoringTests {
-    private struct Network: Decodable {
-        struct Node: Decodable {
-            var name, role, folder, tlsRoots: String
-            var operations: String
-        }
-        struct Identity: Decodable { var tlsCertificate, tlsKey: String }
-        var nodes: [Node]
-        var identities: [Identity]
-    }
-
     private struct NoAnswer: Error { var about: String }
 
     @Test func prometheusScrapesAPeerOverMutualTLS() async throws {
-        try await WeftProcess.withNetwork { folder in
-            let up = try await WeftProcess.run(
-                "network",
-                "up",
-                "--folder",
-                folder,
-                "--base-port",
-                "0",
-                "--orgs",
-                "1"
-            )
-            try #require(up.code == 0, "\(up.errors)")
-            let file = URL(fileURLWithPath: folder + "/network.json")
-            let network = try JSONDecoder().decode(Network.self, from: Data(contentsOf: file))
+        try await WeftProcess.withRunningNetwork("--orgs", "1") { folder in
+            let network = try NetworkDescription(folder)
             for node in network.nodes { try await self.checkFormat(of: node) }
 
             let peer = try #require(network.nodes.first { $0.role == "peer" })
@@ -61,8 +39,9 @@ struct MonitoringTests {
     }
 
     /// `promtool` can read the metrics; that Fabric's names lack suffixes is no error of the format.
-    private func checkFormat(of node: Network.Node) async throws {
-        let url = try #require(URL(string: "http://\(node.operations)/metrics"))
+    private func checkFormat(of node: NetworkDescription.Node) async throws {
+        let address = try #require(node.operations)
+        let url = try #require(URL(string: "http://\(address)/metrics"))
         let (text, _) = try await URLSession.shared.data(from: url)
         let process = Process()
         process.executableURL = URL(fileURLWithPath: PrometheusPrograms.tool)
@@ -81,7 +60,7 @@ struct MonitoringTests {
         #expect(unexpected.isEmpty, "\(node.name): \(unexpected)")
     }
 
-    private func requireClientCertificates(of peer: Network.Node, _ folder: String) throws {
+    private func requireClientCertificates(of peer: NetworkDescription.Node, _ folder: String) throws {
         let tls = folder + "/" + peer.tlsRoots.replacingOccurrences(of: "/ca.crt", with: "")
         let file = "\(folder)/\(peer.folder)/peer.yaml"
         let text = try String(contentsOfFile: file, encoding: .utf8)
@@ -95,7 +74,11 @@ struct MonitoringTests {
         try changed.write(toFile: file, atomically: true, encoding: .utf8)
     }
 
-    private func configuration(_ peer: Network.Node, _ client: Network.Identity, _ folder: String) -> String {
+    private func configuration(
+        _ peer: NetworkDescription.Node,
+        _ client: NetworkDescription.Identity,
+        _ folder: String
+    ) -> String {
         """
         global: {scrape_interval: 1s, scrape_timeout: 1s}
         scrape_configs:
@@ -105,12 +88,12 @@ struct MonitoringTests {
               ca_file: \(folder)/\(peer.tlsRoots)
               cert_file: \(folder)/\(client.tlsCertificate)
               key_file: \(folder)/\(client.tlsKey)
-            static_configs: [{targets: ["\(peer.operations)"]}]
+            static_configs: [{targets: ["\(peer.operations ?? "")"]}]
           - job_name: stranger
             scheme: https
             tls_config:
               ca_file: \(folder)/\(peer.tlsRoots)
-            static_configs: [{targets: ["\(peer.operations)"]}]
+            static_configs: [{targets: ["\(peer.operations ?? "")"]}]
 
         """
     }

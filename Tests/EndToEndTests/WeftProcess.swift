@@ -1,4 +1,5 @@
 import Foundation
+import Testing
 
 /// Runs the `weft` executable that was built with these tests.
 enum WeftProcess {
@@ -54,11 +55,26 @@ enum WeftProcess {
         )
     }
 
-    /// Makes a network in a folder of its own, and takes it down afterwards.
-    static func withNetwork(
-        _ arguments: [String] = [],
-        _ body: (String) async throws -> Void
+    /// Starts a network with ports that are free, and takes it down afterwards.
+    ///
+    /// - Parameters:
+    ///   - arguments: More flags of `weft network up`.
+    ///   - body: Gets the network's folder.
+    static func withRunningNetwork(
+        _ arguments: String...,
+        body: (String) async throws -> Void
     ) async throws {
+        try await Self.withNetwork { folder in
+            let up = try await Self.run(
+                arguments: ["network", "up", "--folder", folder, "--base-port", "0"] + arguments
+            )
+            try #require(up.code == 0, "\(up.errors)")
+            try await body(folder)
+        }
+    }
+
+    /// Finds a folder for a network, and takes what runs there down afterwards.
+    static func withNetwork(_ body: (String) async throws -> Void) async throws {
         let parent = FileManager.default.temporaryDirectory.appendingPathComponent(
             "weft-\(UUID().uuidString)"
         )

@@ -80,7 +80,8 @@ import Testing
                 throw CancellationError()
             }
             do {
-                try await tasks.waitForAll()
+                // The first that ends says how it went.
+                try await tasks.next()
             } catch is CancellationError {
                 tasks.cancelAll()
             }

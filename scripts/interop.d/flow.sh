@@ -22,7 +22,7 @@ flow_checks() (
         flow_step "anchor peer of organization $organization" flow_anchor "$organization"
     done
     flow_contract
-    flow_says "peer channel getinfo" '"height":8' until_said 20 '"height":8' peer channel getinfo -c flow
+    flow_says "peer channel getinfo" '"height":7' until_said 20 '"height":7' peer channel getinfo -c flow
     for organization in 1 2; do
         flow_as "$organization"
         flow_says "organization $organization has both anchor peers" "127.0.0.1 127.0.0.1" flow_anchors
@@ -170,7 +170,10 @@ flow_nodes() {
 flow_stop() {
     local pid
     for pid in "${nodes[@]}"; do kill "$pid"; done
-    for pid in "${nodes[@]}"; do flow_step "a node ends with code 0 after SIGTERM" wait "$pid"; done
+    for pid in "${nodes[@]}"; do
+        wait "$pid"
+        flow_step "a node ends with code 0 after SIGTERM" test $? = 0
+    done
 }
 
 flow_osnadmin() {

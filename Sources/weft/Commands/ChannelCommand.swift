@@ -3,6 +3,7 @@ import Channel
 import FabricProtos
 import Foundation
 import SwiftProtobuf
+import Translation
 import WeftClient
 
 /// `weft channel`: look at a channel's configuration and change it.
@@ -36,12 +37,13 @@ struct ChannelCommand: AsyncParsableCommand {
 
         func run() async throws {
             let configuration = try await self.connection.configuration(file: self.file).checked()
+            let bytes = try configuration.config.channelGroup.serializedData()
+            let group = JSONValue(try FabricJSON().json(ofGroup: bytes, at: .channel))
             self.output.answer(
                 .object([
                     "channel": .string(configuration.channelID.description),
                     "sequence": .unsigned(configuration.sequence),
-                    "configuration": (try? ConfigurationPicture.json(of: configuration.config.channelGroup))
-                        ?? .null,
+                    "configuration": group,
                 ]),
                 ChannelPicture(configuration).text
             )

@@ -1,4 +1,5 @@
 import Foundation
+import Translation
 
 /// A JSON value whose objects keep the order of their keys, so that the output of a command is the same every time.
 enum JSONValue: Sendable, ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleByBooleanLiteral
@@ -77,5 +78,19 @@ extension JSONValue {
     static func bytes(_ bytes: Data) -> Self {
         if let text = String(data: bytes, encoding: .utf8) { return .string(text) }
         return .object(["base64": .string(bytes.base64EncodedString())])
+    }
+}
+
+extension JSONValue {
+    /// A message in the JSON of Fabric's tools.
+    init(_ tree: JSONTree) {
+        switch tree {
+        case .null: self = .null
+        case .bool(let flag): self = .boolean(flag)
+        case .number(let digits): self = .verbatim(digits)
+        case .string(let text): self = .string(text)
+        case .array(let items): self = .array(items.map(Self.init))
+        case .object(let members): self = .members(members.map { ($0.name, Self($0.value)) })
+        }
     }
 }

@@ -95,27 +95,7 @@ struct CoreYAML {
     // MARK: - Connections
 
     private static func tls(_ settings: FabricSettings) throws(ConfigurationError) -> TLSFiles? {
-        guard try settings.flag("peer.tls.enabled") ?? false else { return nil }
-        guard
-            let certificate = try settings.path("peer.tls.cert.file"),
-            let key = try settings.path("peer.tls.key.file")
-        else {
-            throw settings.error("peer.tls", "with TLS, cert.file and key.file must be there")
-        }
-        let isRequired = try settings.flag("peer.tls.clientAuthRequired") ?? false
-        let roots = try settings.paths("peer.tls.clientRootCAs.files")
-        guard !isRequired || !roots.isEmpty else {
-            throw settings.error(
-                "peer.tls.clientRootCAs.files",
-                "missing; clients must present a certificate, so name the files of the roots that they lead to"
-            )
-        }
-        var files = TLSFiles(
-            certificate: certificate,
-            key: key,
-            roots: roots,
-            clients: isRequired ? .required : .none
-        )
+        guard var files = try FabricTLSKeys.core("peer.tls").files(settings) else { return nil }
         if let certificate = try settings.path("peer.tls.clientCert.file"),
             let key = try settings.path("peer.tls.clientKey.file")
         {

@@ -6,21 +6,13 @@ import RPC
 /// - Source: Fabric v3.1, sample configuration.
 struct FabricOperationsKeys {
     private let listen: String
-    private let enabled: String
-    private let certificate: String
-    private let key: String
-    private let isClientRequired: String
-    private let roots: String
+    private let tls: FabricTLSKeys
     private let provider: String
     private let statsD: (network: String, address: String, interval: String, prefix: String)
 
     static let core = Self(
         listen: "operations.listenAddress",
-        enabled: "operations.tls.enabled",
-        certificate: "operations.tls.cert.file",
-        key: "operations.tls.key.file",
-        isClientRequired: "operations.tls.clientAuthRequired",
-        roots: "operations.tls.clientRootCAs.files",
+        tls: .core("operations.tls"),
         provider: "metrics.provider",
         statsD: (
             "metrics.statsd.network", "metrics.statsd.address", "metrics.statsd.writeInterval",
@@ -30,11 +22,7 @@ struct FabricOperationsKeys {
 
     static let orderer = Self(
         listen: "Operations.ListenAddress",
-        enabled: "Operations.TLS.Enabled",
-        certificate: "Operations.TLS.Certificate",
-        key: "Operations.TLS.PrivateKey",
-        isClientRequired: "Operations.TLS.ClientAuthRequired",
-        roots: "Operations.TLS.ClientRootCAs",
+        tls: .orderer("Operations.TLS"),
         provider: "Metrics.Provider",
         statsD: (
             "Metrics.Statsd.Network", "Metrics.Statsd.Address", "Metrics.Statsd.WriteInterval",
@@ -58,7 +46,8 @@ struct FabricOperationsKeys {
         if case .statsD = provider {} else if address == nil { return nil }
         return OperationsFiles(
             listen: address,
-            tls: address == nil ? nil : try self.tls(settings),
+            // Metrics and the logging specification are for those with a certificate, whatever the key says.
+            tls: address == nil ? nil : try self.tls.files(settings, asksOthers: true),
             metrics: provider
         )
     }
@@ -82,28 +71,5 @@ struct FabricOperationsKeys {
             ) ?? sender.interval
         sender.prefix = try settings.text(self.statsD.prefix) ?? sender.prefix
         return sender
-    }
-
-    private func tls(_ settings: FabricSettings) throws(ConfigurationError) -> TLSFiles? {
-        guard try settings.flag(self.enabled) ?? false else { return nil }
-        guard let certificate = try settings.path(self.certificate), let key = try settings.path(self.key)
-        else {
-            throw settings.error(self.enabled, "with TLS, \(self.certificate) and \(self.key) must be there")
-        }
-        let isRequired = try settings.flag(self.isClientRequired) ?? false
-        let roots = try settings.paths(self.roots)
-        guard !isRequired || !roots.isEmpty else {
-            throw settings.error(
-                self.roots,
-                "missing; clients must present a certificate, so name the files of the roots that they lead to"
-            )
-        }
-        // Metrics and the logging specification are for those with a certificate, whatever the key says.
-        return TLSFiles(
-            certificate: certificate,
-            key: key,
-            roots: roots,
-            clients: isRequired ? .required : roots.isEmpty ? .none : .requested
-        )
     }
 }

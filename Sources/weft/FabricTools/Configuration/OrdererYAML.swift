@@ -30,7 +30,8 @@ struct OrdererYAML {
             data: (try settings.path("FileLedger.Location") ?? "/var/hyperledger/production/orderer")
                 + "/weft",
             identity: try Self.identity(settings),
-            tls: try Self.tls(settings),
+            // At least the own organization's administrators and orderers get in.
+            tls: try FabricTLSKeys.orderer("General.TLS").files(settings, ownRoots: "General.TLS.RootCAs"),
             channels: []
         )
         configuration.checksExpiration =
@@ -76,53 +77,14 @@ struct OrdererYAML {
 
     private static func administrationTLS(_ settings: FabricSettings) throws(ConfigurationError) -> TLSFiles?
     {
-        guard try settings.flag("Admin.TLS.Enabled") ?? false else { return nil }
-        guard
-            let certificate = try settings.path("Admin.TLS.Certificate"),
-            let key = try settings.path("Admin.TLS.PrivateKey")
-        else {
-            throw settings.error("Admin.TLS", "with TLS, Certificate and PrivateKey must be there")
-        }
-        guard try settings.flag("Admin.TLS.ClientAuthRequired") ?? true else {
+        let keys = FabricTLSKeys.orderer("Admin.TLS")
+        guard try settings.flag(keys.isClientRequired) ?? true else {
             throw settings.error(
-                "Admin.TLS.ClientAuthRequired",
+                keys.isClientRequired,
                 "must be true: whoever is let in here administers the node"
             )
         }
-        let roots = try settings.paths("Admin.TLS.ClientRootCAs")
-        guard !roots.isEmpty else {
-            throw settings.error(
-                "Admin.TLS.ClientRootCAs",
-                "missing; name the files of the roots that administrators' certificates lead to"
-            )
-        }
-        return TLSFiles(certificate: certificate, key: key, roots: roots, clients: .required)
-    }
-
-    private static func tls(_ settings: FabricSettings) throws(ConfigurationError) -> TLSFiles? {
-        guard try settings.flag("General.TLS.Enabled") ?? false else { return nil }
-        guard
-            let certificate = try settings.path("General.TLS.Certificate"),
-            let key = try settings.path("General.TLS.PrivateKey")
-        else {
-            throw settings.error("General.TLS", "with TLS, Certificate and PrivateKey must be there")
-        }
-        let isRequired = try settings.flag("General.TLS.ClientAuthRequired") ?? false
-        var roots = try settings.paths("General.TLS.ClientRootCAs")
-        // At least the own organization's administrators and orderers get in.
-        if roots.isEmpty { roots = try settings.paths("General.TLS.RootCAs") }
-        guard !isRequired || !roots.isEmpty else {
-            throw settings.error(
-                "General.TLS.ClientRootCAs",
-                "missing; clients must present a certificate, so name the files of the roots that they lead to"
-            )
-        }
-        return TLSFiles(
-            certificate: certificate,
-            key: key,
-            roots: isRequired ? roots : [],
-            clients: isRequired ? .required : .none
-        )
+        return try keys.files(settings, isRequired: true)
     }
 
     private static func transport(_ settings: FabricSettings) throws(ConfigurationError) -> TransportOptions {

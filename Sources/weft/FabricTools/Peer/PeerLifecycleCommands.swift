@@ -76,15 +76,7 @@ enum PeerLifecycleCommands {
         let definition = try DefinitionFlags(call.flags)
         let session = try LifecycleSession(client, call, command: "approveformyorg")
         try definition.check()
-        var arguments = Lifecycle_ApproveChaincodeDefinitionForMyOrgArgs()
-        arguments.name = definition.name
-        arguments.version = definition.version
-        arguments.sequence = definition.sequence
-        arguments.endorsementPlugin = definition.endorsementPlugin
-        arguments.validationPlugin = definition.validationPlugin
-        arguments.validationParameter = definition.validationParameter
-        arguments.initRequired = definition.initRequired
-        if let collections = definition.collections { arguments.collections = collections }
+        var arguments = Lifecycle_ApproveChaincodeDefinitionForMyOrgArgs(definition)
         let packageID = call.flags.text("package-id")
         if packageID.isEmpty {
             arguments.source.unavailable = .init()
@@ -103,15 +95,7 @@ enum PeerLifecycleCommands {
         let definition = try DefinitionFlags(call.flags)
         let session = try LifecycleSession(client, call, command: "commit")
         try definition.check()
-        var arguments = Lifecycle_CommitChaincodeDefinitionArgs()
-        arguments.name = definition.name
-        arguments.version = definition.version
-        arguments.sequence = definition.sequence
-        arguments.endorsementPlugin = definition.endorsementPlugin
-        arguments.validationPlugin = definition.validationPlugin
-        arguments.validationParameter = definition.validationParameter
-        arguments.initRequired = definition.initRequired
-        if let collections = definition.collections { arguments.collections = collections }
+        let arguments = Lifecycle_CommitChaincodeDefinitionArgs(definition)
         try await session.submit("CommitChaincodeDefinition", arguments)
     }
 
@@ -126,15 +110,7 @@ enum PeerLifecycleCommands {
         let definition = try DefinitionFlags(call.flags)
         let session = try LifecycleSession(client, call, command: "checkcommitreadiness")
         try definition.check()
-        var arguments = Lifecycle_CheckCommitReadinessArgs()
-        arguments.name = definition.name
-        arguments.version = definition.version
-        arguments.sequence = definition.sequence
-        arguments.endorsementPlugin = definition.endorsementPlugin
-        arguments.validationPlugin = definition.validationPlugin
-        arguments.validationParameter = definition.validationParameter
-        arguments.initRequired = definition.initRequired
-        if let collections = definition.collections { arguments.collections = collections }
+        let arguments = Lifecycle_CheckCommitReadinessArgs(definition)
         let answer = try await session.ask("CheckCommitReadiness", arguments)
         let result = try Lifecycle_CheckCommitReadinessResult(serializedBytes: answer)
         Self.show(result, definition, call.flags)
@@ -223,6 +199,37 @@ struct DefinitionFlags: Sendable {
         }
     }
 }
+
+/// Arguments of the lifecycle contract that hold a definition.
+private protocol DefinitionArguments {
+    init()
+    var name: String { get set }
+    var version: String { get set }
+    var sequence: Int64 { get set }
+    var endorsementPlugin: String { get set }
+    var validationPlugin: String { get set }
+    var validationParameter: Data { get set }
+    var initRequired: Bool { get set }
+    var collections: Protos_CollectionConfigPackage { get set }
+}
+
+extension DefinitionArguments {
+    fileprivate init(_ definition: DefinitionFlags) {
+        self.init()
+        self.name = definition.name
+        self.version = definition.version
+        self.sequence = definition.sequence
+        self.endorsementPlugin = definition.endorsementPlugin
+        self.validationPlugin = definition.validationPlugin
+        self.validationParameter = definition.validationParameter
+        self.initRequired = definition.initRequired
+        if let collections = definition.collections { self.collections = collections }
+    }
+}
+
+extension Lifecycle_ApproveChaincodeDefinitionForMyOrgArgs: DefinitionArguments {}
+extension Lifecycle_CommitChaincodeDefinitionArgs: DefinitionArguments {}
+extension Lifecycle_CheckCommitReadinessArgs: DefinitionArguments {}
 
 /// The peers that a lifecycle command talks to, and how it calls the lifecycle contract there.
 struct LifecycleSession: Sendable {
