@@ -146,6 +146,9 @@ package struct BlockDelivery<Transport: ClientTransport>: Sendable {
                 try await self.pull(from: endpoints[turn % endpoints.count])
             } catch let halt as ChannelHalted {
                 throw halt
+            } catch let stalled as OrdererStalled {
+                failures = 0
+                self.logger.warning("changing the orderer", metadata: ["reason": "\(stalled)"])
             } catch let change as OrdererReplaced {
                 failures = 0
                 self.logger.info("changing the orderer", metadata: ["reason": "\(change)"])
@@ -174,8 +177,70 @@ package struct BlockDelivery<Transport: ClientTransport>: Sendable {
                     guard endpoints.contains(endpoint) else { throw OrdererReplaced(endpoint, configuration) }
                 }
             }
+            group.addTask { try await self.watchForStall(at: endpoint) }
             defer { group.cancelAll() }
             try await group.next()
+        }
+    }
+
+    /// Notices an orderer that has fallen silent while another one has newer blocks: one whose process is stopped, or
+    /// whose network is cut, keeps its connection for a long time.
+    ///
+    /// Asks another orderer when no block came for 2 s, and then less and less often.
+    private func watchForStall(at endpoint: OrdererEndpoint) async throws {
+        var pause = Self.firstStallCheck
+        var height = self.channel.ledger.height
+        while true {
+            try await Task.sleep(for: pause)
+            let now = self.channel.ledger.height
+            guard now == height else {
+                height = now
+                pause = Self.firstStallCheck
+                continue
+            }
+            pause = min(pause * 2, Self.longestStallCheck)
+            let others = self.channel.configuration.ordererEndpoints(overrides: self.options.overrides)
+                .filter { $0 != endpoint }
+            guard let other = others.randomElement(), let newest = await self.newestBlock(of: other),
+                newest >= height
+            else { continue }
+            // What is on its way gets a moment to arrive.
+            try await Task.sleep(for: .seconds(1))
+            guard self.channel.ledger.height > newest else { throw OrdererStalled(endpoint, other, newest) }
+        }
+    }
+
+    private static var firstStallCheck: Duration { .seconds(2) }
+    private static var longestStallCheck: Duration { .seconds(60) }
+
+    /// The number of an orderer's newest block; `nil` if it doesn't tell in a few seconds.
+    private func newestBlock(of endpoint: OrdererEndpoint) async -> BlockNumber? {
+        await withTaskGroup(of: BlockNumber?.self) { group in
+            group.addTask {
+                try? await withGRPCClient(transport: self.connect(endpoint)) { client in
+                    let request = try await self.request(
+                        Orderer_SeekInfo(
+                            from: .newestBlock,
+                            to: .newestBlock,
+                            contentType: .headerWithSig
+                        )
+                    )
+                    return try await Orderer_AtomicBroadcast.Client(wrapping: client).deliver(
+                        request: StreamingClientRequest { try await $0.write(request) }
+                    ) { response in
+                        for try await message in response.messages {
+                            if case .block(let block) = message.type { return block.header.number }
+                        }
+                        return nil
+                    }
+                }
+            }
+            group.addTask {
+                try? await Task.sleep(for: .seconds(3))
+                return nil
+            }
+            defer { group.cancelAll() }
+            return await group.next() ?? nil
         }
     }
 
@@ -183,7 +248,9 @@ package struct BlockDelivery<Transport: ClientTransport>: Sendable {
         let transport = try self.connect(endpoint)
         try await withGRPCClient(transport: transport) { client in
             let orderer = Orderer_AtomicBroadcast.Client(wrapping: client)
-            let request = try await self.request(from: self.channel.ledger.height)
+            let request = try await self.request(
+                Orderer_SeekInfo(from: .block(self.channel.ledger.height), to: .block(.max))
+            )
             try await orderer.deliver(
                 request: StreamingClientRequest { try await $0.write(request) }
             ) { response in
@@ -201,14 +268,14 @@ package struct BlockDelivery<Transport: ClientTransport>: Sendable {
         }
     }
 
-    /// Asks for every block from `start` on, and those to come.
-    private func request(from start: BlockNumber) async throws -> Common_Envelope {
+    /// Asks for blocks, in the name of this peer.
+    private func request(_ seek: Orderer_SeekInfo) async throws -> Common_Envelope {
         let signer = self.signer.current
         return try await withTaskExecutorPreference(signer.executor) {
             try Common_Envelope.signed(
                 .deliverSeekInfo,
                 channel: self.channel.id.description,
-                data: Orderer_SeekInfo(from: .block(start), to: .block(.max)).serializedData(),
+                data: seek.serializedData(),
                 signer: signer,
                 nonce: secureRandomBytes(24),
                 timestamp: Date(),
@@ -247,6 +314,16 @@ private struct OrdererReplaced: Error, CustomStringConvertible {
     init(_ endpoint: OrdererEndpoint, _ configuration: ChannelConfiguration) {
         self.description =
             "configuration \(configuration.sequence) no longer has orderer \(endpoint), or has other TLS roots for it"
+    }
+}
+
+/// The orderer that blocks come from sends none although another one has newer ones.
+private struct OrdererStalled: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ endpoint: OrdererEndpoint, _ other: OrdererEndpoint, _ newest: BlockNumber) {
+        self.description =
+            "orderer \(endpoint) sends nothing although orderer \(other) has block \(newest)"
     }
 }
 

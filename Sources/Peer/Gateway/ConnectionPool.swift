@@ -34,6 +34,8 @@ package final class ConnectionPool: Service, Sendable {
         var nodes: [ChannelID: Nodes] = [:]
         var clients: [Target: Client] = [:]
         var streams: [Target: OrdererStream<CoreClientTransport>] = [:]
+        /// Orderers that failed lately: they are asked after the others until then.
+        var avoided: [String: ContinuousClock.Instant] = [:]
     }
 
     private let identity: RenewableTLSIdentity?
@@ -128,11 +130,18 @@ package final class ConnectionPool: Service, Sendable {
         }
     }
 
-    private func stream(to target: Target) throws -> OrdererStream<CoreClientTransport> {
+    private func stream(
+        to target: Target,
+        hasAlternatives: Bool
+    ) throws -> OrdererStream<CoreClientTransport> {
         let client = try self.client(for: target)
         return self.state.withLock { state in
             if let stream = state.streams[target] { return stream }
-            let stream = OrdererStream(address: target.address, client: client.streams)
+            let stream = OrdererStream(
+                address: target.address,
+                client: client.streams,
+                hasAlternatives: hasAlternatives
+            )
             state.streams[target] = stream
             let executor = self.pollers.nextExecutor()
             self.addWork.yield { await withTaskExecutorPreference(executor) { await stream.run() } }
@@ -172,6 +181,13 @@ extension ConnectionPool: OrderingService {
         }
     }
 
+    /// The orderers in any order, but those that failed lately at the end.
+    private func inTurn(_ orderers: [OrdererEndpoint]) -> [OrdererEndpoint] {
+        let avoided = self.state.withLock { $0.avoided.filter { $0.value > .now } }
+        let shuffled = orderers.shuffled()
+        return shuffled.filter { avoided[$0.address] == nil } + shuffled.filter { avoided[$0.address] != nil }
+    }
+
     /// How long the gateway tries again while orderers answer that they are unavailable.
     private static var electionPatience: Duration { .seconds(5) }
 
@@ -185,7 +201,7 @@ extension ConnectionPool: OrderingService {
     private func submit(_ envelope: Common_Envelope, toOneOf orderers: [OrdererEndpoint]) async throws {
         var details: [GatewayFailure.Detail] = []
         var isWorthWaiting = false
-        for orderer in orderers.shuffled() {
+        for orderer in self.inTurn(orderers) {
             let target = Target(address: orderer.address, roots: orderer.tlsRootsPEM)
             let detail: (String) -> GatewayFailure.Detail = {
                 GatewayFailure.Detail(
@@ -195,7 +211,8 @@ extension ConnectionPool: OrderingService {
                 )
             }
             do {
-                let response = try await self.stream(to: target).submit(envelope)
+                let response = try await self.stream(to: target, hasAlternatives: orderers.count > 1)
+                    .submit(envelope)
                 if response.status == .success { return }
                 let message =
                     "received unsuccessful response from orderer: status=\(response.status), "
@@ -210,6 +227,8 @@ extension ConnectionPool: OrderingService {
                 isWorthWaiting = isWorthWaiting || response.status == .serviceUnavailable
                 details.append(detail(message))
             } catch let error as RPCError {
+                isWorthWaiting = true
+                self.state.withLock { $0.avoided[orderer.address] = .now + .seconds(10) }
                 details.append(detail("\(error.message)"))
             }
         }

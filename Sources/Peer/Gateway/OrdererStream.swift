@@ -15,7 +15,6 @@ package final class OrdererStream<Transport: ClientTransport>: Sendable {
     package static var responseTimeout: Duration { .seconds(30) }
     /// How many unanswered envelopes are held; more are refused.
     package static var capacity: Int { 10_000 }
-    private static var attempts: Int { 2 }
     /// How many envelopes go to the transport at a time, which then may send them together.
     private static var envelopesPerWrite: Int { 32 }
 
@@ -23,6 +22,7 @@ package final class OrdererStream<Transport: ClientTransport>: Sendable {
         /// Unanswered envelopes in the order of submission; the first `sent` of them are on the stream.
         var queue: Deque<Submission> = []
         var sent = 0
+        var lastAnswer: ContinuousClock.Instant?
         var writer: CheckedContinuation<Void, Never>?
         /// Set when the waiting task was cancelled before it began to wait.
         var isWoken = false
@@ -32,11 +32,22 @@ package final class OrdererStream<Transport: ClientTransport>: Sendable {
     /// The orderer's address, as messages name it.
     package let address: String
     private let client: GRPCClient<Transport>
+    /// How long the orderer may answer nothing while it has something to answer.
+    private let patience: Duration
+    /// How often an envelope is sent before its submission fails.
+    private let attempts: Int
     private let state = Mutex(State())
 
-    package init(address: String, client: GRPCClient<Transport>) {
+    /// - Parameters:
+    ///   - address: The orderer's address, as messages name it.
+    ///   - client: A client of the orderer.
+    ///   - hasAlternatives: Whether there are other orderers: one that falls silent is then given up soon, and after a
+    ///     failure the next one is asked.
+    package init(address: String, client: GRPCClient<Transport>, hasAlternatives: Bool = false) {
         self.address = address
         self.client = client
+        self.patience = hasAlternatives ? .seconds(3) : Self.responseTimeout
+        self.attempts = hasAlternatives ? 1 : 2
     }
 
     /// Has `envelope` ordered and returns the orderer's answer.
@@ -126,6 +137,7 @@ package final class OrdererStream<Transport: ClientTransport>: Sendable {
     private func answer(with response: Orderer_BroadcastResponse) {
         let submission = self.state.withLock { state -> Submission? in
             guard state.sent > 0 else { return nil }
+            state.lastAnswer = .now
             state.sent -= 1
             return state.queue.popFirst()
         }
@@ -156,7 +168,7 @@ package final class OrdererStream<Transport: ClientTransport>: Sendable {
                 state.queue[index].attempts += 1
             }
             state.sent = 0
-            while let first = state.queue.first, first.attempts >= Self.attempts || first.isFinished {
+            while let first = state.queue.first, first.attempts >= self.attempts || first.isFinished {
                 failed.append(first)
                 state.queue.removeFirst()
             }
@@ -205,11 +217,14 @@ package final class OrdererStream<Transport: ClientTransport>: Sendable {
     private func watchForSilence() async throws {
         while true {
             try await Task.sleep(for: .seconds(1))
-            let oldest = self.state.withLock { $0.sent > 0 ? $0.queue.first?.lastSent : nil }
-            if let oldest, oldest.duration(to: .now) > Self.responseTimeout {
+            let silence = self.state.withLock { state -> Duration? in
+                guard state.sent > 0, let first = state.queue.first else { return nil }
+                return max(first.lastSent, state.lastAnswer ?? first.lastSent).duration(to: .now)
+            }
+            if let silence, silence > self.patience {
                 throw RPCError(
                     code: .unavailable,
-                    message: "orderer \(self.address) did not answer for \(Self.responseTimeout)"
+                    message: "orderer \(self.address) did not answer for \(self.patience)"
                 )
             }
         }
