@@ -20,6 +20,12 @@ enum Engine: String, CaseIterable, ExpressibleByArgument {
         }
     }
 
+    /// Plays the one BFT corner case.
+    func playHiddenDecision(seed: UInt64, mutation name: String?) throws -> RunReport {
+        let mutation = try name.map { try Self.find($0, of: BFTMutation.self) }
+        return BFTCluster.hiddenDecision(seed: seed, mutation: mutation) { say($0) }
+    }
+
     /// The faults that can be put in on purpose.
     var mutations: String {
         let names =

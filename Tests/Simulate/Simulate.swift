@@ -67,6 +67,12 @@ struct Simulate: ParsableCommand {
 
     /// One seed tells what happens; many try other delays, clocks and disks.
     private func play(_ name: String) throws {
+        if self.engine == .bft, name == "hidden-decision" {
+            let report = try self.engine.playHiddenDecision(seed: self.first, mutation: self.mutation)
+            say(report.summary)
+            if report.violation != nil { throw ExitCode(1) }
+            return
+        }
         let scenarios = name == "all" ? try Scenario.all() : [try Scenario(named: name)]
         let seeds = UInt64(self.seeds ?? 1)
         let mutation = try self.mutation.map { try Engine.find($0, of: Mutation.self) }

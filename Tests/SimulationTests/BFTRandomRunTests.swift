@@ -13,6 +13,31 @@ import Testing
         #expect(report.isCounted, "\(report.summary)")
     }
 
+    @Test("what the simulator is there for does happen")
+    func covers() {
+        var counts = Counts()
+        for seed in UInt64(21)...26 { counts += BFTCluster.random(seed: seed).counts }
+        #expect(counts.crashes > 20)
+        #expect(counts.lostWrites > 2, "\(counts)")
+        #expect(counts.lostBlocks > 2, "\(counts)")
+        #expect(counts.leaders > 15)
+        #expect(counts.catchUps > 3)
+        #expect(counts.added > 0)
+        #expect(counts.removed > 0)
+    }
+
+    @Test("a decision that only one node knows of binds every later leader")
+    func hiddenDecision() {
+        for seed in UInt64(1)...5 { #expect(BFTCluster.hiddenDecision(seed: seed).violation == nil) }
+    }
+
+    @Test("each broken rule is caught", arguments: BFTMutation.allCases)
+    func isCaught(mutation: BFTMutation) {
+        let detection = BFTDetection(of: mutation, seeds: 60)
+        print(detection)
+        #expect(detection.isCaught, "\(detection)")
+    }
+
     @Test("the same seed gives the same run")
     func isDeterministic() {
         #expect(BFTCluster.random(seed: 11).summary == BFTCluster.random(seed: 11).summary)

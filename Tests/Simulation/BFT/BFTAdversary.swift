@@ -29,21 +29,29 @@ struct BFTAdversary {
             self.votes[claim.statement, default: [:]][claim.signature.signer] = claim.signature.bytes
             if case .vote(_, let ballot) = claim.statement { self.learn(ballot) }
         }
+        // Where the others are; what liars say of it isn't true.
+        if !self.liars.contains(message.from) { self.reach(message) }
         switch message.content {
         case .proposal(let proposal): self.keep(proposal.ticket, message.height)
-        case .enter(_, let view, let ticket):
-            self.reach(message.height, view)
-            self.keep(ticket, message.height)
-        case .timeout(let timeout):
-            self.reach(timeout.height, timeout.view)
-            self.makeTicket(timeout.height, timeout.view)
+        case .enter(_, _, let ticket): self.keep(ticket, message.height)
+        case .timeout(let timeout): self.makeTicket(timeout.height, timeout.view)
         case .decision(let certificate, _): self.keep(.decided(certificate), certificate.height + 1)
         case .vote, .status, .want, .payload: break
         }
     }
 
+    private mutating func reach(_ message: BFTMessage) {
+        switch message.content {
+        case .proposal(let proposal): self.reach(message.height, proposal.ballot.round.view)
+        case .vote(let vote): self.reach(message.height, vote.ballot.round.view)
+        case .timeout(let timeout): self.reach(message.height, timeout.view)
+        case .enter(_, let view, _), .status(_, let view): self.reach(message.height, view)
+        case .decision(let certificate, _): self.reach(certificate.height &+ 1, certificate.view)
+        case .want, .payload: break
+        }
+    }
+
     private mutating func learn(_ ballot: BFTBallot) {
-        self.reach(ballot.round.height, ballot.round.view)
         if self.ballots[ballot.round.height]?.contains(ballot) != true {
             self.ballots[ballot.round.height, default: []].append(ballot)
         }

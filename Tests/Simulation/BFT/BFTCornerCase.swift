@@ -29,6 +29,14 @@ extension BFTCluster {
         for id in cluster.members { cluster.nodes[id]?.start() }
         for _ in 0..<3 { cluster.submitFirst(cluster.newEnvelope()) }
         cluster.scheduleAdversary()
+        cluster.after(1_500.milliseconds) { cluster in
+            // What the liar proposes instead.
+            cluster.submitFirst(cluster.newEnvelope())
+            for other in UInt64(2)...4 {
+                cluster.network.cut(1, to: other)
+                cluster.network.cut(other, to: 1)
+            }
+        }
         cluster.run(until: 12.seconds)
         cluster.admits = { _ in true }
         if cluster.violation == nil { cluster.healAndCheck() }

@@ -196,6 +196,7 @@ final class SimulatedBFTNode {
         guard let write = next.write else { return self.carryOut(next) }
         self.writing = next
         self.disk.begin(write)
+        guard self.survives() else { return }
         let latency = self.cluster.dice.between(self.diskLatency / 4, self.diskLatency * 2)
         self.cluster.schedule(.written(self.id, life: self.life), at: self.cluster.now + latency)
     }
@@ -303,7 +304,8 @@ final class SimulatedBFTNode {
         if self.mutation == .releaseBeforeSync { self.inputs.append(.released(through: block.number)) }
         guard !self.isSyncing else { return }
         self.isSyncing = true
-        let latency = self.cluster.dice.between(self.diskLatency / 2, self.diskLatency * 4)
+        let longest = self.diskLatency * (self.cluster.dice.chance(300) ? 60 : 4)
+        let latency = self.cluster.dice.between(self.diskLatency / 2, longest)
         self.cluster.schedule(.synced(self.id, life: self.life), at: self.cluster.now + latency)
     }
 
