@@ -3,11 +3,11 @@ import Histogram
 
 /// What a run of `weft bench` found, for people and scripts.
 struct BenchReport: Sendable {
-    /// One server process and what it used while the run was measured.
+    /// One server process and what it used while the run was measured; nothing is known of one that has ended.
     struct Server: Sendable {
         var name: String
-        var processorSeconds: Double
-        var peakMemoryBytes: UInt64
+        var processorSeconds: Double?
+        var peakMemoryBytes: UInt64?
         var writtenBytes: UInt64?
         /// How much its data folder grew, where it is known.
         var keptBytes: Int64?
@@ -32,7 +32,7 @@ struct BenchReport: Sendable {
     }
 
     private var serverMicroseconds: Double {
-        self.perTransaction(self.servers.map(\.processorSeconds).reduce(0, +) * 1_000_000)
+        self.perTransaction(self.servers.compactMap(\.processorSeconds).reduce(0, +) * 1_000_000)
     }
 
     private var floorWork: (verifications: Int, signatures: Int, microseconds: Double) {
@@ -82,10 +82,12 @@ struct BenchReport: Sendable {
     private func json(of server: Server) -> JSONValue {
         .object([
             "name": .string(server.name),
-            "microsecondsPerTransaction": .number(
-                rounded(self.perTransaction(server.processorSeconds * 1_000_000), 1)
-            ),
-            "peakMemoryMB": .number(rounded(Double(server.peakMemoryBytes) / 1_048_576, 1)),
+            "microsecondsPerTransaction": server.processorSeconds.map {
+                .number(rounded(self.perTransaction($0 * 1_000_000), 1))
+            } ?? .null,
+            "peakMemoryMB": server.peakMemoryBytes.map {
+                .number(rounded(Double($0) / 1_048_576, 1))
+            } ?? .null,
             "writtenBytesPerTransaction": server.writtenBytes.map {
                 .number(rounded(self.perTransaction(Double($0)), 0))
             } ?? .null,
@@ -112,10 +114,14 @@ struct BenchReport: Sendable {
                 ),
         ]
         for server in self.servers {
-            let processor = rounded(self.perTransaction(server.processorSeconds * 1_000_000), 1)
-            let memory = rounded(Double(server.peakMemoryBytes) / 1_048_576, 1)
             var line = server.name.padding(toLength: 15, withPad: " ", startingAt: 0)
-            line += "\(processor) us of processor time per transaction, peak memory \(memory) MB"
+            if let seconds = server.processorSeconds, let bytes = server.peakMemoryBytes {
+                let processor = rounded(self.perTransaction(seconds * 1_000_000), 1)
+                let memory = rounded(Double(bytes) / 1_048_576, 1)
+                line += "\(processor) us of processor time per transaction, peak memory \(memory) MB"
+            } else {
+                line += "ended during the run, so its processor time is in no sum"
+            }
             if let written = server.writtenBytes {
                 line +=
                     ", disk per transaction: written \(trimmed(rounded(self.perTransaction(Double(written)), 0))) B"

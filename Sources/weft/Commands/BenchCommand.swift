@@ -204,8 +204,10 @@ struct MeasuredServer: Sendable {
         if let end = now.folder, let start = before.folder { kept = end - start }
         return BenchReport.Server(
             name: self.name,
-            processorSeconds: (now.process?.processorSeconds ?? 0) - (before.process?.processorSeconds ?? 0),
-            peakMemoryBytes: now.process?.peakMemoryBytes ?? 0,
+            processorSeconds: now.process.map {
+                $0.processorSeconds - (before.process?.processorSeconds ?? 0)
+            },
+            peakMemoryBytes: now.process?.peakMemoryBytes,
             writtenBytes: written,
             keptBytes: kept
         )
