@@ -196,7 +196,8 @@ final class SimulatedBFTNode {
         guard let write = next.write else { return self.carryOut(next) }
         self.writing = next
         self.disk.begin(write)
-        guard self.survives() else { return }
+        // One that is about to die dies often just now.
+        if self.crashCountdown != nil, self.cluster.dice.chance(400) { return self.crash() }
         let latency = self.cluster.dice.between(self.diskLatency / 4, self.diskLatency * 2)
         self.cluster.schedule(.written(self.id, life: self.life), at: self.cluster.now + latency)
     }
