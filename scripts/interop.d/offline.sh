@@ -46,6 +46,15 @@ common.Envelope config/updates/52-add-consenter/envelope.pb
 common.ConfigUpdate config/updates/13-add-org/config_update.pb
 common.ConfigUpdate config/updates/20-policy-new/config_update.pb
 END
+    # As scripts have it: through pipes.
+    file=$vectors/config/genesis/raft1-org1/genesis.block
+    "$fabric/configtxlator" proto_decode --type common.Block --input <(cat "$file") > "$out/fabric.json"
+    ours configtxlator proto_decode --type common.Block --input <(cat "$file") --output /dev/stdout | cat > "$out/weft.json"
+    same "configtxlator reads from a pipe and writes into one" "$out/fabric.json" "$out/weft.json"
+    ours configtxlator proto_encode --type common.Block --input /dev/stdin --output /dev/stdout \
+        < "$out/weft.json" | cat > "$out/weft.pb"
+    "$fabric/configtxlator" proto_encode --type common.Block --input "$out/weft.json" --output "$out/fabric.pb"
+    same "also standard input and output by their names" "$out/fabric.pb" "$out/weft.pb"
     update_checks "$vectors/config/genesis/raft1-org1/genesis.block" \
         "$vectors/config/updates/13-add-org/config_block.block" "$out"
 }

@@ -12,6 +12,7 @@ participation_checks() {
     required "configtxgen makes a second channel's genesis block" make_second_channel "$folder" || return
     refused_with "osnadmin takes one address only" "flag 'orderer-address' cannot be repeated" \
         "$@" channel list "${flags[@]}" -o "$address"
+    refused_with "osnadmin channel without a command is refused" "must select a subcommand" "$@" channel
     output_has "osnadmin channel list names the channel" "\"/participation/v1/channels/$channel\"" \
         "$@" channel list "${flags[@]}"
     output_has "osnadmin channel join answers 201" "Status: 201" \

@@ -189,14 +189,3 @@ private func writeWithFolder(_ bytes: Data, to path: String) throws(Failure) {
     }
     try writeNew(bytes, to: path)
 }
-
-/// Writes a file whole or not at all.
-func writeNew(_ bytes: Data, to path: String) throws(Failure) {
-    do {
-        try bytes.write(to: URL(fileURLWithPath: path), options: .atomic)
-    } catch {
-        throw Failure(
-            "can't write \(path): \(error); is the folder there, and is the disk full or read-only?"
-        )
-    }
-}

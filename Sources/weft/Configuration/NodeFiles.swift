@@ -2,6 +2,7 @@ import CertificateAuthority
 import Channel
 import Cryptography
 import Foundation
+import Glibc
 import RPC
 
 /// Which files hold the identity that a node signs with.
@@ -122,12 +123,38 @@ func configuredAddress(_ text: String) -> String? {
 /// Reads a file whose absence must be explained.
 func readBytes(_ path: String, as what: String) throws(Failure) -> Data {
     do {
-        return try Data(contentsOf: URL(fileURLWithPath: path))
+        return try content(ofFile: path)
     } catch {
         let reason =
             FileManager.default.fileExists(atPath: path)
             ? "it can't be read; check its permissions" : "there is no such file"
         throw Failure("\(what) should be in \(path), but \(reason)", code: .configuration)
+    }
+}
+
+/// The content of a file, or what comes out of a pipe such as `/dev/stdin` and the shell's `<(…)`.
+func content(ofFile path: String) throws -> Data {
+    let file = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
+    defer { try? file.close() }
+    return try file.readToEnd() ?? Data()
+}
+
+/// Writes a file, whole or not at all; into a pipe or a device, such as `/dev/stdout`, as far as it takes it.
+func writeNew(_ bytes: Data, to path: String) throws(Failure) {
+    do {
+        var status = stat()
+        let isPlain = stat(path, &status) != 0 || status.st_mode & S_IFMT == S_IFREG
+        let url = URL(fileURLWithPath: path)
+        if isPlain, !path.hasPrefix("/dev/") {
+            return try bytes.write(to: url.resolvingSymlinksInPath(), options: .atomic)
+        }
+        let file = try FileHandle(forWritingTo: url)
+        try file.write(contentsOf: bytes)
+        try file.close()
+    } catch {
+        throw Failure(
+            "can't write \(path): \(error); is the folder there, and is the disk full or read-only?"
+        )
     }
 }
 

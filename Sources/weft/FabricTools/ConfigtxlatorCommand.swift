@@ -217,7 +217,7 @@ enum InputOutput {
     static func read(_ path: String?) throws -> Data {
         guard let path else { return try FileHandle.standardInput.readToEnd() ?? Data() }
         do {
-            return try Data(contentsOf: URL(fileURLWithPath: path))
+            return try content(ofFile: path)
         } catch {
             let isThere = FileManager.default.fileExists(atPath: path)
             throw Failure(
@@ -228,10 +228,6 @@ enum InputOutput {
 
     static func write(_ bytes: Data, to path: String?) throws {
         guard let path else { return try FileHandle.standardOutput.write(contentsOf: bytes) }
-        do {
-            try bytes.write(to: URL(fileURLWithPath: path))
-        } catch {
-            throw Failure("open \(path): it can't be written; is the folder there, and may you write to it?")
-        }
+        try writeNew(bytes, to: path)
     }
 }

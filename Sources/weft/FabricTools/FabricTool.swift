@@ -49,7 +49,8 @@ enum FabricTool: String, CaseIterable {
                     OsnadminCommand.self,
                     named: "osnadmin",
                     arguments,
-                    shortNames: OsnadminCommand.shortNames
+                    shortNames: OsnadminCommand.shortNames,
+                    needsCommand: true
                 )
             }
         }

@@ -12,6 +12,7 @@ enum KingpinProgram {
     ///   - shortNames: The flags that have a letter, by that letter.
     ///   - cumulative: The flags that may be given several times.
     ///   - takesLast: Whether any flag may be given several times, and the last one counts.
+    ///   - needsCommand: Whether it is a mistake to name no command; else that shows help.
     /// - Returns: The exit code.
     static func run(
         _ command: any ParsableCommand.Type,
@@ -19,7 +20,8 @@ enum KingpinProgram {
         _ arguments: [String],
         shortNames: [Character: String] = [:],
         cumulative: Set<String> = [],
-        takesLast: Bool = false
+        takesLast: Bool = false,
+        needsCommand: Bool = false
     ) async -> Int32 {
         if !takesLast, let flag = Self.repeatedFlag(in: arguments, shortNames), !cumulative.contains(flag) {
             standardError("\(name): error: flag '\(flag)' cannot be repeated, try --help")
@@ -37,7 +39,12 @@ enum KingpinProgram {
             return code.rawValue == 0 ? 0 : 1
         } catch {
             let message = command.message(for: error)
+            let isHelpWanted = !needsCommand || arguments.contains { ["-h", "--help", "help"].contains($0) }
             guard !command.exitCode(for: error).isSuccess else {
+                guard isHelpWanted else {
+                    standardError("\(name): error: must select a subcommand, try --help")
+                    return 1
+                }
                 print(message)
                 return 0
             }

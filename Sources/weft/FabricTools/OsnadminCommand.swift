@@ -25,7 +25,7 @@ struct OsnadminCommand: AsyncParsableCommand {
     /// The flags that have a letter; `b` is `--blockID` for `fetch`.
     static let shortNames: [Character: String] = [
         "o": "orderer-address", "c": "channelID", "b": "config-block", "e": "config-update-envelope",
-        "f": "outputfile",
+        "f": "outputfile", "t": "tlsHandshakeTimeShift",
     ]
 
     /// The arguments with the flags that stand before the command moved behind it: Fabric's osnadmin takes them anywhere.
@@ -89,6 +89,25 @@ struct OsnadminOptions: ParsableArguments {
             print("Error: \(error)\n")
             throw ExitCode(1)
         }
+    }
+}
+
+/// The flag of some commands that moves the clock for certificates, which Weft doesn't do.
+struct OsnadminTimeShift: ParsableArguments {
+    @Option(
+        name: [.customShort("t"), .customLong("tlsHandshakeTimeShift")],
+        help: "Accepted for Fabric's sake; certificates are checked against the present time"
+    )
+    var shift = "0"
+
+    func validate() throws {
+        guard let shift = GoDuration.parse(self.shift) else {
+            throw ValidationError("time: invalid duration \"\(self.shift)\"")
+        }
+        guard shift != .zero else { return }
+        standardError(
+            "osnadmin: --tlsHandshakeTimeShift has no effect: certificates are checked against the present time"
+        )
     }
 }
 
@@ -161,6 +180,7 @@ extension OsnadminCommand.ChannelActions {
         )
 
         @OptionGroup var options: OsnadminOptions
+        @OptionGroup var clock: OsnadminTimeShift
 
         @Option(name: [.customShort("c"), .customLong("channelID")], help: "Channel ID")
         var channelID: String
@@ -190,6 +210,7 @@ extension OsnadminCommand.ChannelActions {
         )
 
         @OptionGroup var options: OsnadminOptions
+        @OptionGroup var clock: OsnadminTimeShift
 
         @Option(name: [.customShort("c"), .customLong("channelID")], help: "Channel ID")
         var channelID: String
