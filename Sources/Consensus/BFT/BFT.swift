@@ -73,6 +73,8 @@ package struct BFT: ConsensusEngine {
     var lookedBehindAt: UInt64?
     /// How often each node was helped since the last repeat.
     var answers: [NodeID: Int] = [:]
+    /// Which nodes were sent a block since the last repeat.
+    var payloadAnswers: Set<NodeID> = []
 
     // What the next write holds.
 

@@ -17,7 +17,7 @@ package struct BFTConfiguration: Sendable {
 package enum BFTLimits {
     /// How many blocks a node that voted for them keeps at one height; the last one that it is locked on counts extra.
     package static let payloads = 64
-    /// How often one node is helped between two repeats.
+    /// How often one node is helped between two repeats; with a block, once.
     package static let answers = 4
     /// How many times the first waiting time is doubled at most.
     package static let doublings: UInt64 = 5

@@ -64,12 +64,20 @@ extension BFT {
         return true
     }
 
+    /// Whether `node` may be sent a block before the next repeat: one, since blocks are large and questions are small.
+    private mutating func maySendPayload(_ node: NodeID) -> Bool {
+        self.mayAnswer(node) && self.payloadAnswers.insert(node).inserted
+    }
+
     /// To a node at an earlier height: the block that it lacks, if it is the last one, or just how far this node is.
     mutating func answer(_ node: NodeID, height: UInt64, _ effects: inout Effects) {
-        guard self.mayAnswer(node) else { return }
-        var content = BFTMessage.Content.status(height: self.height, view: self.view)
+        let content: BFTMessage.Content
         if let last = self.last, last.certificate.height == height {
+            guard self.maySendPayload(node) else { return }
             content = .decision(last.certificate, payload: last.payload)
+        } else {
+            guard self.mayAnswer(node) else { return }
+            content = .status(height: self.height, view: self.view)
         }
         effects.messages.append(BFTMessage(from: self.id, to: node, content: content))
     }
@@ -81,7 +89,7 @@ extension BFT {
         if let last = self.last, last.certificate.height == height, last.certificate.ballot.digest == digest {
             found = last.payload
         }
-        guard let found, self.voters.contains(node), self.mayAnswer(node) else { return }
+        guard let found, self.voters.contains(node), self.maySendPayload(node) else { return }
         effects.messages.append(
             BFTMessage(from: self.id, to: node, content: .payload(height: height, found))
         )

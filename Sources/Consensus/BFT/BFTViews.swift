@@ -10,6 +10,7 @@ extension BFT {
         if self.ticksSinceResend >= self.configuration.resendTicks {
             self.ticksSinceResend = 0
             self.answers = [:]
+            self.payloadAnswers = []
             self.repeatMessages(&effects)
             self.noticeBehind(&effects)
         }

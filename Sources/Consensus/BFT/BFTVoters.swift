@@ -24,7 +24,7 @@ package struct BFTVoters: Hashable, Sendable {
         self.quorum = (self.nodes.count + Self.faults(of: self.nodes.count) + 2) / 2
     }
 
-    /// Another quorum than q. Only q is safe: tests show it.
+    /// Another quorum than q, for tests that show that only q is safe.
     package init(_ nodes: [NodeID], quorum: Int) {
         self.nodes = Array(Set(nodes)).sorted()
         self.quorum = quorum

@@ -121,6 +121,56 @@ import Testing
         #expect(other.decisions == [Decision(position: 1, payload: Self.x)])
     }
 
+    @Test("a node that asks again and again gets a block once between two repeats")
+    func helpsOnce() throws {
+        var node = try Node(2, of: 4)
+        node.receive(Self.x, from: 1)
+        for _ in 0..<10 { node.receive(.want(height: 1, digest: Node.digest(Self.x)), from: 3) }
+        #expect(node.sent.count { $0.content == .payload(height: 1, Self.x) } == 1)
+    }
+
+    @Test("behind a configuration block the new consenters vote, and the old ones' decision is the ticket")
+    func changesVoters() throws {
+        let certificate = Node.certificate(.commit, Node.ballot(Self.x), from: [1, 2, 3])
+        var node = try Node(4, of: 4)
+        node.receive(.decision(certificate, payload: Self.x), from: 2)
+        let before = BFTVoters([1, 2, 3, 4])
+        let after = BFTVoters([2, 3, 4, 5, 6, 7])
+        node.give(
+            .command(
+                .held(BFTHeld(height: 1, certificate: certificate, previousVoters: before, voters: after))
+            )
+        )
+        #expect(node.engine.status.leader == 2)
+        let ballot = Node.ballot(Self.y, height: 2, view: 0, .decided(certificate))
+        node.receive(Self.y, in: 0, .decided(certificate), from: 2)
+        #expect(node.signed == [.vote(.prepare, ballot)])
+        // Node 1 has no vote any more; q is 4 of 6.
+        node.receive(.prepare, ballot, from: 1, 5)
+        #expect(node.signed.count == 1)
+        node.receive(.prepare, ballot, from: 6)
+        #expect(node.signed.last == .vote(.commit, ballot))
+    }
+
+    @Test("a node that was removed votes no more, and still helps who is behind")
+    func removed() throws {
+        let certificate = Node.certificate(.commit, Node.ballot(Self.x), from: [1, 2, 3])
+        var node = try Node(4, of: 4)
+        node.receive(.decision(certificate, payload: Self.x), from: 2)
+        let before = BFTVoters([1, 2, 3, 4])
+        let after = BFTVoters([1, 2, 3])
+        node.give(
+            .command(
+                .held(BFTHeld(height: 1, certificate: certificate, previousVoters: before, voters: after))
+            )
+        )
+        node.receive(Self.y, in: 0, .decided(certificate), from: 1)
+        node.waitForTimeout()
+        #expect(node.signed.isEmpty)
+        node.receive(.status(height: 1, view: 0), from: 3)
+        #expect(node.sent.contains { $0.content == .decision(certificate, payload: Self.x) })
+    }
+
     @Test("a node pulls blocks when f+1 nodes are further, not when one says so")
     func behind() throws {
         func behind(_ claims: [NodeID: UInt64]) throws -> Bool {
