@@ -47,16 +47,17 @@ final class Consenter {
     /// Where the log ended when this node was elected; it makes blocks once everything through that is applied.
     private var electedAt: UInt64?
     private var electedTerm: Term = 0
-    private var leader: NodeID?
+    private(set) var leader: NodeID?
     private var nextTick: Duration
     private var ticks = 0
+    private var suspicion = LeaderSuspicion()
     private var leaderlessSince: Duration
     /// An update that removes this leader, or its certificate: it waits for another leader.
     private var transferring: (update: OrderingChannel.Waiting, attempts: Int)?
     private var active: [NodeID] = []
     private var toldActive = 0
     /// Envelopes wait for a leader that takes no more at present.
-    private var isHeldBack = false
+    var isHeldBack = false
 
     init(channel: OrderingChannel, chain: RaftChain, links: ClusterLinks) {
         self.channel = channel
@@ -127,6 +128,10 @@ final class Consenter {
             if state.isStopped { return .done(.stop) }
             let now = self.channel.settings.clock()
             if let inputs = self.inputs(&state, now) { return .done(.inputs(inputs)) }
+            if self.suspicion.isNew {
+                self.suspicion.isNew = false
+                self.nextTick = now
+            }
             var moment = self.ticking ? self.nextTick : nil
             if isReady {
                 switch state.cutter.decision(at: now, hasInFlight: !self.inFlight.isEmpty) {
@@ -150,10 +155,11 @@ final class Consenter {
         guard isDue || !state.inbox.isEmpty || !state.lostSubmits.isEmpty else { return nil }
         var inputs = state.inbox
         state.inbox = []
+        if let leader, leader != self.chain.id { self.suspicion.heard(inputs, leader: leader, at: now) }
         if isDue {
             inputs.append(.tick)
             // A thread that was held up doesn't make up for the ticks that it missed.
-            let interval = self.chain.consenters.options.tickInterval
+            let interval = self.suspicion.tickInterval(self.chain.consenters.options.tickInterval, at: now)
             self.nextTick = max(self.nextTick + interval, now + interval / 2)
             self.ticks += 1
         }
@@ -340,6 +346,7 @@ final class Consenter {
         guard details.leader != self.leader else { return }
         let before = self.leader
         self.leader = details.leader
+        if details.leader != nil { self.suspicion = LeaderSuspicion() }
         self.isHeldBack = false
         self.answer(self.forwarded.takeAll(), Refusal.outcomeUnknown("the leader changed").response)
         self.leaderlessSince = self.channel.settings.clock()
@@ -446,69 +453,6 @@ final class Consenter {
         try self.follow()
     }
 
-    // MARK: - Forwarding
-
-    /// Sends envelopes to the leader; what it doesn't take now waits.
-    private func forward(_ envelopes: [OrderingChannel.Waiting], to leader: NodeID) {
-        var rest = envelopes[...]
-        while let envelope = rest.first {
-            var request = Orderer_SubmitRequest()
-            request.channel = self.channel.id.description
-            request.lastValidationSeq = envelope.sequence
-            guard let payload = try? Common_Envelope(serializedBytes: envelope.bytes) else { break }
-            request.payload = payload
-            guard self.links.send(request, to: leader) else { break }
-            self.forwarded.add(envelope, at: self.channel.settings.clock())
-            rest = rest.dropFirst()
-        }
-        guard !rest.isEmpty else { return }
-        self.isHeldBack = true
-        self.channel.monitor.withLock { state in
-            state.forwarded -= rest.count
-            state.waiting.insert(contentsOf: rest, at: 0)
-            state.waitingBytes += rest.reduce(0) { $0 + $1.bytes.count }
-            state.cutter.rebound(
-                state.cutter.bounds,
-                queue: state.waiting.lazy.map { ($0.size, $0.isConfig) },
-                at: self.channel.settings.clock()
-            )
-        }
-    }
-
-    /// Tells clients whose envelopes may be lost.
-    private func checkForwarded() {
-        self.isHeldBack = false
-        let lost = self.channel.monitor.withLock { state in
-            defer { state.lostSubmits = [] }
-            return state.lostSubmits
-        }
-        if let leader, lost.contains(leader) {
-            self.answer(
-                self.forwarded.takeAll(),
-                Refusal.outcomeUnknown("the connection to the leader was lost").response
-            )
-        }
-        let deadline = self.channel.settings.clock() - Self.forwardTimeout
-        self.answer(
-            self.forwarded.take(before: deadline),
-            Refusal.outcomeUnknown("the leader put it into no block in time").response
-        )
-    }
-
-    /// What the leader will refuse under a new configuration is answered here.
-    private func recheckForwarded() {
-        for envelope in self.forwarded.envelopes where envelope.sequence != self.chain.configuration.sequence
-        {
-            do throws(Refusal) {
-                _ = try self.channel.recheck(envelope, under: self.chain.configuration)
-            } catch {
-                self.forwarded.remove(envelope)
-                self.answer([envelope], error.response)
-            }
-        }
-        self.noteForwarded()
-    }
-
     // MARK: - Leaderless
 
     /// A consenter that hears from nobody may have been removed: the other orderers' blocks tell.
@@ -539,22 +483,5 @@ final class Consenter {
             self.chain.take([.command(isDone ? .caughtUp(snapshot) : .catchUpFailed)]) { self.decided($0) }
         )
         try self.follow()
-    }
-
-    /// Appends blocks of other orderers, through this one or as many as there are.
-    private func pull(through number: BlockNumber?) throws {
-        let puller = BlockPuller(channel: self.channel)
-        let own = self.chain.membership.member(self.chain.id)?.endpoint
-        try puller.pull(
-            from: { self.chain.log.height },
-            sources: { self.chain.configuration.blockSources.filter { $0.address != own } },
-            through: number,
-            patience: number == nil ? .seconds(1) : .seconds(3)
-        ) { block in
-            let applied = try self.chain.append(pulled: block)
-            try self.publish(applied.block)
-            if let configuration = applied.configuration { self.install(configuration) }
-            self.settle(block: applied)
-        }
     }
 }

@@ -186,7 +186,7 @@ package struct BlockDelivery<Transport: ClientTransport>: Sendable {
     /// Notices an orderer that has fallen silent while another one has newer blocks: one whose process is stopped, or
     /// whose network is cut, keeps its connection for a long time.
     ///
-    /// Asks another orderer when no block came for 2 s, and then less and less often.
+    /// Asks another orderer when no block came for 1 s, and then less and less often.
     private func watchForStall(at endpoint: OrdererEndpoint) async throws {
         var pause = Self.firstStallCheck
         var height = self.channel.ledger.height
@@ -205,12 +205,12 @@ package struct BlockDelivery<Transport: ClientTransport>: Sendable {
                 newest >= height
             else { continue }
             // What is on its way gets a moment to arrive.
-            try await Task.sleep(for: .seconds(1))
+            try await Task.sleep(for: .milliseconds(500))
             guard self.channel.ledger.height > newest else { throw OrdererStalled(endpoint, other, newest) }
         }
     }
 
-    private static var firstStallCheck: Duration { .seconds(2) }
+    private static var firstStallCheck: Duration { .seconds(1) }
     private static var longestStallCheck: Duration { .seconds(60) }
 
     /// The number of an orderer's newest block; `nil` if it doesn't tell in a few seconds.

@@ -46,7 +46,7 @@ package final class OrdererStream<Transport: ClientTransport>: Sendable {
     package init(address: String, client: GRPCClient<Transport>, hasAlternatives: Bool = false) {
         self.address = address
         self.client = client
-        self.patience = hasAlternatives ? .seconds(3) : Self.responseTimeout
+        self.patience = hasAlternatives ? .milliseconds(1500) : Self.responseTimeout
         self.attempts = hasAlternatives ? 1 : 2
     }
 
@@ -216,7 +216,7 @@ package final class OrdererStream<Transport: ClientTransport>: Sendable {
 
     private func watchForSilence() async throws {
         while true {
-            try await Task.sleep(for: .seconds(1))
+            try await Task.sleep(for: min(self.patience / 6, .seconds(1)))
             let silence = self.state.withLock { state -> Duration? in
                 guard state.sent > 0, let first = state.queue.first else { return nil }
                 return max(first.lastSent, state.lastAnswer ?? first.lastSent).duration(to: .now)

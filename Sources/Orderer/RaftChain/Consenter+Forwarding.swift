@@ -1,0 +1,70 @@
+internal import Channel
+internal import Consensus
+internal import DequeModule
+internal import FabricProtos
+internal import Foundation
+internal import SwiftProtobuf
+
+/// What a consenter does with envelopes while another one leads.
+extension Consenter {
+    /// Sends envelopes to the leader; what it doesn't take now waits.
+    func forward(_ envelopes: [OrderingChannel.Waiting], to leader: NodeID) {
+        var rest = envelopes[...]
+        while let envelope = rest.first {
+            var request = Orderer_SubmitRequest()
+            request.channel = self.channel.id.description
+            request.lastValidationSeq = envelope.sequence
+            guard let payload = try? Common_Envelope(serializedBytes: envelope.bytes) else { break }
+            request.payload = payload
+            guard self.links.send(request, to: leader) else { break }
+            self.forwarded.add(envelope, at: self.channel.settings.clock())
+            rest = rest.dropFirst()
+        }
+        guard !rest.isEmpty else { return }
+        self.isHeldBack = true
+        self.channel.monitor.withLock { state in
+            state.forwarded -= rest.count
+            state.waiting.insert(contentsOf: rest, at: 0)
+            state.waitingBytes += rest.reduce(0) { $0 + $1.bytes.count }
+            state.cutter.rebound(
+                state.cutter.bounds,
+                queue: state.waiting.lazy.map { ($0.size, $0.isConfig) },
+                at: self.channel.settings.clock()
+            )
+        }
+    }
+
+    /// Tells clients whose envelopes may be lost.
+    func checkForwarded() {
+        self.isHeldBack = false
+        let lost = self.channel.monitor.withLock { state in
+            defer { state.lostSubmits = [] }
+            return state.lostSubmits
+        }
+        if let leader, lost.contains(leader) {
+            self.answer(
+                self.forwarded.takeAll(),
+                Refusal.outcomeUnknown("the connection to the leader was lost").response
+            )
+        }
+        let deadline = self.channel.settings.clock() - Self.forwardTimeout
+        self.answer(
+            self.forwarded.take(before: deadline),
+            Refusal.outcomeUnknown("the leader put it into no block in time").response
+        )
+    }
+
+    /// What the leader will refuse under a new configuration is answered here.
+    func recheckForwarded() {
+        for envelope in self.forwarded.envelopes where envelope.sequence != self.chain.configuration.sequence
+        {
+            do throws(Refusal) {
+                _ = try self.channel.recheck(envelope, under: self.chain.configuration)
+            } catch {
+                self.forwarded.remove(envelope)
+                self.answer([envelope], error.response)
+            }
+        }
+        self.noteForwarded()
+    }
+}

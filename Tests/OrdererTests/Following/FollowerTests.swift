@@ -1,0 +1,142 @@
+import Channel
+import Cryptography
+import FabricProtos
+import Foundation
+import KeyValueStore
+import Logging
+import SwiftProtobuf
+import Synchronization
+import Testing
+
+@testable import Orderer
+
+/// A node that copies a channel from its orderers.
+@Suite struct FollowerTests {
+    /// Orderers that send these blocks, each time it is asked the next of the given chains.
+    private final class CannedOrderers: ClusterNetwork {
+        private let chains: Mutex<[[Common_Block]]>
+
+        init(_ chains: [[Common_Block]]) { self.chains = Mutex(chains) }
+
+        func open(_ stream: StepStream, rootsPEM: String) { stream.close() }
+
+        func run(_ pull: BlockPull) {
+            let chain = self.chains.withLock { chains in
+                chains.count > 1 ? chains.removeFirst() : chains.first ?? []
+            }
+            let start = Self.start(of: pull)
+            Task {
+                for block in chain where block.header.number >= start {
+                    guard await pull.put(block) else { return }
+                }
+            }
+        }
+
+        private static func start(of pull: BlockPull) -> BlockNumber {
+            guard let request = try? pull.request(), let headers = try? EnvelopeHeaders(request),
+                let seek = try? Orderer_SeekInfo(serializedBytes: headers.payload.data)
+            else { return 0 }
+            return seek.start.specified.number
+        }
+    }
+
+    /// A chain of five blocks, of which the fourth is a config block.
+    private func chain(_ network: TestNetwork) async throws -> [Common_Block] {
+        let orderer = try TestOrderer(network)
+        await orderer.ready()
+        for _ in 0..<2 { #expect(try await orderer.broadcast(network.envelope()) == .accepted) }
+        let update = try network.batchSizeUpdate(
+            from: orderer.channel.configuration.config,
+            maxMessageCount: 7
+        )
+        #expect(try await orderer.broadcast(update) == .accepted)
+        #expect(try await orderer.broadcast(network.envelope()) == .accepted)
+        await orderer.reached(5)
+        let blocks = try (0..<5).map { try #require(try orderer.block($0)) }
+        await orderer.stop()
+        return blocks
+    }
+
+    private func follower(_ network: TestNetwork, join: Common_Block, _ orderers: CannedOrderers) throws
+        -> ChannelThread
+    {
+        let start = ContinuousClock.now
+        let other = try Certificate(pem: network.ordererOrganization.issueTLS("orderer9")).publicKey
+        var logger = Logger(label: "test")
+        logger.handler = SwiftLogNoOpLogHandler()
+        let settings = OrderingChannel.Settings(
+            signer: RenewableIdentity(network.orderer),
+            limits: .forTests,
+            cutting: .adaptive,
+            acknowledgesWhenDurable: true,
+            checksExpiration: true,
+            clock: { ContinuousClock.now - start },
+            date: { Date() },
+            nonce: { (try? secureRandomBytes(24)) ?? Data() },
+            logger: logger,
+            network: orderers,
+            serverKey: { other }
+        )
+        let channel = OrderingChannel(
+            configuration: try ChannelConfiguration(configBlock: join),
+            settings: settings
+        )
+        let disk = FaultyDisk()
+        return ChannelThread(channel: channel, join: join) {
+            ChannelThread.Stores(log: disk.open("log"), consensus: disk.open("consensus"))
+        }
+    }
+
+    private func wait(_ channel: OrderingChannel, until isDone: () -> Bool) async {
+        while !isDone() {
+            let version = channel.feed.find(0, insistsOnHealth: false).version
+            if isDone() { return }
+            await channel.feed.change(since: version)
+        }
+    }
+
+    private func stop(_ thread: ChannelThread) async throws {
+        thread.channel.stop()
+        try await WorkerThreads(name: "wait", count: 1).run { thread.end.wait() }
+    }
+
+    @Test("all blocks through the one that it joined with are copied, and those behind; forged ones are not")
+    func copies() async throws {
+        let network = try TestNetwork()
+        let blocks = try await self.chain(network)
+        var unsigned = blocks[2]
+        unsigned.setMetadata(.signatures, blocks[1].metadata(.signatures))
+        var changed = blocks[1]
+        changed.data.data = blocks[2].data.data
+        let thread = try self.follower(
+            network,
+            join: blocks[3],
+            CannedOrderers([
+                [blocks[0], changed], [blocks[0], blocks[1], unsigned, blocks[3]], blocks,
+            ])
+        )
+        thread.start()
+        await self.wait(thread.channel) { thread.channel.feed.height == 5 }
+        let standing = thread.channel.standing
+        #expect(standing.relation == .follower && !standing.isOnboarding)
+        #expect(thread.channel.configuration.orderer?.batch.maxMessageCount == 7)
+        for block in blocks { #expect(try thread.channel.feed.block(block.header.number) == block) }
+        try await self.stop(thread)
+    }
+
+    @Test("a chain that does not hold the block that it joined with stops the channel")
+    func refusesAnotherChain() async throws {
+        let network = try TestNetwork()
+        let blocks = try await self.chain(network)
+        var join = blocks[3]
+        join.header.previousHash = Data(repeating: 1, count: 32)
+        let thread = try self.follower(network, join: join, CannedOrderers([blocks]))
+        thread.start()
+        await self.wait(thread.channel) {
+            if case .halted = thread.channel.health { true } else { false }
+        }
+        #expect(thread.channel.feed.height == 3)
+        #expect(thread.channel.feed.failure?.contains("is another one") == true)
+        try await self.stop(thread)
+    }
+}
