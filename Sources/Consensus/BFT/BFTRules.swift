@@ -123,8 +123,8 @@ extension BFT {
     /// After a timeout the quorum's highest lock binds everybody, and frees a node from a lower lock of its own: a
     /// block that was decided is locked by one honest node in every quorum. Without a timeout nothing frees it.
     ///
-    /// Source: HotStuff-2, vote: "if the certificate is ranked no lower than the locked one"; Jolteon §3, rule for
-    /// rounds that follow a timeout certificate.
+    /// Source: HotStuff-2, the rule for voting: a node supports what isn't ranked lower than its lock; Jolteon §3, the rule
+    /// for voting in a round that follows a timeout certificate.
     func admits(_ proposal: BFTProposal) -> Bool {
         let lock: BFTCertificate?
         if case .timedOut(let certificate) = proposal.ticket {

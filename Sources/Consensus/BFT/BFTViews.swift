@@ -1,6 +1,7 @@
 /// Changing the view: when a node gives one up, and when it may enter the next.
 ///
-/// Source: Jolteon §3: a timeout is sent to everybody; f+1 of them make a node join, q of them are a certificate.
+/// Source: Jolteon §3, view change: timeouts go to everybody, and a quorum of them is a certificate. That f+1 of them
+/// make a node join is Bracha's amplification ("Asynchronous Byzantine Agreement Protocols", 1987).
 extension BFT {
     // MARK: Time
 
