@@ -174,7 +174,8 @@ simultaneously() {
         weft_tx submit --as "$2" emissions "$1" "${3//@/$number}" > "$work/client.$number" 2>&1 &
         clients+=($!)
     done
-    sleep 2
+    # Long enough for three endorsements on a busy machine.
+    sleep 5
     kill -CONT "$orderer_pid"
     wait "${clients[@]}"
     level

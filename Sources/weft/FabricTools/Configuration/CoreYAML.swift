@@ -32,7 +32,7 @@ struct CoreYAML {
             orderers: [:],
             limits: try Self.limits(settings)
         )
-        configuration.transport = try Self.transport(settings)
+        configuration.transport = try FabricTransportKeys.core.options(settings)
         configuration.operations = try FabricOperationsKeys.core.files(settings)
         for override in try settings.sections("peer.deliveryclient.addressOverrides") {
             guard let from = override["from"], let to = override["to"] else {
@@ -102,20 +102,6 @@ struct CoreYAML {
             files.towardsNodes = CertificateFiles(certificate: certificate, key: key)
         }
         return files
-    }
-
-    private static func transport(_ settings: FabricSettings) throws(ConfigurationError) -> TransportOptions {
-        var options = TransportOptions()
-        options.maxReceiveMessageBytes =
-            try settings.integer("peer.maxRecvMsgSize") ?? options.maxReceiveMessageBytes
-        options.maxSendMessageBytes =
-            try settings.integer("peer.maxSendMsgSize") ?? options.maxSendMessageBytes
-        options.keepaliveInterval = try settings.duration("peer.keepalive.interval")
-        options.keepaliveTimeout =
-            try settings.duration("peer.keepalive.timeout") ?? options.keepaliveTimeout
-        options.minimumPingInterval =
-            try settings.duration("peer.keepalive.minInterval") ?? options.minimumPingInterval
-        return options
     }
 
     private static func limits(_ settings: FabricSettings) throws(ConfigurationError) -> ConcurrencyLimits {

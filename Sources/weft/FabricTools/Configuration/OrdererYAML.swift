@@ -39,7 +39,7 @@ struct OrdererYAML {
         configuration.timeWindow = try settings.duration("General.Authentication.TimeWindow").flatMap {
             $0 == .zero ? nil : $0
         }
-        configuration.transport = try Self.transport(settings)
+        configuration.transport = try FabricTransportKeys.orderer.options(settings)
         configuration.cluster = ClusterFiles(
             certificate: try settings.path("General.Cluster.ClientCertificate"),
             key: try settings.path("General.Cluster.ClientPrivateKey"),
@@ -85,19 +85,5 @@ struct OrdererYAML {
             )
         }
         return try keys.files(settings, isRequired: true)
-    }
-
-    private static func transport(_ settings: FabricSettings) throws(ConfigurationError) -> TransportOptions {
-        var options = TransportOptions()
-        options.maxReceiveMessageBytes =
-            try settings.integer("General.MaxRecvMsgSize") ?? options.maxReceiveMessageBytes
-        options.maxSendMessageBytes =
-            try settings.integer("General.MaxSendMsgSize") ?? options.maxSendMessageBytes
-        options.keepaliveInterval = try settings.duration("General.Keepalive.ServerInterval")
-        options.keepaliveTimeout =
-            try settings.duration("General.Keepalive.ServerTimeout") ?? options.keepaliveTimeout
-        options.minimumPingInterval =
-            try settings.duration("General.Keepalive.ServerMinInterval") ?? options.minimumPingInterval
-        return options
     }
 }
