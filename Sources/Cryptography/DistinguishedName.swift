@@ -7,7 +7,6 @@ package struct DistinguishedName: Sendable, Hashable, CustomStringConvertible {
     package struct Attribute: Sendable, Hashable {
         /// The object identifier in dotted form, such as `2.5.4.11`.
         package var type: String
-        /// The text, or hexadecimal digits after `#` if the value is not a character string.
         package var value: String
 
         package init(type: String, value: String) {
@@ -87,29 +86,45 @@ extension DistinguishedName {
         self.der = node.der
     }
 
+    /// The text of an attribute.
+    ///
+    /// - Source: Go `crypto/x509`, which refuses certificates with values of other types, and with characters that do not
+    ///   belong into a string of the type that it says it is.
     private static func text(_ node: ASN1Node) throws -> String {
-        let bytes: ArraySlice<UInt8>
-        switch node.content {
-        case .primitive(let contents): bytes = contents
-        case .constructed: return "#" + hexadecimal(node.der)
+        guard case .primitive(let bytes) = node.content else {
+            throw DERFault.invalid("a name has a value that is no string")
         }
+        let isText: Bool
         switch node.identifier {
-        case .utf8String, .printableString, .ia5String, .numericString, .visibleString:
-            guard let text = String(validating: bytes, as: UTF8.self) else {
-                throw DERFault.invalid("a name is not text")
-            }
-            return text
+        case .utf8String: isText = true
+        case .printableString: isText = bytes.allSatisfy { Self.isPrintable($0) || "*&".utf8.contains($0) }
+        case .ia5String: isText = bytes.allSatisfy { $0 < 0x80 }
+        case .numericString: isText = bytes.allSatisfy { (0x30...0x39).contains($0) || $0 == 0x20 }
         case .teletexString:
             return String(String.UnicodeScalarView(bytes.map { Unicode.Scalar($0) }))
         case .bmpString:
-            guard bytes.count.isMultiple(of: 2) else { throw DERFault.invalid("a name is not text") }
-            let units = stride(from: bytes.startIndex, to: bytes.endIndex, by: 2).map {
-                UInt16(bytes[$0]) << 8 | UInt16(bytes[$0 + 1])
-            }
-            return String(decoding: units, as: UTF16.self)
+            return try Self.textOfTwoByteCharacters(bytes)
         default:
-            return "#" + hexadecimal(node.der)
+            throw DERFault.invalid("a name has a value of the unknown type \(node.identifier)")
         }
+        guard isText, let text = String(validating: bytes, as: UTF8.self) else {
+            throw DERFault.invalid("a name is not text")
+        }
+        return text
+    }
+
+    /// A BMPString, without the terminator that some writers add.
+    private static func textOfTwoByteCharacters(_ bytes: ArraySlice<UInt8>) throws -> String {
+        guard bytes.count.isMultiple(of: 2) else { throw DERFault.invalid("a name is not text") }
+        var units = stride(from: bytes.startIndex, to: bytes.endIndex, by: 2).map {
+            UInt16(bytes[$0]) << 8 | UInt16(bytes[$0 + 1])
+        }
+        if units.last == 0 { units.removeLast() }
+        let isText = units.allSatisfy { unit in
+            !(0xd800...0xdfff).contains(unit) && !(0xfdd0...0xfdef).contains(unit) && unit < 0xfffe
+        }
+        guard isText else { throw DERFault.invalid("a name is not text") }
+        return String(decoding: units, as: UTF16.self)
     }
 
     /// Makes a name of one attribute per relative name, in the order given.
