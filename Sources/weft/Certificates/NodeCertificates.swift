@@ -9,7 +9,7 @@ import RPC
 struct NodeCertificates: Sendable {
     var identity: IdentityFiles
     var tls: TLSFiles?
-    /// TLS of the operations service and, on an orderer, of channel participation.
+    /// TLS of the operations service and, on an orderer, of channel participation and towards other orderers.
     var endpoints: [TLSFiles] = []
 
     /// The files and folders that change when a certificate is renewed.
@@ -75,8 +75,16 @@ extension OrdererConfiguration {
         NodeCertificates(
             identity: self.identity,
             tls: self.tls,
-            endpoints: [self.operations?.tls, self.admin?.tls].compactMap(\.self)
+            endpoints: [self.operations?.tls, self.admin?.tls, self.cluster?.tls].compactMap(\.self)
         )
+    }
+}
+
+extension ClusterFiles {
+    /// What the node shows other orderers, where that is not its TLS certificate.
+    var tls: TLSFiles? {
+        guard let certificate, let key else { return nil }
+        return TLSFiles(certificate: certificate, key: key, roots: [], clients: .none)
     }
 }
 

@@ -21,4 +21,10 @@ struct RenewableEndpoint: Sendable {
         guard let server, let tls else { return nil }
         self.init(name: server.description, tls: tls) { try server.replaceTLS($0) }
     }
+
+    /// What a node shows other orderers, from files of its own.
+    init?(_ identity: RenewableTLSIdentity?, _ tls: TLSFiles?) {
+        guard let identity, let tls else { return nil }
+        self.init(name: "connections to other orderers", tls: tls) { try identity.replace(with: $0.identity) }
+    }
 }

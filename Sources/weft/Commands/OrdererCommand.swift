@@ -74,6 +74,7 @@ extension OrdererConfiguration {
             endpoints: [
                 RenewableEndpoint(beside.server, self.operations?.tls),
                 RenewableEndpoint(administration, self.admin?.tls),
+                RenewableEndpoint(settings.cluster.identity, self.cluster?.tls),
             ].compactMap(\.self),
             channels: { node.configurations },
             metrics: operations.metrics,
