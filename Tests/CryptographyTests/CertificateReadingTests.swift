@@ -2,9 +2,10 @@ import Cryptography
 import Foundation
 import Testing
 
-/// Certificates with a changed byte, which Go's library reads or refuses: peers must agree on that, too, since an identity
-/// that cannot be read makes a transaction invalid. `scripts/crypto-vectors` makes them with
-/// `scripts/crypto-vectors.d/certificates.go`.
+/// Certificates with a changed byte, which Go's library reads or refuses.
+///
+/// Peers must agree on that, too, since an identity that cannot be read makes a transaction invalid.
+/// `scripts/crypto-vectors` makes them with `scripts/crypto-vectors.d/certificates.go`.
 ///
 /// The two do not agree on everything that no authority writes: Go does not look at bytes behind the fields that it knows
 /// (behind the signature, in a public key, in an attribute of a name), where Weft wants whole DER; and Weft does not look into
