@@ -29,6 +29,30 @@ package final class RenewableTLSIdentity: Sendable {
         }
     }
 
+    /// The same for one server, which besides must be accepted by its certificate.
+    ///
+    /// - Parameters:
+    ///   - rootsPEM: what the server's certificate must lead to.
+    ///   - server: tells the server from others with the same roots.
+    ///   - accepts: decides on its certificate, in PEM.
+    /// - Returns: the TLS, which is renewed with the identity.
+    /// - Throws: ``TransportError`` if a part can't be used.
+    package func source(
+        rootsPEM: String,
+        server: String,
+        accepts: @escaping @Sendable (_ certificatePEM: String) -> Bool
+    ) throws(TransportError) -> TLSSource<ClientTLS> {
+        try self.state.withLock { (state) throws(TransportError) in
+            let name = "\(server)\n\(rootsPEM)"
+            if let source = state.sources[name] { return source }
+            let source = try TLSSource(
+                ClientTLS(rootsPEM: rootsPEM, identity: state.identity, acceptsServer: accepts)
+            )
+            state.sources[name] = source
+            return source
+        }
+    }
+
     /// Shows `identity` on new connections.
     ///
     /// - Throws: ``TransportError`` if it can't be used; then nothing changes.

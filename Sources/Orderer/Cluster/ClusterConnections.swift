@@ -150,12 +150,11 @@ final class ClusterConnections: Sendable {
 
     private func makeClient(_ target: Target) throws -> Client {
         let tls = try self.settings.identity.map { identity in
-            let source = try TLSSource(ClientTLS(rootsPEM: target.rootsPEM, identity: identity.current))
-            guard let key = target.key else { return source }
-            try source.update { tls in
-                tls.acceptsServer = { pem in (try? Certificate(pem: Data(pem.utf8)))?.publicKey == key }
-            }
-            return source
+            guard let key = target.key else { return try identity.source(rootsPEM: target.rootsPEM) }
+            return try identity.source(
+                rootsPEM: target.rootsPEM,
+                server: key.der.base64EncodedString()
+            ) { pem in (try? Certificate(pem: Data(pem.utf8)))?.publicKey == key }
         }
         return GRPCClient(
             transport: try CoreClientTransport(

@@ -37,7 +37,8 @@ final class Consenter {
     let channel: OrderingChannel
     let chain: RaftChain
     let links: ClusterLinks
-    private let campaignsFirst: Bool
+    /// Whether this node asks for votes at once, which ends when somebody leads.
+    private var campaignsFirst: Bool
     private var inFlight: Deque<InFlight> = []
     /// Where the newest block stands that was proposed here and is decided.
     private var ownDecision: UInt64 = 0
@@ -47,6 +48,8 @@ final class Consenter {
     /// Where the log ended when this node was elected; it makes blocks once everything through that is applied.
     private var electedAt: UInt64?
     private var electedTerm: Term = 0
+    private var electedTick = 0
+    private var isCaughtUp = false
     private(set) var leader: NodeID?
     private var nextTick: Duration
     private var ticks = 0
@@ -208,8 +211,6 @@ final class Consenter {
             && self.isCaughtUp
     }
 
-    private var isCaughtUp = false
-
     /// Makes a block of a batch: check again what the configuration outran, and propose.
     private func order(_ taken: [OrderingChannel.Waiting]) throws {
         let batch = self.recheck(taken)
@@ -284,7 +285,10 @@ final class Consenter {
         for applied in progress.applied {
             try self.publish(applied.block)
             if let configuration = applied.configuration { self.install(configuration) }
-            if applied.position != self.ownDecision { self.settle(block: applied) }
+            // An update may have gone to another leader, which gave it back.
+            if applied.position != self.ownDecision || applied.configuration != nil {
+                self.settle(block: applied)
+            }
             if let batch = self.decidedConfig {
                 self.decidedConfig = nil
                 self.settle(batch)
@@ -338,6 +342,7 @@ final class Consenter {
             self.chain.forgetProposals()
             self.electedAt = details.last.index
             self.electedTerm = details.term
+            self.electedTick = self.ticks
         }
         if let electedAt, !self.isCaughtUp, details.applied >= electedAt { self.isCaughtUp = true }
         if isLeader { self.noteActive(details.activeNodes) }
@@ -346,9 +351,13 @@ final class Consenter {
         guard details.leader != self.leader else { return }
         let before = self.leader
         self.leader = details.leader
-        if details.leader != nil { self.suspicion = LeaderSuspicion() }
+        if details.leader != nil {
+            self.suspicion = LeaderSuspicion()
+            self.campaignsFirst = false
+        }
         self.isHeldBack = false
-        self.answer(self.forwarded.takeAll(), Refusal.outcomeUnknown("the leader changed").response)
+        // A leader that hands over passes updates on: those are waited for.
+        self.answer(self.forwarded.takeNormal(), Refusal.outcomeUnknown("the leader changed").response)
         self.leaderlessSince = self.channel.settings.clock()
         self.tell(leader: details.leader)
         self.channel.settings.metrics.counter(.raftLeaderChanges, self.channel.id.description).increment()
@@ -393,7 +402,11 @@ final class Consenter {
     }
 
     /// A leader tells the others whom it hears from, as Fabric's do.
-    private func noteActive(_ active: [NodeID]) {
+    ///
+    /// One that was only just elected has not heard from all of them yet: it doesn't know.
+    private func noteActive(_ heard: [NodeID]) {
+        let isNew = self.ticks - self.electedTick < self.chain.consenters.options.electionTick
+        let active = isNew ? [] : heard
         if active != self.active {
             self.active = active
             self.toldActive = self.ticks

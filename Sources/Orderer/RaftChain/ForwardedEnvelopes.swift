@@ -79,6 +79,15 @@ struct ForwardedEnvelopes {
         return taken
     }
 
+    /// Takes all but configuration updates.
+    mutating func takeNormal() -> [OrderingChannel.Waiting] {
+        defer {
+            self.normal = [:]
+            self.order = []
+        }
+        return self.normal.values.map(\.envelope)
+    }
+
     mutating func takeAll() -> [OrderingChannel.Waiting] {
         defer { self = ForwardedEnvelopes() }
         return self.envelopes
