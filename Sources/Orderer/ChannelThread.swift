@@ -83,6 +83,8 @@ struct ChannelThread: Sendable {
                 do {
                     let end = try self.order(log, stores.consensus, opened)
                     if end == .stopped { return }
+                    // What is still queued here is for others to order.
+                    self.fail(.following)
                 } catch is NotConsenter {
                     self.settings.logger.notice(
                         "this node is not among the channel's consenters",

@@ -71,9 +71,25 @@ package struct ClusterService: RegistrableRPCService {
         case .submitRequest(let request):
             let (channel, sender) = try self.sender(key, of: request.channel)
             let waiting = try channel.waiting(forwarded: request)
-            while !channel.take(waiting, from: sender) { try await Task.sleep(for: .milliseconds(10)) }
+            try await self.submit(waiting, to: channel, from: sender)
         case nil:
             throw RPCError(code: .invalidArgument, message: "the message is empty")
+        }
+    }
+
+    /// Queues an envelope once there is room; drops it, as Fabric does, if this node gets no leader in a while.
+    private func submit(
+        _ envelope: OrderingChannel.Waiting,
+        to channel: OrderingChannel,
+        from sender: NodeID
+    ) async throws {
+        let deadline = ContinuousClock.now + .seconds(3)
+        while true {
+            switch channel.take(envelope, from: sender) {
+            case .taken: return
+            case .early where ContinuousClock.now > deadline: return
+            case .early, .full: try await Task.sleep(for: .milliseconds(10))
+            }
         }
     }
 

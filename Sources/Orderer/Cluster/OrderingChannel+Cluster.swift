@@ -67,20 +67,28 @@ extension OrderingChannel {
     ///
     /// Nobody is told what becomes of it: the other consenter sees it in a block.
     ///
-    /// - Returns: `false` if there is no room now.
-    func take(_ envelope: Waiting, from sender: NodeID) -> Bool {
-        let (isTaken, wake) = self.monitor.withLock { state -> (Bool, Bool) in
-            // Without a leader, or with the sender as leader, this is of no use: it is lost, as in Fabric.
-            guard state.health == .serving, state.standing.leader != sender else { return (true, false) }
+    func take(_ envelope: Waiting, from sender: NodeID) -> Intake {
+        let (intake, wake) = self.monitor.withLock { state -> (Intake, Bool) in
+            // The sender may know of this node's election before this node does.
+            guard state.health == .serving, state.standing.leader != sender else { return (.early, false) }
             guard state.waiting.count + state.forwarded < self.settings.limits.waitingEnvelopes else {
-                return (false, false)
+                return (.full, false)
             }
             if let fingerprint = envelope.fingerprint {
-                guard case .new = state.window.claim(fingerprint, nil) else { return (true, false) }
+                guard case .new = state.window.claim(fingerprint, nil) else { return (.taken, false) }
             }
-            return (true, self.enqueue(envelope, &state))
+            return (.taken, self.enqueue(envelope, &state))
         }
         if wake { self.monitor.signal() }
-        return isTaken
+        return intake
+    }
+
+    /// What becomes of an envelope that another consenter forwards.
+    enum Intake {
+        case taken
+        /// There is no room now.
+        case full
+        /// This node knows of no leader but the sender.
+        case early
     }
 }
