@@ -50,6 +50,7 @@ final class ServerConnections: Sendable {
     /// The counts now.
     ///
     /// - Parameter handshakes: How many handshakes there have been; `nil` without TLS.
+    /// - Returns: How many connections there have been, and how many of them are no more.
     func counts(handshakes: Int?) -> ConnectionCounts {
         let present = self.server.map(Self.connections) ?? []
         return self.state.withLock { state in

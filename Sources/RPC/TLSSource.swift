@@ -61,7 +61,9 @@ final class ServerTLSFetcher: Sendable {
         self.source = source
     }
 
-    /// How many handshakes have begun. Core asks a first time when it binds the port.
+    /// How many handshakes have begun.
+    ///
+    /// Core asks a first time when it binds the port, which is none.
     var handshakes: Int { max(0, self.fetches.load(ordering: .relaxed) - 1) }
 
     /// Credentials that refer to this object, for the caller to release.

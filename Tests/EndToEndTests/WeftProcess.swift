@@ -60,6 +60,7 @@ enum WeftProcess {
     /// - Parameters:
     ///   - arguments: More flags of `weft network up`.
     ///   - body: Gets the network's folder.
+    /// - Throws: When the network doesn't start, and what `body` throws.
     static func withRunningNetwork(
         _ arguments: String...,
         body: (String) async throws -> Void

@@ -17,7 +17,9 @@ final class MetricFamily: Sendable {
 
     private let keepsSamples: Bool
 
-    /// - Parameter keepsSamples: Whether histograms keep the values themselves for ``HistogramSeries/takeSamples()``.
+    /// - Parameters:
+    ///   - definition: The metric.
+    ///   - keepsSamples: Whether histograms keep the values themselves for ``HistogramSeries/takeSamples()``.
     init(_ definition: MetricDefinition, keepsSamples: Bool = false) {
         self.definition = definition
         self.keepsSamples = keepsSamples

@@ -136,6 +136,7 @@ extension ConnectionOptions {
     /// - Parameters:
     ///   - orderer: The orderer's address; without one, the orderer in the network's description, if there is any.
     ///   - body: Gets the node, and as whom and where it is asked.
+    /// - Returns: What `body` returns.
     /// - Throws: ``Failure`` with both reasons when neither tells it, and what `body` throws.
     func withConfigurationSource<Value: Sendable>(
         orderer: String? = nil,

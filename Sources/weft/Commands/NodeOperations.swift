@@ -20,7 +20,9 @@ struct NodeOperations {
     let logging: NodeLogging
     private let files: OperationsFiles?
 
-    /// - Parameter files: Where and how the node shows how it fares; `nil` for nowhere.
+    /// - Parameters:
+    ///   - logging: What makes the node's loggers.
+    ///   - files: Where and how the node shows how it fares; `nil` for nowhere.
     init(logging: NodeLogging, files: OperationsFiles?) {
         self.logging = logging
         self.files = files

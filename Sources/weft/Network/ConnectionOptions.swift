@@ -81,6 +81,8 @@ struct ConnectionOptions: ParsableArguments {
     /// An orderer, as the flags and the network's description say; `nil` when they name none.
     ///
     /// - Parameter orderer: Its address, if it isn't the one of the network's description.
+    /// - Returns: The orderer, and as whom it is asked.
+    /// - Throws: ``Failure`` when files or flags are missing, or can't be used.
     func ordererTarget(_ orderer: String?) throws -> Target? {
         if let identity = self.identity {
             guard let orderer else { return nil }

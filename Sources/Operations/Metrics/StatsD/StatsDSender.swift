@@ -38,7 +38,10 @@ package struct StatsDSender: Service {
     private let metrics: Metrics
     private let logger: Logger
 
-    /// - Parameter metrics: Keep their samples; else histograms have nothing to send.
+    /// - Parameters:
+    ///   - settings: Where to send, and how often.
+    ///   - metrics: What is sent; they keep their samples, else histograms have nothing to send.
+    ///   - logger: Where it is said that nothing can be sent.
     package init(_ settings: Settings, metrics: Metrics, logger: Logger) {
         self.settings = settings
         self.metrics = metrics

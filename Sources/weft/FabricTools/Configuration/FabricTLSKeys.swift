@@ -36,7 +36,7 @@ struct FabricTLSKeys {
     ///
     /// - Parameters:
     ///   - settings: Where they are read.
-    ///   - isRequired: Whether clients must present a certificate when the file doesn't say.
+    ///   - standard: Whether clients must present a certificate when the file doesn't say.
     ///   - asksOthers: Whether clients that needn't present a certificate may; else roots have no use, and the files that
     ///     the key names need not be there.
     ///   - ownRoots: The key whose roots are taken when ``roots`` names none.

@@ -6,10 +6,15 @@ import Foundation
 struct ConnectionProfile {
     private let root: ConfigurationSection
 
-    /// - Throws: ``Failure`` in Fabric's words when the file can't be read, ``ConfigurationError`` when it holds no profile.
+    /// - Throws: ``Failure`` in Fabric's words when the file can't be read, ``ConfigurationError`` when it holds no
+    ///   profile.
     init(file: String) throws {
         let text: Data
-        do { text = try GoText.file(file) } catch { throw Failure("error reading connection profile: \(error)") }
+        do {
+            text = try GoText.file(file)
+        } catch {
+            throw Failure("error reading connection profile: \(error)")
+        }
         self.root = try ConfigurationSection(yaml: String(decoding: text, as: UTF8.self), file: file)
     }
 
