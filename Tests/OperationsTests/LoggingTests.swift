@@ -45,6 +45,26 @@ private final class Lines: Sendable {
     func add(_ line: String) { self.lines.withLock { $0.append(line) } }
 }
 
+/// Notes how deep the stack is where something is called.
+private final class Depths: Sendable {
+    private let addresses = Mutex<[String: Set<UInt>]>([:])
+
+    func note(_ place: String) {
+        var here = 0
+        withUnsafePointer(to: &here) { pointer in
+            self.addresses.withLock { _ = $0[place, default: []].insert(UInt(bitPattern: pointer)) }
+        }
+    }
+
+    /// The difference between the deepest and the shallowest call, in bytes.
+    func spread(_ place: String) -> UInt? {
+        self.addresses.withLock { addresses in
+            guard let seen = addresses[place], let low = seen.min(), let high = seen.max() else { return nil }
+            return high - low
+        }
+    }
+}
+
 @Suite struct NodeLoggingTests {
     private func logging(_ specification: String, _ format: LogFormat) throws -> (NodeLogging, Lines) {
         let lines = Lines()
@@ -52,6 +72,24 @@ private final class Lines: Sendable {
             lines.add($0)
         }
         return (logging, lines)
+    }
+
+    @Test func `The way of a line to its output and observers stays as short as it was at first`() throws {
+        let depths = Depths()
+        let logging = NodeLogging(
+            specification: try LogSpecification("info"),
+            format: .standard(colors: false)
+        ) { _ in depths.note("output") }
+        logging.observe { _ in
+            depths.note("checked")
+        } written: { _ in
+            depths.note("written")
+        }
+        let logger = logging.logger("orderer")
+        for _ in 0..<1000 { logger.info("a line") }
+        for place in ["output", "checked", "written"] {
+            #expect(depths.spread(place) == 0, "the stack of \(place) grows")
+        }
     }
 
     @Test func `Lines have Fabric's layout, with fields behind the message`() throws {

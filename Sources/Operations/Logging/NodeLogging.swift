@@ -23,11 +23,18 @@ package final class NodeLogging: Sendable {
         var thresholds: [String: LogThreshold] = [:]
     }
 
+    /// A type of its own: a function that is itself the value of a `Mutex` is wrapped once more at each access, and
+    /// calling it takes longer each time.
+    private struct Receivers {
+        var output: Output
+        var checked: Observer?
+        var written: Observer?
+    }
+
     private let state: Mutex<State>
     let format: LogFormat
     let sequence = Atomic(0)
-    private let output: Mutex<Output>
-    private let observers = Mutex<(checked: Observer, written: Observer)?>(nil)
+    private let receivers: Mutex<Receivers>
     /// From which level on any logger at all logs.
     let least: LogThreshold
 
@@ -43,7 +50,7 @@ package final class NodeLogging: Sendable {
         self.state = Mutex(State(specification: specification))
         self.least = LogThreshold(specification.leastLevel)
         self.format = format
-        self.output = Mutex(output)
+        self.receivers = Mutex(Receivers(output: output))
     }
 
     /// The specification in force.
@@ -65,7 +72,10 @@ package final class NodeLogging: Sendable {
     ///   - written: Gets what is written.
     /// - Source: Fabric v3.1, package `flogging`, `Core`.
     package func observe(checked: @escaping Observer, written: @escaping Observer) {
-        self.observers.withLock { $0 = (checked, written) }
+        self.receivers.withLock {
+            $0.checked = checked
+            $0.written = written
+        }
     }
 
     /// A logger with Fabric's name for a part of a node, such as `orderer.common.broadcast`.
@@ -86,11 +96,11 @@ package final class NodeLogging: Sendable {
         var record = record
         record.sequence = self.sequence.wrappingAdd(1, ordering: .relaxed).newValue
         let line = self.format.line(record)
-        self.output.withLock { $0(line) }
-        self.observers.withLock { $0 }?.written(record.severity)
+        self.receivers.withLock { $0.output(line) }
+        self.receivers.withLock { $0.written }?(record.severity)
     }
 
-    func check(_ severity: LogSeverity) { self.observers.withLock { $0 }?.checked(severity) }
+    func check(_ severity: LogSeverity) { self.receivers.withLock { $0.checked }?(severity) }
 
     /// Writes a line to standard error, whole.
     package static let standardError: Output = { line in
