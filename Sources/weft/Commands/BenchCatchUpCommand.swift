@@ -41,7 +41,7 @@ extension BenchCommand {
             let clock = ContinuousClock()
             let start = clock.now
             try process.start(["peer", "start", "--config", process.folder + "/peer.yaml"])
-            let bar = ProgressBar("catching up", total: chain.blocks, isVisible: !self.output.json)
+            let bar = ProgressBar("catching up", total: chain.blocks)
             let elapsed: Duration
             var used: ProcessUsage?
             do {

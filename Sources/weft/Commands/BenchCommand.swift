@@ -106,7 +106,7 @@ struct BenchCommand: AsyncParsableCommand {
                 let endorsements = try await Self.endorsements(gateways[0], self.contract, self.function)
                 let before = Mutex(servers.map(\.usage))
                 let clientBefore = Mutex(ProcessUsage(process: getpid()))
-                let bar = ProgressBar("measuring", total: Int(self.duration), isVisible: !self.output.json)
+                let bar = ProgressBar("measuring", total: Int(self.duration))
                 let (tally, seconds) = try await interruption.watch {
                     try await workload.run(over: gateways) {
                         before.withLock { $0 = servers.map(\.usage) }

@@ -7,13 +7,12 @@ import Synchronization
 final class ProgressBar: Sendable {
     private let title: String
     private let total: Int
-    private let isVisible: Bool
+    private let isVisible = isatty(STDERR_FILENO) == 1
     private let state = Mutex((done: 0, drawnPercent: -1))
 
-    init(_ title: String, total: Int, isVisible: Bool = isatty(STDERR_FILENO) == 1) {
+    init(_ title: String, total: Int) {
         self.title = title
         self.total = max(total, 1)
-        self.isVisible = isVisible
     }
 
     /// Counts `amount` more units as done.
