@@ -25,6 +25,11 @@ struct ClusterMembership: Equatable, Sendable {
     /// The authorities, PEM, that the consenters' TLS certificates come from.
     let rootsPEM: String
 
+    init(members: [ClusterMember], rootsPEM: String) {
+        self.members = members
+        self.rootsPEM = rootsPEM
+    }
+
     /// - Throws: ``InvalidConsensusMetadata`` for a certificate that can't be read, or if `identifiers` are not as many as
     ///   there are consenters.
     init(

@@ -16,19 +16,31 @@ extension RaftConsenters {
         known: RaftConsenters?,
         at now: Date
     ) throws(InvalidConsensusMetadata) {
-        let authorities = try Self.authorities(configuration)
+        let certificates = try ConsenterCertificates(configuration)
         for consenter in zip(self.certificates, self.serverCertificates) {
             let isKnown = known?.certificates.contains(consenter.0) ?? true
             for (kind, pem) in [("client", consenter.0), ("server", consenter.1)] {
-                try Self.check(pem, kind, authorities, mayBeExpired: isKnown, at: now)
+                try certificates.check(pem, kind, mayBeExpired: isKnown, at: now)
             }
         }
     }
+}
 
-    private static func check(
+/// Judges the TLS certificates of a channel's consenters.
+struct ConsenterCertificates {
+    private let authorities: CertificateAuthorities
+
+    /// - Throws: ``InvalidConsensusMetadata`` if an authority's certificate can't be read.
+    init(_ configuration: ChannelConfiguration) throws(InvalidConsensusMetadata) {
+        self.authorities = try Self.authorities(configuration)
+    }
+
+    /// Checks that a certificate, PEM, was issued by an authority of an organization of orderers.
+    ///
+    /// - Throws: ``InvalidConsensusMetadata``.
+    func check(
         _ pem: Data,
         _ kind: String,
-        _ authorities: CertificateAuthorities,
         mayBeExpired: Bool,
         at now: Date
     ) throws(InvalidConsensusMetadata) {
@@ -44,7 +56,7 @@ extension RaftConsenters {
         var fault: ChainFault?
         for purpose in [ExtendedKeyUsage.clientAuthentication, .serverAuthentication] {
             do {
-                _ = try authorities.chains(for: certificate, at: now, purpose: purpose)
+                _ = try self.authorities.chains(for: certificate, at: now, purpose: purpose)
                 return
             } catch {
                 fault = error
