@@ -100,7 +100,7 @@ struct ChannelThread: Sendable {
     }
 
     /// Whether the node has all blocks up to the one that it joined with, so that it can order.
-    private func orders(_ log: BlockLog) -> Bool {
+    func orders(_ log: BlockLog) -> Bool {
         if log.height == 0, self.join.header.number > 0 { return false }
         guard log.height == 0 || log.height > self.join.header.number else { return false }
         let configuration =
@@ -143,13 +143,23 @@ struct ChannelThread: Sendable {
             submitCapacity: self.settings.limits.waitingEnvelopes
         ) { node, isSubmits in channel.lost(to: node, isSubmits: isSubmits) }
         defer { links.close() }
-        let outbox = Outbox(channel: channel, links: links)
-        let chain = try self.makeChain(log, consensus) { outbox.send($0) }
-        let consenter = Consenter(channel: channel, chain: chain, links: links)
-        outbox.consenter = consenter
-        try self.begin(consenter)
+        let consenter = try self.consenter(log, consensus, links)
         opened()
         return try consenter.serve()
+    }
+
+    /// A consenter that has begun to work.
+    func consenter(
+        _ log: BlockLog,
+        _ consensus: any KeyValueStore,
+        _ links: any ConsenterLinks
+    ) throws -> Consenter {
+        let outbox = Outbox(channel: self.channel, links: links)
+        let chain = try self.makeChain(log, consensus) { outbox.send($0) }
+        let consenter = Consenter(channel: self.channel, chain: chain, links: links)
+        outbox.consenter = consenter
+        try self.begin(consenter)
+        return consenter
     }
 
     private func makeChain(
@@ -166,7 +176,7 @@ struct ChannelThread: Sendable {
             signer: self.settings.signer,
             nonce: self.settings.nonce
         )
-        parts.seed = UInt64.random(in: 1...UInt64.max)
+        parts.seed = self.settings.random()
         parts.persisting = self.settings.metrics.histogram(
             .raftDataPersistDuration,
             self.channel.id.description
@@ -227,7 +237,7 @@ struct ChannelThread: Sendable {
     // MARK: - Failing and ending
 
     /// Nothing is ordered until further notice; who waits is told.
-    private func fail(_ health: OrderingChannel.Health) {
+    func fail(_ health: OrderingChannel.Health) {
         let reason = health.failure(self.channel.id) ?? ""
         let waiting = self.channel.monitor.withLock { state in
             state.health = state.isStopped ? .stopped : health

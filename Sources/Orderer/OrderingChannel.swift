@@ -113,6 +113,8 @@ final class OrderingChannel: Sendable {
         var clock: @Sendable () -> Duration
         var date: @Sendable () -> Date
         var nonce: @Sendable () -> Data
+        /// Chance: when elections begin, and in which order other orderers are asked.
+        var random: @Sendable () -> UInt64 = { .random(in: .min ... .max) }
         var logger: Logger
         /// Called with each configuration that comes into force.
         var adopted: @Sendable (ChannelConfiguration) -> Void = { _ in }

@@ -2,11 +2,23 @@ internal import Consensus
 internal import FabricProtos
 internal import Synchronization
 
+/// The ways from a channel's consenter to the others.
+protocol ConsenterLinks: Sendable {
+    /// Connects to these consenters but `own`, and to no others; what did not change stays connected.
+    func configure(_ membership: ClusterMembership, own: NodeID)
+
+    /// Sends a message of Raft; `false` if it is lost.
+    func send(_ request: Orderer_ConsensusRequest, to node: NodeID) -> Bool
+
+    /// Sends an envelope to be ordered; `false` if it can't be taken now.
+    func send(_ request: Orderer_SubmitRequest, to node: NodeID) -> Bool
+}
+
 /// The streams of one channel to its other consenters: one for consensus and one for envelopes each, so that neither
 /// delays the other.
 ///
 /// Source: Fabric v3.1, package `orderer/common/cluster`.
-final class ClusterLinks: Sendable {
+final class ClusterLinks: ConsenterLinks {
     private struct Link {
         var consensus: StepStream
         var submits: StepStream
@@ -41,7 +53,6 @@ final class ClusterLinks: Sendable {
         self.lost = lost
     }
 
-    /// Connects to these consenters but `own`, and to no others; what did not change stays connected.
     func configure(_ membership: ClusterMembership, own: NodeID) {
         let (closed, opened) = self.state.withLock { state -> ([Link], [Link]) in
             guard state.membership != membership else { return ([], []) }
@@ -82,7 +93,6 @@ final class ClusterLinks: Sendable {
         link.submits.close()
     }
 
-    /// Sends a message of Raft; `false` if it is lost.
     func send(_ request: Orderer_ConsensusRequest, to node: NodeID) -> Bool {
         guard let link = self.state.withLock({ $0.links[node] }) else { return false }
         var step = Orderer_StepRequest()
@@ -90,7 +100,6 @@ final class ClusterLinks: Sendable {
         return link.consensus.send(step)
     }
 
-    /// Sends an envelope to be ordered; `false` if it can't be taken now.
     func send(_ request: Orderer_SubmitRequest, to node: NodeID) -> Bool {
         guard let link = self.state.withLock({ $0.links[node] }) else { return false }
         var step = Orderer_StepRequest()

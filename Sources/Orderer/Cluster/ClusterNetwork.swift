@@ -84,22 +84,8 @@ final class BlockPull: Sendable {
     ///
     /// - Returns: `false` if no more blocks are wanted.
     func put(_ block: Common_Block) async -> Bool {
-        let size = block.data.data.reduce(0) { $0 + $1.count }
         while true {
-            let outcome: Bool? = self.state.withLock { state in
-                if state.isClosed { return false }
-                guard
-                    state.blocks.isEmpty
-                        || (state.blocks.count < Self.capacity && state.bytes < Self.byteCapacity)
-                else { return nil }
-                state.blocks.append(block)
-                state.bytes += size
-                return true
-            }
-            if let outcome {
-                self.state.broadcast()
-                return outcome
-            }
+            if let outcome = self.offer(block) { return outcome }
             await withCheckedContinuation { continuation in
                 let isReady = self.state.withLock { state in
                     if state.isClosed || state.blocks.isEmpty { return true }
@@ -109,6 +95,23 @@ final class BlockPull: Sendable {
                 if isReady { continuation.resume() }
             }
         }
+    }
+
+    /// Takes a block; `false` if no more blocks are wanted, `nil` if too many are untaken.
+    func offer(_ block: Common_Block) -> Bool? {
+        let size = block.data.data.reduce(0) { $0 + $1.count }
+        let outcome: Bool? = self.state.withLock { state in
+            if state.isClosed { return false }
+            guard
+                state.blocks.isEmpty
+                    || (state.blocks.count < Self.capacity && state.bytes < Self.byteCapacity)
+            else { return nil }
+            state.blocks.append(block)
+            state.bytes += size
+            return true
+        }
+        if outcome != nil { self.state.broadcast() }
+        return outcome
     }
 
     /// No more blocks will come.

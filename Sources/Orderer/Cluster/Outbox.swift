@@ -9,10 +9,10 @@ internal import SwiftProtobuf
 /// Belongs to the channel's thread.
 final class Outbox {
     private let channel: OrderingChannel
-    private let links: ClusterLinks
+    private let links: any ConsenterLinks
     weak var consenter: Consenter?
 
-    init(channel: OrderingChannel, links: ClusterLinks) {
+    init(channel: OrderingChannel, links: any ConsenterLinks) {
         self.channel = channel
         self.links = links
     }

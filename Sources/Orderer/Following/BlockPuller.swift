@@ -35,7 +35,7 @@ struct BlockPuller {
         patience: Duration,
         _ take: (Common_Block) throws -> Void
     ) throws {
-        for source in sources().shuffled() {
+        for source in self.shuffled(sources()) {
             if let number, height() > number { return }
             do {
                 guard
@@ -46,6 +46,12 @@ struct BlockPuller {
                 try self.judge(error, source)
             }
         }
+    }
+
+    /// In any order, so that not everybody asks the same one.
+    private func shuffled(_ sources: [BlockSource]) -> [BlockSource] {
+        let random = self.channel.settings.random
+        return sources.map { ($0, random()) }.sorted { $0.1 < $1.1 }.map(\.0)
     }
 
     /// Pulls from one orderer until `isWanted` says no, it fails, or it sends nothing for `patience`.
@@ -80,7 +86,7 @@ struct BlockPuller {
     ) throws {
         var pause = Duration.milliseconds(100)
         while !self.isStopped {
-            let sources = sources().shuffled()
+            let sources = self.shuffled(sources())
             for source in sources {
                 let before = height()
                 do {

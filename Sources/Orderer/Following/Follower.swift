@@ -70,12 +70,13 @@ final class Follower {
     }
 
     /// The orderers to ask: those of the newest configuration that is known.
-    private var sources: [BlockSource] {
+    var sources: [BlockSource] {
         guard let configuration, !self.isOnboarding else { return self.joinConfiguration.blockSources }
         return configuration.blockSources
     }
 
-    private func append(_ block: Common_Block) throws {
+    /// Appends the next block, if it continues the chain and is signed as it must be.
+    func append(_ block: Common_Block) throws {
         let number = self.log.height
         try block.checkStructure(after: self.log.lastHeader, expected: number)
         if let configuration, number > 0 { try block.verifySignatures(under: configuration) }

@@ -36,7 +36,7 @@ final class Consenter {
 
     let channel: OrderingChannel
     let chain: RaftChain
-    let links: ClusterLinks
+    let links: any ConsenterLinks
     /// Whether this node asks for votes at once, which ends when somebody leads.
     private var campaignsFirst: Bool
     private var inFlight: Deque<InFlight> = []
@@ -46,10 +46,10 @@ final class Consenter {
     private var decidedConfig: [OrderingChannel.Waiting]?
     var forwarded = ForwardedEnvelopes()
     /// Where the log ended when this node was elected; it makes blocks once everything through that is applied.
-    private var electedAt: UInt64?
+    private(set) var electedAt: UInt64?
     private var electedTerm: Term = 0
     private var electedTick = 0
-    private var isCaughtUp = false
+    var isCaughtUp = false
     private(set) var leader: NodeID?
     private var nextTick: Duration
     private var ticks = 0
@@ -62,7 +62,7 @@ final class Consenter {
     /// Envelopes wait for a leader that takes no more at present.
     var isHeldBack = false
 
-    init(channel: OrderingChannel, chain: RaftChain, links: ClusterLinks) {
+    init(channel: OrderingChannel, chain: RaftChain, links: any ConsenterLinks) {
         self.channel = channel
         self.chain = chain
         self.links = links
@@ -85,22 +85,29 @@ final class Consenter {
 
     /// Orders until the channel is stopped, or this node is no consenter any more.
     func serve() throws -> End {
+        while true {
+            let work = self.channel.monitor.wait { self.next(&$0) }
+            if let end = try self.carryOut(work) { return end }
+        }
+    }
+
+    /// Does what is next, and says whether that was the end.
+    func carryOut(_ work: Work) throws -> End? {
         do {
-            while true {
-                switch self.nextWork() {
-                case .stop:
-                    try self.chain.close()
-                    return .stopped
-                case .inputs(let inputs): try self.step(inputs)
-                case .batch(let batch): try self.order(batch)
-                case .forward(let envelopes, let leader): self.forward(envelopes, to: leader)
-                }
-                guard self.chain.membership.member(self.chain.id) != nil || self.isNeededStill else {
-                    try self.chain.close()
-                    self.answerAll("this node is no consenter any more")
-                    return .removed
-                }
+            switch work {
+            case .stop:
+                try self.chain.close()
+                return .stopped
+            case .inputs(let inputs): try self.step(inputs)
+            case .batch(let batch): try self.order(batch)
+            case .forward(let envelopes, let leader): self.forward(envelopes, to: leader)
             }
+            guard self.chain.membership.member(self.chain.id) != nil || self.isNeededStill else {
+                try self.chain.close()
+                self.answerAll("this node is no consenter any more")
+                return .removed
+            }
+            return nil
         } catch {
             // What became of these is known only once the stores have been opened again.
             self.answerAll("\(error)")
@@ -117,39 +124,38 @@ final class Consenter {
 
     // MARK: - What is next
 
-    private enum Work {
+    /// What the channel's thread does without waiting in between.
+    enum Work {
         case stop
         case inputs([Raft.Input])
         case batch([OrderingChannel.Waiting])
         case forward([OrderingChannel.Waiting], to: NodeID)
     }
 
-    private func nextWork() -> Work {
-        let isReady = self.isReady
-        return self.channel.monitor.wait { state -> Monitor<OrderingChannel.State>.Wait<Work> in
-            state.sleepsUntil = nil
-            if state.isStopped { return .done(.stop) }
-            let now = self.channel.settings.clock()
-            if let inputs = self.inputs(&state, now) { return .done(.inputs(inputs)) }
-            if self.suspicion.isNew {
-                self.suspicion.isNew = false
-                self.nextTick = now
-            }
-            var moment = self.ticking ? self.nextTick : nil
-            if isReady {
-                switch state.cutter.decision(at: now, hasInFlight: !self.inFlight.isEmpty) {
-                case .cut(let count): return .done(.batch(self.take(count, &state, now)))
-                case .wait(until: let due):
-                    moment = [moment, due].compactMap(\.self).min()
-                }
-            } else if let leader = self.leader, leader != self.chain.id, !self.isHeldBack,
-                !state.waiting.isEmpty
-            {
-                return .done(.forward(self.takeAll(&state, now), to: leader))
-            }
-            state.sleepsUntil = .some(moment)
-            return .again(moment.map { $0 - now })
+    /// What is to be done now, or how long nothing is unless something comes in.
+    func next(_ state: inout OrderingChannel.State) -> Monitor<OrderingChannel.State>.Wait<Work> {
+        state.sleepsUntil = nil
+        if state.isStopped { return .done(.stop) }
+        let now = self.channel.settings.clock()
+        if let inputs = self.inputs(&state, now) { return .done(.inputs(inputs)) }
+        if self.suspicion.isNew {
+            self.suspicion.isNew = false
+            self.nextTick = now
         }
+        var moment = self.ticking ? self.nextTick : nil
+        if self.isReady {
+            switch state.cutter.decision(at: now, hasInFlight: !self.inFlight.isEmpty) {
+            case .cut(let count): return .done(.batch(self.take(count, &state, now)))
+            case .wait(until: let due):
+                moment = [moment, due].compactMap(\.self).min()
+            }
+        } else if let leader = self.leader, leader != self.chain.id, !self.isHeldBack,
+            !state.waiting.isEmpty
+        {
+            return .done(.forward(self.takeAll(&state, now), to: leader))
+        }
+        state.sleepsUntil = .some(moment)
+        return .again(moment.map { $0 - now })
     }
 
     /// What the engine must be told now.
