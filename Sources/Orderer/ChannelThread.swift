@@ -177,6 +177,7 @@ struct ChannelThread: Sendable {
             nonce: self.settings.nonce
         )
         parts.seed = self.settings.random()
+        parts.unsyncedBytes = self.settings.limits.unsyncedBlockBytes
         parts.persisting = self.settings.metrics.histogram(
             .raftDataPersistDuration,
             self.channel.id.description

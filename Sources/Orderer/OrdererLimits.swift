@@ -10,6 +10,8 @@ package struct OrdererLimits: Sendable {
     package var waitingBytes = 256 << 20
     /// Bytes of the newest blocks of one channel that are kept in memory for readers; older ones are read from disk.
     package var recentBlockBytes = 4 << 20
+    /// Bytes of blocks of one channel that are appended before the disk is made to keep them.
+    package var unsyncedBlockBytes = 2 << 20
     /// How far a Deliver request's timestamp may be from this node's clock; others are answered BAD_REQUEST.
     package var deliverTimeWindow: Duration = .seconds(15 * 60)
     /// How long the node waits before it opens a channel's stores again after a failure; doubles up to 30 times this.

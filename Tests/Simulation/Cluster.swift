@@ -1,4 +1,4 @@
-package import Consensus
+import Consensus
 
 /// A whole cluster of orderers under virtual time, network and disk: the same seed always gives the same run.
 package final class Cluster {
@@ -229,41 +229,5 @@ package final class Cluster {
         self.trace("node \(id) joins with \(source.height) blocks")
         node.disk = SimulatedDisk(.joining, ledger: source.disk.ledger)
         node.start()
-    }
-}
-
-/// Who reaches whom, and how well.
-package struct SimulatedNetwork {
-    /// Messages lost in a thousand.
-    package var lost = 0
-    /// Messages that come twice, in a thousand.
-    package var duplicated = 0
-    /// Some messages take up to this long.
-    package var longestDelay: Moment = 10_000
-    private var cut: Set<UInt64> = []
-
-    package init() {}
-
-    private func pair(_ from: NodeID, _ to: NodeID) -> UInt64 { from << 32 | to }
-
-    package mutating func cut(_ from: NodeID, to: NodeID) { self.cut.insert(self.pair(from, to)) }
-    package mutating func mend(_ from: NodeID, to: NodeID) { self.cut.remove(self.pair(from, to)) }
-    package mutating func mendAll() { self.cut = [] }
-
-    func reaches(_ from: NodeID, to: NodeID) -> Bool {
-        self.cut.isEmpty || !self.cut.contains(self.pair(from, to))
-    }
-
-    func connects(_ one: NodeID, _ other: NodeID) -> Bool {
-        self.reaches(one, to: other) && self.reaches(other, to: one)
-    }
-
-    func carries(_ from: NodeID, to: NodeID, _ dice: inout Dice) -> Bool {
-        self.reaches(from, to: to) && !(self.lost > 0 && dice.chance(self.lost))
-    }
-
-    func delay(_ dice: inout Dice) -> Moment {
-        // Most are quick; one in ten may be overtaken by many.
-        dice.chance(900) ? dice.between(500, 5_000) : dice.between(500, self.longestDelay)
     }
 }

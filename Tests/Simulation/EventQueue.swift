@@ -1,5 +1,5 @@
 /// What will happen, in the order of virtual time; what happens at the same moment, in the order in which it was added.
-struct EventQueue<Event> {
+package struct EventQueue<Event> {
     private struct Entry {
         var moment: Moment
         var sequence: Int
@@ -16,9 +16,11 @@ struct EventQueue<Event> {
     private var free: [Int] = []
     private var sequence = 0
 
-    var nextMoment: Moment? { self.heap.first?.moment }
+    package init() {}
 
-    mutating func add(_ event: Event, at moment: Moment) {
+    package var nextMoment: Moment? { self.heap.first?.moment }
+
+    package mutating func add(_ event: Event, at moment: Moment) {
         let slot: Int
         if let last = self.free.popLast() {
             slot = last
@@ -38,7 +40,7 @@ struct EventQueue<Event> {
         }
     }
 
-    mutating func next() -> (moment: Moment, event: Event)? {
+    package mutating func next() -> (moment: Moment, event: Event)? {
         guard let first = self.heap.first, let last = self.heap.popLast() else { return nil }
         if !self.heap.isEmpty {
             self.heap[0] = last

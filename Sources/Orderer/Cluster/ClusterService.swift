@@ -53,28 +53,40 @@ package struct ClusterService: RegistrableRPCService {
 
     private func take(_ message: Orderer_StepRequest, from key: PublicKey?) async throws {
         switch message.payload {
-        case .consensusRequest(let request):
-            let (channel, sender) = try self.sender(key, of: request.channel)
-            let raft: RaftMessage
-            do {
-                raft = try RaftMessage(Raftpb_Message(serializedBytes: request.payload))
-            } catch {
-                throw RPCError(code: .invalidArgument, message: "the message can't be read: \(error)")
-            }
-            guard raft.from == sender else {
-                throw RPCError(
-                    code: .permissionDenied,
-                    message: "consenter \(sender) of channel \(channel.id) sent a message as \(raft.from)"
-                )
-            }
-            channel.receive(raft, metadata: request.metadata)
+        case .consensusRequest(let request): try self.receive(request, from: key)
         case .submitRequest(let request):
-            let (channel, sender) = try self.sender(key, of: request.channel)
-            let waiting = try channel.waiting(forwarded: request)
-            try await self.submit(waiting, to: channel, from: sender)
+            let (envelope, channel, sender) = try self.read(request, from: key)
+            try await self.submit(envelope, to: channel, from: sender)
         case nil:
             throw RPCError(code: .invalidArgument, message: "the message is empty")
         }
+    }
+
+    /// Gives a channel what another consenter's engine sent.
+    func receive(_ request: Orderer_ConsensusRequest, from key: PublicKey?) throws(RPCError) {
+        let (channel, sender) = try self.sender(key, of: request.channel)
+        let raft: RaftMessage
+        do {
+            raft = try RaftMessage(Raftpb_Message(serializedBytes: request.payload))
+        } catch {
+            throw RPCError(code: .invalidArgument, message: "the message can't be read: \(error)")
+        }
+        guard raft.from == sender else {
+            throw RPCError(
+                code: .permissionDenied,
+                message: "consenter \(sender) of channel \(channel.id) sent a message as \(raft.from)"
+            )
+        }
+        channel.receive(raft, metadata: request.metadata)
+    }
+
+    /// An envelope that another consenter forwards, with the channel that it is for.
+    func read(
+        _ request: Orderer_SubmitRequest,
+        from key: PublicKey?
+    ) throws(RPCError) -> (envelope: OrderingChannel.Waiting, channel: OrderingChannel, sender: NodeID) {
+        let (channel, sender) = try self.sender(key, of: request.channel)
+        return (try channel.waiting(forwarded: request), channel, sender)
     }
 
     /// Queues an envelope once there is room; drops it, as Fabric does, if this node gets no leader in a while.

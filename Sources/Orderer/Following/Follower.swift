@@ -99,7 +99,7 @@ final class Follower {
         do {
             try self.log.append(block, durably: false)
             self.unsyncedBytes += block.data.data.reduce(0) { $0 + $1.count }
-            if self.unsyncedBytes > RaftChain.syncBytes {
+            if self.unsyncedBytes > self.channel.settings.limits.unsyncedBlockBytes {
                 try self.log.sync()
                 self.unsyncedBytes = 0
             }

@@ -27,9 +27,6 @@ struct NotConsenter: Error {}
 ///
 /// Belongs to one thread.
 final class RaftChain {
-    /// The log is synced after this many bytes of blocks.
-    static let syncBytes = 2 << 20
-
     /// A block that has become part of the chain.
     struct Applied {
         var block: Common_Block
@@ -65,6 +62,8 @@ final class RaftChain {
         var serverKey: PublicKey?
         var signer: RenewableIdentity
         var nonce: () -> Data
+        /// The log is synced after this many bytes of blocks.
+        var unsyncedBytes = OrdererLimits().unsyncedBlockBytes
         /// Randomizes elections; another number at every start.
         var seed: UInt64 = 0
         /// How long batches of the consensus store take to become durable.
@@ -87,6 +86,7 @@ final class RaftChain {
     private let nonce: () -> Data
     private let persisting: HistogramSeries?
     private let send: (RaftMessage) -> Void
+    private let mostUnsyncedBytes: Int
     private var lastConfig: BlockNumber
     private var lastHeader: Common_BlockHeader
     /// The header of the newest block that this leader proposed.
@@ -130,6 +130,7 @@ final class RaftChain {
         self.nonce = parts.nonce
         self.persisting = parts.persisting
         self.send = parts.send
+        self.mostUnsyncedBytes = parts.unsyncedBytes
         self.lastPosition = metadata.raftIndex
 
         var store = RaftStore(parts.consensus)
@@ -408,7 +409,7 @@ final class RaftChain {
     /// A cluster keeps as many bytes of entries as the channel's options say for consenters that lag behind; one that
     /// lacks more pulls blocks.
     private func dueForRelease() throws -> UInt64? {
-        guard self.unsyncedBytes >= Self.syncBytes else { return nil }
+        guard self.unsyncedBytes >= self.mostUnsyncedBytes else { return nil }
         try self.log.sync()
         self.unsyncedBytes = 0
         let kept = self.membership.members.count == 1 ? 0 : self.consenters.options.snapshotIntervalBytes

@@ -80,9 +80,19 @@ extension BFTCluster {
         switch self.dice.below(12) {
         case 0...3: self.crash(node, restartAfter: length)
         case 4: self.crashAll(restartWithin: length)
-        case 5: self.isolate(node, for: length)
-        case 6: self.split(for: length)
-        case 7: self.degrade(for: length)
+        case 5:
+            let text = self.network.isolate(id, from: self.members, &self.dice)
+            self.trace(text)
+            self.after(length) { $0.network.mendAll() }
+        case 6:
+            // The Byzantine nodes reach both.
+            let text = self.network.split(self.honest, &self.dice)
+            self.trace(text)
+            self.after(length) { $0.network.mendAll() }
+        case 7:
+            let text = self.network.degrade(mostLost: 400, &self.dice)
+            self.trace(text)
+            self.after(length) { $0.network.recover() }
         case 8:
             self.trace("disk of node \(id) is slow")
             node.diskLatency = self.dice.between(20.milliseconds, 600.milliseconds)
@@ -112,42 +122,6 @@ extension BFTCluster {
         for id in self.members where self.nodes[id]?.isUp == true {
             self.nodes[id]?.crash()
             self.after(self.dice.between(50.milliseconds, length)) { $0.nodes[id]?.start() }
-        }
-    }
-
-    /// One node is cut off from all others, in one or both directions.
-    private func isolate(_ node: SimulatedBFTNode, for length: Moment) {
-        let direction = self.dice.below(3)
-        self.trace("node \(node.id) is cut off, direction \(direction)")
-        for other in self.members where other != node.id {
-            if direction != 1 { self.network.cut(node.id, to: other) }
-            if direction != 0 { self.network.cut(other, to: node.id) }
-        }
-        self.after(length) { $0.network.mendAll() }
-    }
-
-    /// Two groups no longer reach each other; the Byzantine nodes reach both.
-    private func split(for length: Moment) {
-        let one = self.honest.filter { _ in self.dice.chance(500) }
-        self.trace("nodes \(one) are split off")
-        for here in one {
-            for there in self.honest where !one.contains(there) {
-                self.network.cut(here, to: there)
-                self.network.cut(there, to: here)
-            }
-        }
-        self.after(length) { $0.network.mendAll() }
-    }
-
-    private func degrade(for length: Moment) {
-        self.trace("the network loses, delays and repeats messages")
-        self.network.lost = self.dice.between(20, 400)
-        self.network.duplicated = self.dice.between(0, 300)
-        self.network.longestDelay = self.dice.between(50.milliseconds, 2.seconds)
-        self.after(length) { cluster in
-            cluster.network.lost = 0
-            cluster.network.duplicated = 20
-            cluster.network.longestDelay = 10.milliseconds
         }
     }
 
