@@ -140,8 +140,10 @@ struct ChannelThread: Sendable {
         let links = ClusterLinks(
             network: self.settings.network,
             capacity: self.settings.sendBufferSize,
-            submitCapacity: self.settings.limits.waitingEnvelopes
-        ) { node, isSubmits in channel.lost(to: node, isSubmits: isSubmits) }
+            submitCapacity: self.settings.limits.waitingEnvelopes,
+            lost: { node, isSubmits in channel.lost(to: node, isSubmits: isSubmits) },
+            silent: { node in channel.silent(node) }
+        )
         defer { links.close() }
         let consenter = try self.consenter(log, consensus, links)
         opened()
@@ -202,6 +204,7 @@ struct ChannelThread: Sendable {
             state.cutter.rebound(BatchBounds(configuration), queue: [], at: self.settings.clock())
             state.standing = OrderingChannel.Standing(id: chain.id, membership: membership)
             state.inbox = []
+            state.silent = []
             state.inFlight = 0
             state.forwarded = 0
             if state.health == .following { state.health = .starting }

@@ -71,7 +71,8 @@ package struct OrdererNode: Service, CustomStringConvertible {
             network: cluster,
             serverKey: { ownKey.current },
             certificateHash: { cluster.certificateHash },
-            sendBufferSize: configuration.cluster.sendBufferSize
+            sendBufferSize: configuration.cluster.sendBufferSize,
+            tickInterval: configuration.tickInterval
         )
         self.registrar = try ChannelRegistrar(
             folders: ChannelFolders(root: configuration.dataFolder),

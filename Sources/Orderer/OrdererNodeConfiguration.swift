@@ -35,6 +35,8 @@ package struct OrdererNodeConfiguration: Sendable {
     package var limits = OrdererLimits()
     /// How the node reaches other orderers.
     package var cluster: ClusterSettings
+    /// A tick of Raft on this node, where that isn't the channel's, as Fabric's key `Consensus.TickIntervalOverride`.
+    package var tickInterval: Duration?
     /// Where the node counts.
     package var metrics = Metrics()
     /// Where the node says what must be well.

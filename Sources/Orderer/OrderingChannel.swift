@@ -73,6 +73,8 @@ final class OrderingChannel: Sendable {
         var inbox: [Raft.Input] = []
         /// Another consenter to which envelopes went that may be lost.
         var lostSubmits: Set<NodeID> = []
+        /// Consenters whose processes answered nothing when they were asked.
+        var silent: Set<NodeID> = []
         /// Blocks that this leader has proposed and that are not decided.
         var inFlight = 0
         /// Envelopes that were forwarded to the leader and are in no block yet.
@@ -129,6 +131,8 @@ final class OrderingChannel: Sendable {
         var certificateHash: @Sendable () -> Data = { Data() }
         /// Messages that may wait for one other consenter.
         var sendBufferSize = 100
+        /// A tick of Raft on this node, where that isn't the channel's.
+        var tickInterval: Duration?
     }
 
     init(configuration: ChannelConfiguration, settings: Settings) {

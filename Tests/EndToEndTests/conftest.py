@@ -1,10 +1,11 @@
-"""Options and fixtures of the tests that run nodes of their own (faults.py, badmessages.py)."""
+"""Options and fixtures of the tests that run nodes of their own."""
 
 import os
 import random
 
 import pytest
 
+import orderers
 import processes
 
 
@@ -28,3 +29,14 @@ def consortium(tmp_path_factory):
         yield consortium
     finally:
         consortium.down("--remove")
+
+
+@pytest.fixture
+def cluster(tmp_path, request):
+    """A consortium with as many orderers as the test's parameter says."""
+    cluster = orderers.Cluster(tmp_path, os.environ["WEFT"], request.param)
+    try:
+        cluster.up()
+        yield cluster
+    finally:
+        cluster.down()

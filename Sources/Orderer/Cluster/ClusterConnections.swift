@@ -54,6 +54,8 @@ final class ClusterConnections: Sendable {
     private let settings: ClusterSettings
     private let pollers: PollerGroup
     private let connections = Mutex<[Target: Connection]>([:])
+    /// Whom it concerns if a node that was asked whether it is there says nothing.
+    private let questions = Mutex<[Target: [@Sendable () -> Void]]>([:])
     private let work: AsyncStream<@Sendable () async -> Void>
     private let addWork: AsyncStream<@Sendable () async -> Void>.Continuation
 
@@ -73,11 +75,7 @@ final class ClusterConnections: Sendable {
 
     /// Keeps `stream` open until it is closed.
     func open(_ stream: StepStream, rootsPEM: String) {
-        let target = Target(
-            endpoint: stream.member.endpoint,
-            rootsPEM: self.roots(rootsPEM),
-            key: stream.member.serverKey
-        )
+        let target = self.target(stream.member, rootsPEM)
         self.addWork.yield {
             do {
                 try await self.withClient(target) { await stream.run(on: $0) }
@@ -86,6 +84,35 @@ final class ClusterConnections: Sendable {
                 stream.close()
             }
         }
+    }
+
+    /// Asks a consenter's process whether it is there, on the connection that its streams are on; what several channels
+    /// ask at a time is asked once.
+    func ask(
+        _ member: ClusterMember,
+        rootsPEM: String,
+        patience: Duration,
+        silent: @escaping @Sendable () -> Void
+    ) {
+        let target = self.target(member, rootsPEM)
+        let isFirst = self.questions.withLock { questions in
+            questions[target, default: []].append(silent)
+            return questions[target]?.count == 1
+        }
+        guard isFirst else { return }
+        self.addWork.yield {
+            // Certificates that can't be used: nobody can be asked.
+            let isThere =
+                (try? await self.withClient(target) { await HealthService.answers($0, within: patience) })
+                ?? true
+            let concerned = self.questions.withLock { $0.removeValue(forKey: target) ?? [] }
+            guard !isThere else { return }
+            for silent in concerned { silent() }
+        }
+    }
+
+    private func target(_ member: ClusterMember, _ rootsPEM: String) -> Target {
+        Target(endpoint: member.endpoint, rootsPEM: self.roots(rootsPEM), key: member.serverKey)
     }
 
     /// Calls `body` with a client of an orderer that is asked for blocks; cancelled with the task.

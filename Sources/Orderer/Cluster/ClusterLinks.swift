@@ -12,6 +12,10 @@ protocol ConsenterLinks: Sendable {
 
     /// Sends an envelope to be ordered; `false` if it can't be taken now.
     func send(_ request: Orderer_SubmitRequest, to node: NodeID) -> Bool
+
+    /// Asks the process of a consenter whether it is there, whatever it has to say; ``OrderingChannel/silent(_:)`` is
+    /// called if it answers nothing for `patience`.
+    func ask(_ node: NodeID, patience: Duration)
 }
 
 /// The streams of one channel to its other consenters: one for consensus and one for envelopes each, so that neither
@@ -34,6 +38,8 @@ final class ClusterLinks: ConsenterLinks {
     private let submitCapacity: Int
     /// Called with a consenter to which messages were lost.
     private let lost: @Sendable (NodeID, Bool) -> Void
+    /// Called with a consenter whose process didn't answer.
+    private let silent: @Sendable (NodeID) -> Void
     private let state = Mutex(State())
 
     /// - Parameters:
@@ -41,16 +47,19 @@ final class ClusterLinks: ConsenterLinks {
     ///   - capacity: consensus messages that wait for one consenter; further ones are dropped.
     ///   - submitCapacity: envelopes that wait for one consenter; further ones are not taken.
     ///   - lost: called when a stream failed, with the consenter and whether it was the one for envelopes.
+    ///   - silent: called when a consenter's process didn't answer a question.
     init(
         network: any ClusterNetwork,
         capacity: Int,
         submitCapacity: Int,
-        lost: @escaping @Sendable (_ node: NodeID, _ isSubmits: Bool) -> Void
+        lost: @escaping @Sendable (_ node: NodeID, _ isSubmits: Bool) -> Void,
+        silent: @escaping @Sendable (_ node: NodeID) -> Void
     ) {
         self.network = network
         self.capacity = capacity
         self.submitCapacity = submitCapacity
         self.lost = lost
+        self.silent = silent
     }
 
     func configure(_ membership: ClusterMembership, own: NodeID) {
@@ -105,6 +114,13 @@ final class ClusterLinks: ConsenterLinks {
         var step = Orderer_StepRequest()
         step.submitRequest = request
         return link.submits.send(step)
+    }
+
+    func ask(_ node: NodeID, patience: Duration) {
+        let (link, rootsPEM) = self.state.withLock { ($0.links[node], $0.membership?.rootsPEM) }
+        guard let link, let rootsPEM else { return }
+        let silent = self.silent
+        self.network.ask(link.consensus.member, rootsPEM: rootsPEM, patience: patience) { silent(node) }
     }
 
     /// Ends all streams.

@@ -9,6 +9,14 @@ protocol ClusterNetwork: Sendable {
     /// Keeps `stream` open until it is closed.
     func open(_ stream: StepStream, rootsPEM: String)
 
+    /// Asks an orderer's process whether it is there; `silent` is called if it answers nothing at all for `patience`.
+    func ask(
+        _ member: ClusterMember,
+        rootsPEM: String,
+        patience: Duration,
+        silent: @escaping @Sendable () -> Void
+    )
+
     /// Asks an orderer for blocks, and gives them to `pull` one after the other until it is closed.
     func run(_ pull: BlockPull)
 }
@@ -16,6 +24,15 @@ protocol ClusterNetwork: Sendable {
 /// No other orderers: a node that has channels with one consenter only.
 struct NoCluster: ClusterNetwork {
     func open(_ stream: StepStream, rootsPEM: String) { stream.close() }
+
+    func ask(
+        _ member: ClusterMember,
+        rootsPEM: String,
+        patience: Duration,
+        silent: @escaping @Sendable () -> Void
+    ) {
+        silent()
+    }
 
     func run(_ pull: BlockPull) {
         pull.end(RPCError(code: .unavailable, message: "this node has no connections to other orderers"))

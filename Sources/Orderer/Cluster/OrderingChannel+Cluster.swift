@@ -41,6 +41,12 @@ extension OrderingChannel {
         self.monitor.signal()
     }
 
+    /// The process of a consenter answered nothing when it was asked whether it is there.
+    func silent(_ node: NodeID) {
+        self.monitor.withLock { _ = $0.silent.insert(node) }
+        self.monitor.signal()
+    }
+
     // MARK: - Envelopes of other consenters
 
     /// What another consenter has checked and forwards; it is checked again if the configuration is another one by now.

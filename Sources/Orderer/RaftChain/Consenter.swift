@@ -53,10 +53,10 @@ final class Consenter {
     private(set) var leader: NodeID?
     private var nextTick: Duration
     private var ticks = 0
-    private var suspicion = LeaderSuspicion()
+    private var suspicion: LeaderSuspicion
     private var leaderlessSince: Duration
     /// An update that removes this leader, or its certificate: it waits for another leader.
-    private var transferring: (update: OrderingChannel.Waiting, attempts: Int)?
+    var transferring: (update: OrderingChannel.Waiting, attempts: Int)?
     private var active: [NodeID] = []
     private var toldActive = 0
     /// Envelopes wait for a leader that takes no more at present.
@@ -68,6 +68,7 @@ final class Consenter {
         self.links = links
         self.nextTick = channel.settings.clock()
         self.leaderlessSince = channel.settings.clock()
+        self.suspicion = LeaderSuspicion(at: channel.settings.clock())
         self.campaignsFirst =
             chain.isFounding
             && FirstCampaign.isOurs(
@@ -101,6 +102,9 @@ final class Consenter {
             case .inputs(let inputs): try self.step(inputs)
             case .batch(let batch): try self.order(batch)
             case .forward(let envelopes, let leader): self.forward(envelopes, to: leader)
+            case .ask(let leader):
+                let patience = LeaderSuspicion.patience(heartbeat: self.heartbeatInterval)
+                self.links.ask(leader, patience: patience)
             }
             guard self.chain.membership.member(self.chain.id) != nil || self.isNeededStill else {
                 try self.chain.close()
@@ -130,6 +134,8 @@ final class Consenter {
         case inputs([Raft.Input])
         case batch([OrderingChannel.Waiting])
         case forward([OrderingChannel.Waiting], to: NodeID)
+        /// The leader says nothing: is its process there?
+        case ask(NodeID)
     }
 
     /// What is to be done now, or how long nothing is unless something comes in.
@@ -143,6 +149,14 @@ final class Consenter {
             self.nextTick = now
         }
         var moment = self.ticking ? self.nextTick : nil
+        if let leader = self.leader, leader != self.chain.id {
+            let question = self.suspicion.nextQuestion(heartbeat: self.heartbeatInterval)
+            if now >= question {
+                self.suspicion.ask(at: now)
+                return .done(.ask(leader))
+            }
+            moment = [moment, question].compactMap(\.self).min()
+        }
         if self.isReady {
             switch state.cutter.decision(at: now, hasInFlight: !self.inFlight.isEmpty) {
             case .cut(let count): return .done(.batch(self.take(count, &state, now)))
@@ -161,6 +175,9 @@ final class Consenter {
     /// What the engine must be told now.
     private func inputs(_ state: inout OrderingChannel.State, _ now: Duration) -> [Raft.Input]? {
         let isDue = self.ticking && now >= self.nextTick
+        let silent = state.silent
+        state.silent = []
+        if let leader, silent.contains(leader) { self.suspicion.unanswered(at: now) }
         guard isDue || !state.inbox.isEmpty || !state.lostSubmits.isEmpty else { return nil }
         var inputs = state.inbox
         state.inbox = []
@@ -168,11 +185,19 @@ final class Consenter {
         if isDue {
             inputs.append(.tick)
             // A thread that was held up doesn't make up for the ticks that it missed.
-            let interval = self.suspicion.tickInterval(self.chain.consenters.options.tickInterval, at: now)
+            let interval = self.suspicion.tickInterval(self.tickInterval, at: now)
             self.nextTick = max(self.nextTick + interval, now + interval / 2)
             self.ticks += 1
         }
         return inputs
+    }
+
+    private var tickInterval: Duration {
+        self.channel.settings.tickInterval ?? self.chain.consenters.options.tickInterval
+    }
+
+    private var heartbeatInterval: Duration {
+        self.tickInterval * self.chain.consenters.options.heartbeatTick
     }
 
     /// Time matters only among several.
@@ -268,7 +293,7 @@ final class Consenter {
     /// A block that this leader proposed is final and durable on a quorum: its clients are told.
     ///
     /// A configuration is answered later, so that whoever gets SUCCESS finds it in force.
-    private func decided(_ position: UInt64) {
+    func decided(_ position: UInt64) {
         while let first = self.inFlight.first, first.position < position { self.inFlight.removeFirst() }
         guard let first = self.inFlight.first, first.position == position else { return }
         self.inFlight.removeFirst()
@@ -281,7 +306,7 @@ final class Consenter {
     }
 
     /// Tells everybody about the blocks that became part of the chain, and catches up if this node lacks some.
-    private func absorb(_ progress: RaftChain.Progress) throws {
+    func absorb(_ progress: RaftChain.Progress) throws {
         for reason in progress.refused {
             self.channel.settings.logger.warning(
                 "a consenter's message makes no sense",
@@ -336,7 +361,7 @@ final class Consenter {
     // MARK: - Who leads
 
     /// Notices that leadership changed, and tells those whom it concerns.
-    private func follow() throws {
+    func follow() throws {
         let details = self.chain.details
         let isLeader = details.role == .leader
         if self.electedAt != nil, !isLeader || details.term != self.electedTerm {
@@ -358,7 +383,7 @@ final class Consenter {
         let before = self.leader
         self.leader = details.leader
         if details.leader != nil {
-            self.suspicion = LeaderSuspicion()
+            self.suspicion = LeaderSuspicion(at: self.channel.settings.clock())
             self.campaignsFirst = false
         }
         self.isHeldBack = false
@@ -427,49 +452,6 @@ final class Consenter {
         var metadata = Etcdraft_ClusterMetadata()
         metadata.activeNodes = self.active
         return (try? metadata.serializedBytes()) ?? Data()
-    }
-
-    // MARK: - Changing the consenters
-
-    /// A leader has Raft make the change that the newest configuration asks for; refused while one is under way.
-    private func proposeChange() throws {
-        guard self.isCaughtUp, let change = self.chain.unfinishedChange else { return }
-        try self.absorb(self.chain.take([.command(.changeVoters(change))]) { self.decided($0) })
-        try self.follow()
-    }
-
-    /// Whether this leader would be removed, or shown other certificates than it has.
-    private func mustAbdicate(for update: OrderingChannel.Waiting) -> Bool {
-        guard self.chain.membership.members.count > 1,
-            let envelope = try? Common_Envelope(serializedBytes: update.bytes),
-            let payload = try? Common_Payload(serializedBytes: envelope.payload),
-            let config = try? Common_ConfigEnvelope(serializedBytes: payload.data).config,
-            let configuration = try? ChannelConfiguration(channelID: self.channel.id, config: config),
-            let next = try? RaftConsenters(configuration),
-            let change = try? ConsenterChange(
-                from: self.chain.consenters,
-                to: next,
-                metadata: self.chain.metadata
-            )
-        else { return false }
-        return change.concerns(self.chain.id)
-    }
-
-    /// Hands leadership to the follower that holds most, and tries again when that did not work.
-    private func abdicate() throws {
-        guard let transferring = self.transferring, self.electedAt != nil else { return }
-        let details = self.chain.details
-        guard details.transferee == nil else { return }
-        let candidate = details.followers.filter(\.value.isActive).max { $0.value.match < $1.value.match }?
-            .key
-        guard let candidate, transferring.attempts < Self.transferAttempts else {
-            self.transferring = nil
-            let reason = "no other consenter takes over, which this update needs: start another one"
-            return self.answer([transferring.update], Refusal.notOrdered(reason).response)
-        }
-        self.transferring?.attempts += 1
-        try self.absorb(self.chain.take([.command(.transferLeadership(to: candidate))]) { self.decided($0) })
-        try self.follow()
     }
 
     // MARK: - Leaderless

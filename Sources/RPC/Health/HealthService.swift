@@ -49,6 +49,38 @@ package struct HealthService: RegistrableRPCService {
         return ServerResponse(message: self.status)
     }
 
+    /// Whether the process at the other end of a client's connection answers in time.
+    ///
+    /// Any answer will do, also that there is no such service.
+    package static func answers<Transport: ClientTransport>(
+        _ client: GRPCClient<Transport>,
+        within timeout: Duration
+    ) async -> Bool {
+        var options = CallOptions.defaults
+        options.timeout = timeout
+        do {
+            return try await client.unary(
+                request: ClientRequest(message: HealthRequest(service: "")),
+                descriptor: Self.method("Check", .unary),
+                serializer: HealthRequest.Serializer(),
+                deserializer: HealthStatus.Deserializer(),
+                options: options
+            ) { response in
+                if case .failure(let error) = response.accepted { return Self.isAnswer(error) }
+                return true
+            }
+        } catch let error as RPCError {
+            return Self.isAnswer(error)
+        } catch {
+            return false
+        }
+    }
+
+    /// Whether an error came from the other end.
+    private static func isAnswer(_ error: RPCError) -> Bool {
+        error.code != .deadlineExceeded && error.code != .unavailable && error.code != .cancelled
+    }
+
     private func watch(_ request: HealthRequest) -> StreamingServerResponse<HealthStatus> {
         StreamingServerResponse { writer in
             var last: HealthStatus?
@@ -66,6 +98,13 @@ package struct HealthService: RegistrableRPCService {
 private struct HealthRequest: Sendable {
     /// Field 1; empty for the node as a whole.
     var service: String
+
+    struct Serializer: MessageSerializer {
+        func serialize<Bytes: GRPCContiguousBytes>(_ request: HealthRequest) throws -> Bytes {
+            let name = Array(request.service.utf8.prefix(0x7f))
+            return Bytes(name.isEmpty ? [] : [0x0a, UInt8(name.count)] + name)
+        }
+    }
 
     struct Deserializer: MessageDeserializer {
         func deserialize<Bytes: GRPCContiguousBytes>(_ bytes: Bytes) throws -> HealthRequest {
@@ -87,6 +126,12 @@ private enum HealthStatus: UInt8, Sendable {
     case serving = 1
     case notServing = 2
     case unknownService = 3
+
+    struct Deserializer: MessageDeserializer {
+        func deserialize<Bytes: GRPCContiguousBytes>(_ bytes: Bytes) throws -> HealthStatus {
+            bytes.withUnsafeBytes { HealthStatus(rawValue: $0.last ?? 0) } ?? .unknownService
+        }
+    }
 
     struct Serializer: MessageSerializer {
         func serialize<Bytes: GRPCContiguousBytes>(_ status: HealthStatus) throws -> Bytes {

@@ -62,6 +62,7 @@ extension OrdererConfiguration {
         settings.transport = self.transport
         settings.transport.gracefulShutdownTimeout = shutdown
         try self.cluster?.apply(to: &settings.cluster)
+        settings.tickInterval = self.tickInterval
         settings.metrics = operations.metrics
         settings.health = operations.health
         let node = try OrdererNode(configuration: settings, logger: logger)

@@ -15,6 +15,7 @@ import RPC
 ///   tls: { certificate: tls/server.crt, key: tls/server.key, roots: [tls/ca.crt], clients: required }
 ///   enabled: true
 ///   maxRequestBodySize: 1 MB
+/// consensus: { tickInterval: 500ms }      # where Raft's tick on this node isn't the channels'
 /// operations: { listen: 127.0.0.1:9443 }  # metrics, health, logging; see OperationsFiles
 /// logging: { spec: info }                 # see LoggingSettings
 /// ```
@@ -40,6 +41,8 @@ struct OrdererConfiguration: Equatable {
     var admin: AdministrationFiles?
     /// How other orderers are reached, where that isn't with the node's TLS certificate.
     var cluster: ClusterFiles?
+    /// A tick of Raft on this node, where that isn't the channels'.
+    var tickInterval: Duration?
     /// Where metrics and health are shown; nowhere when left out.
     var operations: OperationsFiles?
     var logging = LoggingSettings()
@@ -66,7 +69,7 @@ struct OrdererConfiguration: Equatable {
 
     init(_ root: ConfigurationSection) throws(ConfigurationError) {
         try root.allow(keys: [
-            "listen", "data", "identity", "tls", "channels", "admin", "operations", "logging",
+            "listen", "data", "identity", "tls", "channels", "admin", "consensus", "operations", "logging",
         ])
         self.listen = try root.value("listen", expected: "host:port", configuredAddress)
         self.data = try root.value("data", expected: "a folder") {
@@ -83,6 +86,13 @@ struct OrdererConfiguration: Equatable {
         self.channels = try root.texts("channels").map { configuredPath($0, from: root.file) }
         self.admin = try root.optionalSection("admin").map { section throws(ConfigurationError) in
             try AdministrationFiles(section)
+        }
+        if let section = try root.optionalSection("consensus") {
+            try section.allow(keys: ["tickInterval"])
+            self.tickInterval = try section.optionalValue(
+                "tickInterval",
+                expected: "a number with a unit, above zero, such as 500ms"
+            ) { Duration(configured: $0).flatMap { $0 > .zero ? $0 : nil } }
         }
     }
 }

@@ -20,6 +20,15 @@ import Testing
 
         func open(_ stream: StepStream, rootsPEM: String) { stream.close() }
 
+        func ask(
+            _ member: ClusterMember,
+            rootsPEM: String,
+            patience: Duration,
+            silent: @escaping @Sendable () -> Void
+        ) {
+            silent()
+        }
+
         func run(_ pull: BlockPull) {
             let chain = self.chains.withLock { chains in
                 chains.count > 1 ? chains.removeFirst() : chains.first ?? []

@@ -93,7 +93,7 @@ private let ordererCluster: [FabricKeys.Group] = [
         .notNeeded("a consenter without a leader looks at the others' blocks after 10 s"),
         ["Consensus.EvictionSuspicion"]
     ),
-    .init(.notYet("the channel's tick interval is used"), ["Consensus.TickIntervalOverride"]),
+    .init(.used, ["Consensus.TickIntervalOverride"]),
 ]
 
 /// The services besides gRPC: `used` once `OrdererYAML` reads them.

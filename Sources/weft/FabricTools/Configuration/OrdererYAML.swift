@@ -46,6 +46,10 @@ struct OrdererYAML {
             roots: try settings.paths("General.Cluster.RootCAs"),
             sendBufferSize: try settings.integer("General.Cluster.SendBufferSize")
         )
+        // Zero or nothing: the channels' own.
+        configuration.tickInterval = try settings.duration("Consensus.TickIntervalOverride").flatMap {
+            $0 > .zero ? $0 : nil
+        }
         configuration.admin = try Self.administration(settings)
         configuration.operations = try FabricOperationsKeys.orderer.files(settings)
         self.configuration = configuration

@@ -1,0 +1,33 @@
+"""Ordering services of several orderers that lose their leader in every way while `weft bench` writes: killed, stopped, cut
+off in both directions or in one, on a full disk, restarted on purpose.
+
+Prints how long no transaction became valid. WEFT names the executable. Run by scripts/end-to-end.
+"""
+
+import signal
+
+import pytest
+
+from members import Load, check_nothing_lost
+from orderers import Gaps, check_orderers_agree
+
+
+@pytest.mark.parametrize("cluster", [3], indirect=True)
+def test_a_leader_that_dies_or_is_stopped_is_replaced_soon_with_the_tick_that_is_fabrics_default(cluster):
+    cluster.tick("500ms")
+    with Load(cluster, "utility") as load:
+        load.go_on()
+        for number, kind in [(signal.SIGSTOP, "stopped"), (signal.SIGKILL, "killed")] * 2:
+            leader = cluster.leader()
+            with Gaps(load) as gaps:
+                cluster.signal(leader, number)
+                load.go_on(30)
+            print(f"leader {kind} with a tick of 500 ms: no commit for {gaps.longest:.2f} s")
+            # By the election timeout alone it takes 5 to 10 s.
+            assert gaps.longest < 4
+            if number == signal.SIGSTOP:
+                cluster.signal(leader, signal.SIGCONT)
+            cluster.start()
+            load.go_on()
+    check_nothing_lost(cluster, load, ["utility", "auditor"])
+    check_orderers_agree(cluster, cluster.ordering)
