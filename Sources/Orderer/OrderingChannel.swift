@@ -56,6 +56,8 @@ final class OrderingChannel: Sendable {
         var completion: DuplicateWindow.Completion?
         /// When it was queued.
         var arrival = Duration.zero
+        /// The consenter whose client sent it, on a BFT channel; `nil` if it is one of this node's own.
+        var origin: NodeID?
     }
 
     struct State {
@@ -81,6 +83,14 @@ final class OrderingChannel: Sendable {
         var forwarded = 0
         /// Until when the channel's thread sleeps; `nil` while it is busy, `.some(nil)` without an end.
         var sleepsUntil: Duration??
+        /// What only a BFT channel has.
+        var bft = BFTQueues()
+
+        /// Whether the queue takes one more.
+        func hasRoom(for envelope: Waiting, _ limits: OrdererLimits) -> Bool {
+            self.waiting.count + self.forwarded < limits.waitingEnvelopes
+                && (self.waiting.isEmpty || self.waitingBytes + envelope.bytes.count <= limits.waitingBytes)
+        }
     }
 
     /// What this node is for the channel.
@@ -125,6 +135,8 @@ final class OrderingChannel: Sendable {
         var metrics = Metrics()
         /// The way to other orderers.
         var network: any ClusterNetwork = NoCluster()
+        /// Makes the way of a BFT channel's consenter to the others.
+        var bftNetwork: @Sendable (OrderingChannel) -> any BFTNetwork = { _ in NoBFTNetwork() }
         /// The key of the node's TLS server certificate, as of now; `nil` without TLS.
         var serverKey: @Sendable () -> PublicKey? = { nil }
         /// SHA-256 of the certificate that the node connects with.
@@ -287,11 +299,7 @@ final class OrderingChannel: Sendable {
     }
 
     private func refusalForLackOfSpace(_ envelope: Waiting, _ state: State) -> Refusal? {
-        let limits = self.settings.limits
-        guard
-            state.waiting.count + state.forwarded >= limits.waitingEnvelopes
-                || (!state.waiting.isEmpty && state.waitingBytes + envelope.bytes.count > limits.waitingBytes)
-        else { return nil }
+        guard !state.hasRoom(for: envelope, self.settings.limits) else { return nil }
         return .notOrdered(
             "\(state.waiting.count) envelopes with \(state.waitingBytes) bytes wait for blocks of channel \(self.id): "
                 + "try again later"
@@ -306,7 +314,11 @@ final class OrderingChannel: Sendable {
         state.waiting.append(envelope)
         state.waitingBytes += envelope.bytes.count
         state.cutter.arrived(size: envelope.size, isConfig: envelope.isConfig, at: now)
+        if state.bft.holdsRequests { state.bft.queued(envelope) }
         guard case .some(let sleepsUntil) = state.sleepsUntil else { return false }
+        // There the queue is not emptied by forwarding: only the first one is news, and what must be spread.
+        if state.bft.holdsRequests, state.waiting.count == 1 || state.bft.unspread.count == 1 { return true }
+        if state.bft.holdsRequests, !state.standing.isLeader || state.inFlight > 0 { return false }
         // What comes in elsewhere than at the leader goes there at once.
         guard state.standing.isLeader else { return true }
         switch state.cutter.decision(at: now, hasInFlight: state.inFlight > 0) {

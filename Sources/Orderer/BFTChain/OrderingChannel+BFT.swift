@@ -1,0 +1,51 @@
+internal import Channel
+internal import Consensus
+internal import FabricProtos
+internal import Foundation
+
+/// What other consenters of a BFT channel give its thread.
+extension OrderingChannel {
+    /// A consenter sent a message: whoever calls this knows that it came from `message.from`.
+    func receive(_ message: BFTMessage) {
+        let isNew = self.monitor.withLock { state in
+            guard message.to == state.standing.id, message.from != message.to else { return false }
+            state.bft.inbox.add(message)
+            return state.bft.inbox.count == 1
+        }
+        if isNew { self.monitor.signal() }
+    }
+
+    /// Queues what a client of another consenter wants ordered, and what this node has checked as if it came from a
+    /// client of its own.
+    ///
+    /// Nobody waits for an answer, and it isn't spread further.
+    func queue(_ envelope: Waiting, spreadBy node: NodeID) -> Intake {
+        var envelope = envelope
+        envelope.origin = node
+        envelope.completion = nil
+        let (intake, wake) = self.monitor.withLock { state -> (Intake, Bool) in
+            guard state.health == .serving, state.bft.holdsRequests else { return (.early, false) }
+            guard state.hasRoom(for: envelope, self.settings.limits) else { return (.full, false) }
+            // No consenter takes more than its part of the room, so that a flood leaves the others theirs.
+            let share =
+                self.settings.limits.waitingEnvelopes / max(1, state.standing.membership?.members.count ?? 1)
+            guard state.bft.spread[node, default: 0] < share else { return (.full, false) }
+            if let fingerprint = envelope.fingerprint {
+                guard case .new = state.window.claim(fingerprint, nil) else { return (.taken, false) }
+            }
+            return (.taken, self.enqueue(envelope, &state))
+        }
+        if wake { self.monitor.signal() }
+        return intake
+    }
+}
+
+extension OrderingChannel.Waiting {
+    /// The envelope as the client sent it: of a CONFIG envelope the CONFIG_UPDATE in it.
+    var clientEnvelope: Common_Envelope? {
+        guard let envelope = try? Common_Envelope(serializedBytes: self.bytes) else { return nil }
+        guard self.isConfig else { return envelope }
+        guard let payload = try? Common_Payload(serializedBytes: envelope.payload) else { return nil }
+        return try? Common_ConfigEnvelope(serializedBytes: payload.data).lastUpdate
+    }
+}
