@@ -18,7 +18,7 @@ import tempfile
 from google.protobuf import descriptor_pb2 as pb
 
 # Packages of ours that Fabric does not publish: nothing to compare with.
-OURS = {"raftpb", "smartbftprotos", "ledger", "grpc.health.v1"}
+OURS = {"raftpb", "smartbftprotos", "ledger", "grpc.health.v1", "weft.consensus"}
 # Full names that Fabric publishes and Weft leaves out, each with its reason. None at present.
 OUT_OF_SCOPE = {}
 

@@ -89,11 +89,9 @@ struct BFTConsenters: Equatable, Sendable {
     /// be known to the channel's organizations.
     ///
     /// Fabric asks this of Raft's consenters only. A BFT consenter whose identity no organization knows would count for
-    /// the quorum and could never sign.
+    /// the quorum and could never sign. `configuration` is the one that names these consenters, `known` are those of
+    /// the configuration in force.
     ///
-    /// - Parameters:
-    ///   - configuration: the one that names these consenters.
-    ///   - known: those of the configuration in force.
     /// - Throws: ``InvalidConsensusMetadata``.
     func checkCertificates(
         under configuration: ChannelConfiguration,

@@ -74,7 +74,7 @@ final class ClusterConnections: Sendable {
     }
 
     /// Keeps `stream` open until it is closed.
-    func open(_ stream: StepStream, rootsPEM: String) {
+    func open(_ stream: any ClusterStream, rootsPEM: String) {
         let target = self.target(stream.member, rootsPEM)
         self.addWork.yield {
             do {

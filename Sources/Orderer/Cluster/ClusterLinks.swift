@@ -18,14 +18,20 @@ protocol ConsenterLinks: Sendable {
     func ask(_ node: NodeID, patience: Duration)
 }
 
+/// Streams of Raft's consenters.
+typealias ClusterLinks = StepLinks<Orderer_StepRequest>
+
 /// The streams of one channel to its other consenters: one for consensus and one for envelopes each, so that neither
 /// delays the other.
 ///
 /// Source: Fabric v3.1, package `orderer/common/cluster`.
-final class ClusterLinks: ConsenterLinks {
+final class StepLinks<Request: StepMessage>: Sendable {
+    /// Which of the two streams to a consenter.
+    enum Lane: Sendable { case consensus, submits }
+
     private struct Link {
-        var consensus: StepStream
-        var submits: StepStream
+        var consensus: StepStream<Request>
+        var submits: StepStream<Request>
     }
 
     private struct State {
@@ -102,19 +108,17 @@ final class ClusterLinks: ConsenterLinks {
         link.submits.close()
     }
 
-    func send(_ request: Orderer_ConsensusRequest, to node: NodeID) -> Bool {
+    /// Sends a message; `false` if it is dropped.
+    func send(_ request: Request, to node: NodeID, on lane: Lane) -> Bool {
         guard let link = self.state.withLock({ $0.links[node] }) else { return false }
-        var step = Orderer_StepRequest()
-        step.consensusRequest = request
-        return link.consensus.send(step)
+        switch lane {
+        case .consensus: return link.consensus.send(request)
+        case .submits: return link.submits.send(request)
+        }
     }
 
-    func send(_ request: Orderer_SubmitRequest, to node: NodeID) -> Bool {
-        guard let link = self.state.withLock({ $0.links[node] }) else { return false }
-        var step = Orderer_StepRequest()
-        step.submitRequest = request
-        return link.submits.send(step)
-    }
+    /// The consenters that there are streams to.
+    var others: [NodeID] { self.state.withLock { $0.links.keys.sorted() } }
 
     func ask(_ node: NodeID, patience: Duration) {
         let (link, rootsPEM) = self.state.withLock { ($0.links[node], $0.membership?.rootsPEM) }
@@ -133,5 +137,19 @@ final class ClusterLinks: ConsenterLinks {
             return Array(state.links.values)
         }
         for link in links { Self.close(link) }
+    }
+}
+
+extension StepLinks: ConsenterLinks where Request == Orderer_StepRequest {
+    func send(_ request: Orderer_ConsensusRequest, to node: NodeID) -> Bool {
+        var step = Orderer_StepRequest()
+        step.consensusRequest = request
+        return self.send(step, to: node, on: .consensus)
+    }
+
+    func send(_ request: Orderer_SubmitRequest, to node: NodeID) -> Bool {
+        var step = Orderer_StepRequest()
+        step.submitRequest = request
+        return self.send(step, to: node, on: .submits)
     }
 }

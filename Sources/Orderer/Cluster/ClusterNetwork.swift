@@ -7,7 +7,7 @@ internal import Synchronization
 /// The way from a node to the other orderers of its channels.
 protocol ClusterNetwork: Sendable {
     /// Keeps `stream` open until it is closed.
-    func open(_ stream: StepStream, rootsPEM: String)
+    func open(_ stream: any ClusterStream, rootsPEM: String)
 
     /// Asks an orderer's process whether it is there; `silent` is called if it answers nothing at all for `patience`.
     func ask(
@@ -23,7 +23,7 @@ protocol ClusterNetwork: Sendable {
 
 /// No other orderers: a node that has channels with one consenter only.
 struct NoCluster: ClusterNetwork {
-    func open(_ stream: StepStream, rootsPEM: String) { stream.close() }
+    func open(_ stream: any ClusterStream, rootsPEM: String) { stream.close() }
 
     func ask(
         _ member: ClusterMember,

@@ -18,7 +18,7 @@ import Testing
 
         init(_ chains: [[Common_Block]]) { self.chains = Mutex(chains) }
 
-        func open(_ stream: StepStream, rootsPEM: String) { stream.close() }
+        func open(_ stream: any ClusterStream, rootsPEM: String) { stream.close() }
 
         func ask(
             _ member: ClusterMember,
