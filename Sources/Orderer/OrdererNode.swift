@@ -19,6 +19,7 @@ package struct OrdererNode: Service, CustomStringConvertible {
     package let registrar: ChannelRegistrar
     private let transport: CoreServerTransport
     private let service: AtomicBroadcastService
+    private let spread: SpreadEnvelopes
     private let metrics: Metrics
     private let clientRoots: ClientRoots?
     private let cluster: ClusterConnections
@@ -69,6 +70,13 @@ package struct OrdererNode: Service, CustomStringConvertible {
             removed: { channel in try? clientRoots?.set([], of: channel.description) },
             metrics: configuration.metrics,
             network: cluster,
+            bftNetwork: { channel in
+                BFTLinks(
+                    channel: channel.id,
+                    network: channel.settings.network,
+                    capacity: channel.settings.sendBufferSize
+                )
+            },
             serverKey: { ownKey.current },
             certificateHash: { cluster.certificateHash },
             sendBufferSize: configuration.cluster.sendBufferSize,
@@ -80,12 +88,14 @@ package struct OrdererNode: Service, CustomStringConvertible {
             genesisBlocks: configuration.genesisBlocks
         )
         let processors = ProcessInfo.processInfo.activeProcessorCount
+        let checkers = WorkerThreads(name: "broadcast", count: configuration.checkingThreads ?? processors)
+        self.spread = SpreadEnvelopes(checkers: checkers, logger: logger.named("orderer.common.cluster"))
         self.service = AtomicBroadcastService(
             channels: self.registrar.channels,
             limits: configuration.limits,
             requiresClientCertificates: configuration.tls?.clientCertificates == .required,
             checksExpiration: configuration.checksExpiration,
-            checkers: WorkerThreads(name: "broadcast", count: configuration.checkingThreads ?? processors),
+            checkers: checkers,
             readers: WorkerThreads(name: "deliver", count: max(2, processors / 2)),
             date: { Date() },
             logger: logger.named("orderer.common.broadcast"),
@@ -108,9 +118,14 @@ package struct OrdererNode: Service, CustomStringConvertible {
             channels: registrar.channels,
             logger: self.logger.named("orderer.common.cluster")
         )
+        let bftService = BFTService(
+            channels: registrar.channels,
+            spread: self.spread,
+            logger: self.logger.named("orderer.common.cluster")
+        )
         let server = GRPCServer(
             transport: self.transport,
-            services: [self.service, clusterService, health],
+            services: [self.service, clusterService, bftService, health],
             interceptors: [CallMetrics(self.metrics)]
         )
         self.logger.info("Beginning to serve requests", metadata: ["port": "\(self.boundPort)"])

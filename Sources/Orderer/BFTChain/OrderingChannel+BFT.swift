@@ -2,6 +2,7 @@ internal import Channel
 internal import Consensus
 internal import FabricProtos
 internal import Foundation
+internal import SwiftProtobuf
 
 /// What other consenters of a BFT channel give its thread.
 extension OrderingChannel {

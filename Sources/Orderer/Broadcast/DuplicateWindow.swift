@@ -58,6 +58,11 @@ struct DuplicateWindow: Sendable {
         return .new
     }
 
+    /// Whether the envelope waits or was ordered lately.
+    func knows(_ fingerprint: EnvelopeFingerprint) -> Bool {
+        self.pending[fingerprint] != nil || self.ordered.contains(fingerprint)
+    }
+
     /// An envelope is in a durable block.
     ///
     /// - Returns: Whom to tell.

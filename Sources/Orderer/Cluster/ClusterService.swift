@@ -109,8 +109,13 @@ package struct ClusterService: RegistrableRPCService {
         guard let key else {
             throw RPCError(code: .unauthenticated, message: "no TLS certificate sent")
         }
-        guard let channel = self.channels[name], let membership = channel.membership else {
-            throw RPCError(code: .notFound, message: "channel \(name) doesn't exist, or not as a consenter")
+        guard let channel = self.channels[name], let membership = channel.membership,
+            channel.configuration.orderer?.consensusType == "etcdraft"
+        else {
+            throw RPCError(
+                code: .notFound,
+                message: "channel \(name) doesn't exist, or this node is no Raft consenter of it"
+            )
         }
         guard let member = membership.member(clientKey: key) else {
             throw RPCError(
