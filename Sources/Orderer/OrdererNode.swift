@@ -109,7 +109,8 @@ package struct OrdererNode: Service, CustomStringConvertible {
         self.observe(configuration.health)
     }
 
-    /// Orders until shutdown begins or the task is cancelled; then finishes the block at hand and closes the stores.
+    /// Orders until shutdown begins or the task is cancelled; then hands over what it leads, finishes the block at hand and
+    /// closes the stores.
     package func run() async throws {
         self.registrar.start()
         let registrar = self.registrar
@@ -131,12 +132,7 @@ package struct OrdererNode: Service, CustomStringConvertible {
         self.logger.info("Beginning to serve requests", metadata: ["port": "\(self.boundPort)"])
         do {
             try await withTaskCancellationHandler {
-                try await withGracefulShutdownHandler {
-                    try await self.serve(server)
-                } onGracefulShutdown: {
-                    registrar.stop()
-                    server.beginGracefulShutdown()
-                }
+                try await self.serve(server)
             } onCancel: {
                 registrar.stop()
             }
@@ -147,17 +143,32 @@ package struct OrdererNode: Service, CustomStringConvertible {
         await self.finish()
     }
 
-    /// Serves others, and the connections to them.
+    /// How long a node that stops gives the others to take over what it leads.
+    private static let handOverTime = Duration.milliseconds(1500)
+
+    /// Serves others, and the connections to them, until the server has ended.
     private func serve(_ server: GRPCServer<CoreServerTransport>) async throws {
-        try await withThrowingTaskGroup(of: Void.self) { group in
+        enum Part { case server, other }
+        try await withThrowingTaskGroup(of: Part.self) { group in
             group.addTask {
                 await self.cluster.run()
-                // Ends before the server only when the task is cancelled.
-                try await Task.sleep(for: .seconds(3600 * 24 * 365))
+                return .other
             }
-            group.addTask { try await server.serve() }
+            group.addTask {
+                // Ends with an error when the task is cancelled, which ends the rest as well.
+                try? await gracefulShutdown()
+                guard !Task.isCancelled else { return .other }
+                await self.registrar.leave(within: Self.handOverTime)
+                self.registrar.stop()
+                server.beginGracefulShutdown()
+                return .other
+            }
+            group.addTask {
+                try await server.serve()
+                return .server
+            }
             defer { group.cancelAll() }
-            try await group.next()
+            while let part = try await group.next(), part == .other {}
         }
     }
 

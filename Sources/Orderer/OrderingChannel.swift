@@ -68,6 +68,10 @@ final class OrderingChannel: Sendable {
         var cutter: BatchCutter
         var window = DuplicateWindow()
         var isStopped = false
+        /// The node is about to stop: another consenter is to lead, and nothing new is taken.
+        var isLeaving = false
+        /// Nothing is left to be done for that.
+        var hasLeft = false
         /// Whether the stores were opened once, or can't be.
         var isOpened = false
         var standing = Standing()
@@ -278,6 +282,10 @@ final class OrderingChannel: Sendable {
             if let failure = state.health.failure(self.id) {
                 return (Refusal.notOrdered(failure).response, false)
             }
+            if state.isLeaving {
+                let reason = "this node is being stopped: send to another orderer"
+                return (Refusal.notOrdered(reason).response, false)
+            }
             if let refusal = self.refusalForLackOfSpace(envelope, state) { return (refusal.response, false) }
             let acknowledged: Orderer_BroadcastResponse? =
                 self.settings.acknowledgesWhenDurable ? nil : .accepted
@@ -344,6 +352,20 @@ final class OrderingChannel: Sendable {
             await self.feed.change(since: version)
         }
     }
+
+    /// Begins to leave the channel to its other consenters, if there are any, as the node is about to stop.
+    func leave() {
+        self.monitor.withLock { state in
+            let isAlone = (state.standing.membership?.members.count ?? 1) == 1
+            // Only a chain at work can do something for that.
+            let isAtWork = state.health == .serving || state.health == .leaderless
+            if isAlone || !isAtWork { state.hasLeft = true } else { state.isLeaving = true }
+        }
+        self.monitor.broadcast()
+    }
+
+    /// Whether nothing is left to be done by a node that leaves.
+    var hasLeft: Bool { self.monitor.withLock { $0.hasLeft || $0.isStopped } }
 
     /// Orders nothing more and ends the channel's thread.
     func stop() {

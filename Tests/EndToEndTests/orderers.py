@@ -5,6 +5,7 @@ Used by clusters.py and outages.py.
 
 import json
 import os
+import pathlib
 import signal
 import subprocess
 import threading
@@ -58,6 +59,19 @@ class Cluster(Consortium):
 
     def signal(self, name, number):
         os.kill(self.pid(name), number)
+
+    def terminate(self, name):
+        """Ends an orderer on purpose, and waits until it is gone."""
+        process = self.pid(name)
+        os.kill(process, signal.SIGTERM)
+        self.wait(lambda: self.has_ended(process), f"{name} does not end")
+
+    @staticmethod
+    def has_ended(process):
+        try:
+            return pathlib.Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+        except OSError:
+            return True
 
     def states(self):
         return json.loads(self.try_weft("network", "status", "--folder", self.folder, "--json").stdout)["nodes"]

@@ -31,3 +31,22 @@ def test_a_leader_that_dies_or_is_stopped_is_replaced_soon_with_the_tick_that_is
             load.go_on()
     check_nothing_lost(cluster, load, ["utility", "auditor"])
     check_orderers_agree(cluster, cluster.ordering)
+
+
+@pytest.mark.parametrize("cluster", [3], indirect=True)
+def test_orderers_are_restarted_one_after_the_other_and_clients_notice_nothing(cluster):
+    cluster.tick("500ms")
+    with Load(cluster, "utility") as load:
+        load.go_on()
+        for _ in cluster.ordering:
+            leader = cluster.leader()
+            with Gaps(load) as gaps:
+                cluster.terminate(leader)
+                load.go_on(30)
+                cluster.start()
+                load.go_on(30)
+            print(f"leader restarted: no commit for {gaps.longest:.2f} s")
+            assert gaps.longest < 2
+    assert load.report["failed"] == 0, load.report["reasons"]
+    check_nothing_lost(cluster, load, ["utility", "auditor"])
+    check_orderers_agree(cluster, cluster.ordering)

@@ -88,10 +88,17 @@ final class BlockPull: Sendable {
     let source: BlockSource
     /// The request, signed when it is sent.
     let request: @Sendable () throws -> Common_Envelope
+    /// Called when there are blocks where there were none, or none will come any more.
+    private let arrived: @Sendable () -> Void
     private let state = Monitor(State())
 
-    init(source: BlockSource, request: @escaping @Sendable () throws -> Common_Envelope) {
+    init(
+        source: BlockSource,
+        arrived: @escaping @Sendable () -> Void = {},
+        request: @escaping @Sendable () throws -> Common_Envelope
+    ) {
         self.source = source
+        self.arrived = arrived
         self.request = request
     }
 
@@ -117,8 +124,10 @@ final class BlockPull: Sendable {
     /// Takes a block; `false` if no more blocks are wanted, `nil` if too many are untaken.
     func offer(_ block: Common_Block) -> Bool? {
         let size = block.data.data.reduce(0) { $0 + $1.count }
+        var isFirst = false
         let outcome: Bool? = self.state.withLock { state in
             if state.isClosed { return false }
+            isFirst = state.blocks.isEmpty
             guard
                 state.blocks.isEmpty
                     || (state.blocks.count < Self.capacity && state.bytes < Self.byteCapacity)
@@ -128,6 +137,7 @@ final class BlockPull: Sendable {
             return true
         }
         if outcome != nil { self.state.broadcast() }
+        if isFirst { self.arrived() }
         return outcome
     }
 
@@ -135,6 +145,7 @@ final class BlockPull: Sendable {
     func end(_ error: any Error) {
         self.state.withLock { $0.error = $0.error ?? error }
         self.state.broadcast()
+        self.arrived()
     }
 
     /// Waits until the pull is closed.
@@ -152,22 +163,44 @@ final class BlockPull: Sendable {
     /// - Throws: why no more will come.
     func take(patience: Duration) throws -> [Common_Block] {
         let end = ContinuousClock.now + patience
-        let (blocks, error, producer) = self.state.wait {
-            state
-                -> Monitor<State>.Wait<([Common_Block], (any Error)?, CheckedContinuation<Void, Never>?)> in
-            if !state.blocks.isEmpty {
-                let blocks = state.blocks
-                state.blocks = []
-                state.bytes = 0
-                return .done((blocks, nil, state.producer.take()))
-            }
-            if let error = state.error { return .done(([], error, nil)) }
+        let taken = self.state.wait { state -> Monitor<State>.Wait<Taken> in
+            if let taken = Self.take(from: &state) { return .done(taken) }
             let rest = end - ContinuousClock.now
-            return rest <= .zero ? .done(([], nil, nil)) : .again(rest)
+            return rest <= .zero ? .done(Taken()) : .again(rest)
         }
-        producer?.resume()
-        if let error { throw error }
-        return blocks
+        return try taken.get()
+    }
+
+    /// The blocks that are there now.
+    ///
+    /// - Throws: why no more will come.
+    func takeNow() throws -> [Common_Block] {
+        try (self.state.withLock { Self.take(from: &$0) } ?? Taken()).get()
+    }
+
+    /// Whether there are blocks, or none will come any more.
+    var hasNews: Bool { self.state.withLock { !$0.blocks.isEmpty || $0.error != nil } }
+
+    /// What was taken, and whom to tell that there is room again.
+    private struct Taken {
+        var blocks: [Common_Block] = []
+        var error: (any Error)?
+        var producer: CheckedContinuation<Void, Never>?
+
+        func get() throws -> [Common_Block] {
+            self.producer?.resume()
+            if let error { throw error }
+            return self.blocks
+        }
+    }
+
+    private static func take(from state: inout State) -> Taken? {
+        guard !state.blocks.isEmpty else { return state.error.map { Taken(error: $0) } }
+        defer {
+            state.blocks = []
+            state.bytes = 0
+        }
+        return Taken(blocks: state.blocks, producer: state.producer.take())
     }
 
     /// No more blocks are wanted.

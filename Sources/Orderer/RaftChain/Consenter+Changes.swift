@@ -33,17 +33,13 @@ extension Consenter {
     /// Hands leadership to the follower that holds most, and tries again when that did not work.
     func abdicate() throws {
         guard let transferring = self.transferring, self.electedAt != nil else { return }
-        let details = self.chain.details
-        guard details.transferee == nil else { return }
-        let candidate = details.followers.filter(\.value.isActive).max { $0.value.match < $1.value.match }?
-            .key
-        guard let candidate, transferring.attempts < Self.transferAttempts else {
+        guard self.chain.details.transferee == nil else { return }
+        guard self.successor != nil, transferring.attempts < Self.transferAttempts else {
             self.transferring = nil
             let reason = "no other consenter takes over, which this update needs: start another one"
             return self.answer([transferring.update], Refusal.notOrdered(reason).response)
         }
         self.transferring?.attempts += 1
-        try self.absorb(self.chain.take([.command(.transferLeadership(to: candidate))]) { self.decided($0) })
-        try self.follow()
+        try self.handOver()
     }
 }

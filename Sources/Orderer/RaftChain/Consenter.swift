@@ -54,13 +54,17 @@ final class Consenter {
     private var nextTick: Duration
     private var ticks = 0
     private var suspicion: LeaderSuspicion
-    private var leaderlessSince: Duration
+    var leaderlessSince: Duration
     /// An update that removes this leader, or its certificate: it waits for another leader.
     var transferring: (update: OrderingChannel.Waiting, attempts: Int)?
     private var active: [NodeID] = []
     private var toldActive = 0
     /// Envelopes wait for a leader that takes no more at present.
     var isHeldBack = false
+    /// Blocks that no message of the others brings.
+    var pulling: Pulling?
+    /// The node is about to stop: this leader makes no blocks any more.
+    var isHandingOver = false
 
     init(channel: OrderingChannel, chain: RaftChain, links: any ConsenterLinks) {
         self.channel = channel
@@ -105,6 +109,8 @@ final class Consenter {
             case .ask(let leader):
                 let patience = LeaderSuspicion.patience(heartbeat: self.heartbeatInterval)
                 self.links.ask(leader, patience: patience)
+            case .pull: try self.pullOn()
+            case .handOver: try self.handOver()
             }
             guard self.chain.membership.member(self.chain.id) != nil || self.isNeededStill else {
                 try self.chain.close()
@@ -136,6 +142,10 @@ final class Consenter {
         case forward([OrderingChannel.Waiting], to: NodeID)
         /// The leader says nothing: is its process there?
         case ask(NodeID)
+        /// Blocks that this node lacks have come in, or don't.
+        case pull
+        /// The node is about to stop.
+        case handOver
     }
 
     /// What is to be done now, or how long nothing is unless something comes in.
@@ -148,7 +158,12 @@ final class Consenter {
             self.suspicion.isNew = false
             self.nextTick = now
         }
+        if let work = self.leave(&state) { return .done(work) }
         var moment = self.ticking ? self.nextTick : nil
+        if let pulling {
+            guard let look = pulling.blocks.nextLook(at: now) else { return .done(.pull) }
+            moment = [moment, look].compactMap(\.self).min()
+        }
         if let leader = self.leader, leader != self.chain.id {
             let question = self.suspicion.nextQuestion(heartbeat: self.heartbeatInterval)
             if now >= question {
@@ -234,13 +249,16 @@ final class Consenter {
 
     /// Whether this node leads and may propose a block now.
     private var isReady: Bool {
-        guard self.electedAt != nil, self.transferring == nil, self.chain.unfinishedChange == nil else {
-            return false
-        }
+        guard self.electedAt != nil, self.transferring == nil, self.chain.unfinishedChange == nil,
+            !self.isHandingOver
+        else { return false }
         let hasConfig = self.inFlight.contains { $0.batch.contains(where: \.isConfig) }
         return !hasConfig && self.chain.inFlight < self.chain.consenters.options.maxInflightBlocks
             && self.isCaughtUp
     }
+
+    /// Whether blocks that were proposed here are not decided yet.
+    var hasInFlight: Bool { !self.inFlight.isEmpty }
 
     /// Makes a block of a batch: check again what the configuration outran, and propose.
     private func order(_ taken: [OrderingChannel.Waiting]) throws {
@@ -383,6 +401,7 @@ final class Consenter {
         let before = self.leader
         self.leader = details.leader
         if details.leader != nil {
+            if self.pulling?.snapshot == nil { self.pulling = nil }
             self.suspicion = LeaderSuspicion(at: self.channel.settings.clock())
             self.campaignsFirst = false
         }
@@ -452,37 +471,5 @@ final class Consenter {
         var metadata = Etcdraft_ClusterMetadata()
         metadata.activeNodes = self.active
         return (try? metadata.serializedBytes()) ?? Data()
-    }
-
-    // MARK: - Leaderless
-
-    /// A consenter that hears from nobody may have been removed: the other orderers' blocks tell.
-    private func suspectEviction() throws {
-        let now = self.channel.settings.clock()
-        guard self.leader == nil, self.chain.membership.members.count > 1,
-            now - self.leaderlessSince >= Self.suspicion
-        else { return }
-        self.leaderlessSince = now
-        if self.chain.membership.members.count > 2 {
-            self.channel.feed.report(failure: "channel \(self.channel.id) has no leader")
-        }
-        try self.pull(through: nil)
-    }
-
-    /// Gets the blocks that the leader's log has no more.
-    private func catchUp(through snapshot: RaftSnapshot) throws {
-        let number: BlockNumber
-        do {
-            number = try Common_Block(serializedBytes: snapshot.data).header.number
-        } catch {
-            throw ChainHalted(reason: "the leader's snapshot holds no readable block: \(error)")
-        }
-        try self.pull(through: number)
-        let isDone = self.chain.log.height > number
-        if isDone { try self.chain.close() }
-        try self.absorb(
-            self.chain.take([.command(isDone ? .caughtUp(snapshot) : .catchUpFailed)]) { self.decided($0) }
-        )
-        try self.follow()
     }
 }

@@ -334,7 +334,11 @@ final class RaftChain {
             change = try self.membershipUpdate(to: configuration)
             change?.metadata = metadata
         }
-        try self.log.append(block, durably: false)
+        do {
+            try self.log.append(block, durably: false)
+        } catch {
+            throw DiskFailure(description: "\(error)")
+        }
         self.appended(block, metadata, configuration, change)
         return Applied(block: block, position: metadata.raftIndex, configuration: configuration)
     }

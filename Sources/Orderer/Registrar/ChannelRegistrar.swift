@@ -119,6 +119,17 @@ package final class ChannelRegistrar: Sendable {
         for thread in threads { thread.start() }
     }
 
+    /// Has the other consenters of the node's channels take over, and those who wait here get their answers, for `limit`
+    /// at most.
+    func leave(within limit: Duration) async {
+        let channels = self.channels.all
+        for channel in channels { channel.leave() }
+        let end = ContinuousClock.now + limit
+        while ContinuousClock.now < end, !channels.allSatisfy(\.hasLeft) {
+            do { try await Task.sleep(for: .milliseconds(5)) } catch { return }
+        }
+    }
+
     /// Begins to stop every channel.
     func stop() {
         self.state.withLock { $0.isStopped = true }

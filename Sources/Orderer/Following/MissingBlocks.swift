@@ -1,0 +1,76 @@
+internal import Channel
+internal import DequeModule
+internal import FabricProtos
+
+/// Blocks that a consenter lacks, on their way from other orderers, one orderer after the other. The channel's thread
+/// takes them when they are there, and goes on with consensus meanwhile.
+///
+/// Belongs to the channel's thread.
+final class MissingBlocks {
+    /// The last block that is wanted; `nil` for as many as some orderer has.
+    let through: BlockNumber?
+    private let puller: BlockPuller
+    /// How long an orderer may send nothing.
+    private let patience: Duration
+    /// Who is still to be asked.
+    private var sources: Deque<BlockSource>
+    private var pull: BlockPull?
+    /// When the orderer that is asked now sent something last.
+    private var heard: Duration = .zero
+
+    init(_ puller: BlockPuller, sources: [BlockSource], through number: BlockNumber?, patience: Duration) {
+        self.puller = puller
+        self.sources = Deque(puller.shuffled(sources))
+        self.through = number
+        self.patience = patience
+    }
+
+    deinit { self.pull?.close() }
+
+    /// When to look again; `nil` for now.
+    func nextLook(at now: Duration) -> Duration? {
+        guard let pull, !pull.hasNews else { return nil }
+        let end = self.heard + self.patience
+        return now < end ? end : nil
+    }
+
+    /// The blocks that have come in, of which the first may be there already; asks the next orderer if there is nothing to
+    /// be had from the last one.
+    ///
+    /// - Parameter height: the first block that is missing.
+    /// - Returns: `nil` if no orderer is left.
+    /// - Throws: as ``reject(_:)``.
+    func take(from height: BlockNumber, at now: Duration) throws -> [Common_Block]? {
+        while true {
+            guard let pull else {
+                guard let source = self.sources.popFirst() else { return nil }
+                let pull = self.puller.request(from: height, source)
+                self.pull = pull
+                self.heard = now
+                self.puller.channel.settings.network.run(pull)
+                return []
+            }
+            do {
+                let blocks = try pull.takeNow()
+                if !blocks.isEmpty { self.heard = now }
+                guard blocks.isEmpty, now >= self.heard + self.patience else { return blocks }
+                self.leave()
+            } catch {
+                try self.reject(error)
+            }
+        }
+    }
+
+    /// What came from the orderer that is asked now can't be used: asks the next one.
+    ///
+    /// - Throws: ``ChainHalted``, or an error of the disk, which are not its fault.
+    func reject(_ error: any Error) throws {
+        if let pull { try self.puller.judge(error, pull.source) }
+        self.leave()
+    }
+
+    private func leave() {
+        self.pull?.close()
+        self.pull = nil
+    }
+}
