@@ -1,18 +1,21 @@
 """Ordering services of several orderers, as real processes that tests kill, pause, cut off, add and remove.
 
-Used by clusters.py and outages.py.
+Used by clusters.py, outages.py and rotations.py.
 """
 
 import json
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import threading
 import time
 
 import fabric
-from fabric_protos.common import common_pb2
+from fabric_protos.common import common_pb2, configtx_pb2
+from fabric_protos.orderer import configuration_pb2
+from fabric_protos.orderer.etcdraft import configuration_pb2 as raft_pb2
 from members import Consortium, free_port
 from processes import check_chain
 
@@ -60,6 +63,26 @@ class Cluster(Consortium):
     def signal(self, name, number):
         os.kill(self.pid(name), number)
 
+    def port(self, name):
+        return int(self.network.node(name)["endpoint"].split(":")[1])
+
+    def owner(self, port):
+        """The orderer whose connection has this port at its own end."""
+        inodes = set()
+        for table in ["tcp", "tcp6"]:
+            for line in pathlib.Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+                fields = line.split()
+                if int(fields[1].rsplit(":", 1)[1], 16) == port:
+                    inodes.add(f"socket:[{fields[9]}]")
+        for name in self.ordering:
+            for handle in pathlib.Path(f"/proc/{self.pid(name)}/fd").iterdir():
+                try:
+                    if os.readlink(handle) in inodes:
+                        return name
+                except OSError:
+                    continue
+        return None
+
     def terminate(self, name):
         """Ends an orderer on purpose, and waits until it is gone."""
         process = self.pid(name)
@@ -81,6 +104,32 @@ class Cluster(Consortium):
         found = []
         self.wait(lambda: found.extend(n["name"] for n in self.states() if n.get("leads")) or found, "nobody leads")
         return found[0]
+
+    def change_raft(self, edit):
+        """Changes what the channel's configuration says of Raft: `edit` gets an etcdraft.ConfigMetadata."""
+        block, original, updated, update = (self.root / f"raft.{kind}" for kind in ["block", "now", "new", "update"])
+        self.weft("channel", "fetch", block, *self["auditor"].flags(self.channel))
+        envelope = common_pb2.Envelope.FromString(common_pb2.Block.FromString(block.read_bytes()).data.data[0])
+        config = configtx_pb2.ConfigEnvelope.FromString(
+            common_pb2.Payload.FromString(envelope.payload).data).config
+        original.write_bytes(config.SerializeToString())
+        value = config.channel_group.groups["Orderer"].values["ConsensusType"]
+        consensus = configuration_pb2.ConsensusType.FromString(value.value)
+        metadata = raft_pb2.ConfigMetadata.FromString(consensus.metadata)
+        edit(metadata)
+        consensus.metadata = metadata.SerializeToString()
+        value.value = consensus.SerializeToString()
+        updated.write_bytes(config.SerializeToString())
+        self.weft("fabric", "configtxlator", "compute_update", "--channel_id", self.channel, "--original", original,
+                  "--updated", updated, "--output", update)
+        header = common_pb2.ChannelHeader(type=common_pb2.CONFIG_UPDATE, channel_id=self.channel)
+        envelope = common_pb2.Envelope(payload=common_pb2.Payload(
+            header=common_pb2.Header(channel_header=header.SerializeToString()),
+            data=configtx_pb2.ConfigUpdateEnvelope(config_update=update.read_bytes()).SerializeToString(),
+        ).SerializeToString())
+        update.write_bytes(envelope.SerializeToString())
+        self.weft("channel", "sign", update, "--config", block, *self["orderer"].signing())
+        self.weft("channel", "submit", update, *self["auditor"].flags(self.channel))
 
     # Orderers that come later
 
@@ -130,6 +179,79 @@ class Cluster(Consortium):
     def relation(self, administration):
         info = self.osnadmin(administration, "list")
         return info["consensusRelation"], info["status"]
+
+
+class Wires:
+    """What the orderers tell each other, through a proxy in front of each, which can be cut.
+
+    What was sent through a cut wire arrives when it is mended, as with TCP.
+    """
+
+    def __init__(self, cluster):
+        self.cluster, self.cuts = cluster, set()
+        self.mended = threading.Condition()
+        self.doors = {name: socket.create_server(("127.0.0.1", 0)) for name in cluster.ordering}
+
+    def __enter__(self):
+        for name in self.doors:
+            threading.Thread(target=self.serve, args=(name,), daemon=True).start()
+        ports = {self.cluster.port(name): door.getsockname()[1] for name, door in self.doors.items()}
+
+        def move(metadata):
+            for consenter in metadata.consenters:
+                consenter.port = ports[consenter.port]
+        self.cluster.change_raft(move)
+        return self
+
+    def __exit__(self, *_):
+        self.mend()
+        for door in self.doors.values():
+            door.close()
+
+    def cut(self, pairs):
+        """Holds back all that goes from the first to the second of each pair, over connections that the first made."""
+        with self.mended:
+            self.cuts = set(pairs)
+
+    def mend(self):
+        with self.mended:
+            self.cuts = set()
+            self.mended.notify_all()
+
+    def serve(self, name):
+        while True:
+            try:
+                near, (_, port) = self.doors[name].accept()
+            except OSError:
+                return
+            pair = (self.cluster.owner(port), name)
+            threading.Thread(target=self.connect, args=(near, pair), daemon=True).start()
+
+    def connect(self, near, pair):
+        self.hold(pair)
+        try:
+            far = socket.create_connection(("127.0.0.1", self.cluster.port(pair[1])))
+        except OSError:
+            return near.close()
+        for source, target in [(near, far), (far, near)]:
+            threading.Thread(target=self.carry, args=(source, target, pair), daemon=True).start()
+
+    def hold(self, pair):
+        with self.mended:
+            self.mended.wait_for(lambda: pair not in self.cuts)
+
+    def carry(self, source, target, pair):
+        try:
+            while content := source.recv(1 << 16):
+                self.hold(pair)
+                target.sendall(content)
+        except OSError:
+            pass
+        for end in [source, target]:
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
 
 
 class Gaps:

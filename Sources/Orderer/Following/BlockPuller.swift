@@ -19,7 +19,9 @@ struct BlockPuller {
         return sources.map { ($0, random()) }.sorted { $0.1 < $1.1 }.map(\.0)
     }
 
-    /// Copies blocks for as long as `take` says so after a block, over all orderers in turn. Blocks the thread.
+    /// Copies blocks for as long as `take` says so after a block, over all orderers in turn.
+    ///
+    /// Blocks the thread.
     ///
     /// - Parameters:
     ///   - height: how many blocks there are, asked before each attempt.

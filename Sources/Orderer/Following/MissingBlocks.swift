@@ -2,8 +2,9 @@ internal import Channel
 internal import DequeModule
 internal import FabricProtos
 
-/// Blocks that a consenter lacks, on their way from other orderers, one orderer after the other. The channel's thread
-/// takes them when they are there, and goes on with consensus meanwhile.
+/// Blocks that a consenter lacks, on their way from other orderers, one orderer after the other.
+///
+/// The channel's thread takes them when they are there, and goes on with consensus meanwhile.
 ///
 /// Belongs to the channel's thread.
 final class MissingBlocks {
@@ -37,7 +38,9 @@ final class MissingBlocks {
     /// The blocks that have come in, of which the first may be there already; asks the next orderer if there is nothing to
     /// be had from the last one.
     ///
-    /// - Parameter height: the first block that is missing.
+    /// - Parameters:
+    ///   - height: the first block that is missing.
+    ///   - now: the time.
     /// - Returns: `nil` if no orderer is left.
     /// - Throws: as ``reject(_:)``.
     func take(from height: BlockNumber, at now: Duration) throws -> [Common_Block]? {
