@@ -65,7 +65,7 @@ struct ChannelFolders: Sendable {
         }
         for block in blocks {
             let configuration = try ChannelConfiguration(configBlock: block)
-            _ = try RaftConsenters(configuration)
+            _ = try ChannelConsenters(configuration)
             let channel = configuration.channelID
             if FileManager.default.fileExists(atPath: self.removal(channel)) {
                 contents.removed.append(channel)
@@ -104,7 +104,7 @@ struct ChannelFolders: Sendable {
         guard channel.configuration.channelID == name else {
             throw OrdererError.otherChannel(expected: name, found: channel.configuration.channelID)
         }
-        _ = try RaftConsenters(channel.configuration)
+        _ = try ChannelConsenters(channel.configuration)
         return channel
     }
 

@@ -108,8 +108,8 @@ struct ChannelThread: Sendable {
             ? try? ChannelConfiguration(configBlock: self.join)
             : try? NewestBlocks(log, of: self.channel.id).configuration
         // What can't be read is told by the attempt to order.
-        guard let configuration, let consenters = try? RaftConsenters(configuration) else { return true }
-        return consenters.contains(self.settings.serverKey())
+        guard let configuration, let consenters = try? ChannelConsenters(configuration) else { return true }
+        return consenters.contains(serverKey: self.settings.serverKey(), self.settings.signer.current)
     }
 
     private func follow(_ log: BlockLog, _ opened: () -> Void) throws {

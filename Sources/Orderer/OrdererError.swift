@@ -55,7 +55,8 @@ package struct OrdererError: Error, Sendable, CustomStringConvertible {
 
     static func unsupportedConsensus(_ channel: ChannelID, type: String) -> Self {
         Self(
-            description: "channel \(channel) has consensus type \"\(type)\"; this node orders by \"etcdraft\""
+            description: "channel \(channel) has consensus type \"\(type)\"; "
+                + "this node orders by \"etcdraft\" and \"BFT\""
         )
     }
 

@@ -49,13 +49,20 @@ extension ChannelConfiguration {
     /// Receivers of blocks do not ask this: what was ordered is in force. Channels of another consensus type
     /// pass.
     ///
-    /// - Throws: ``ConfigurationError`` for no consenters, a number that is 0 or used twice, or a
+    /// - Throws: ``ConfigurationError`` for no consenters, leaders in turn, a number that is 0 or used twice, or a
     ///   BlockValidation policy that is not the one that follows from the consenters.
     package func checkBFTConsenters() throws(ConfigurationError) {
         guard let orderer, orderer.consensusType == "BFT" else { return }
         let path = "\(PolicyTree.root)/\(ConfigurationKey.orderer)"
         guard !orderer.consenters.isEmpty else {
             throw ConfigurationError(path: "\(path)/Orderers", reason: "a BFT channel needs consenters")
+        }
+        let options = try? Orderer_Smartbft_Options(serializedBytes: orderer.consensusMetadata)
+        guard options?.leaderRotation != .on else {
+            throw ConfigurationError(
+                path: "\(path)/ConsensusType",
+                reason: "leader_rotation must be turned off (ROTATION_OFF) or unspecified"
+            )
         }
         var numbers: Set<UInt32> = []
         for consenter in orderer.consenters {

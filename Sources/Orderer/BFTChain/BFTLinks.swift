@@ -17,9 +17,9 @@ final class BFTLinks: BFTNetwork {
     private let channel: String
     private let links: StepLinks<Weft_Consensus_StepRequest>
 
-    /// - Parameters:
-    ///   - network: opens the streams.
-    ///   - capacity: messages that wait for one consenter on each of its two streams; further ones are dropped.
+    /// Opens no stream yet.
+    ///
+    /// `capacity` messages may wait for one consenter on each of its two streams; further ones are dropped.
     init(channel: ChannelID, network: any ClusterNetwork, capacity: Int) {
         self.channel = channel.description
         self.links = StepLinks(

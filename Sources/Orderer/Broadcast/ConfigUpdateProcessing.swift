@@ -26,19 +26,34 @@ struct ConfigUpdateProcessing: Sendable {
             next = try ChannelConfiguration(channelID: current.channelID, config: current.applying(message))
             try current.checkTransition(to: next)
             try self.checkSupported(next)
-            try self.checkConsensus(from: current, to: next)
         } catch {
-            throw .badRequest(
-                "error applying config update to existing channel '\(current.channelID)': \(error)"
-            )
+            throw self.inapplicable(error)
+        }
+        let transition = ConsensusTransition(current: current, next: next, now: self.rules.now)
+        do {
+            try transition.checkMaintenance()
+        } catch {
+            throw self.inapplicable(error)
         }
         do {
             try next.checkBFTConsenters()
         } catch {
-            // Fabric finds this later than the rest, with this status.
+            // Fabric finds this in its BFT consenter, and answers with this status.
             throw .unavailable("\(error)")
         }
+        do {
+            try transition.checkConsenters()
+            try self.checkQuorum(from: current, to: next)
+        } catch {
+            throw self.inapplicable(error)
+        }
         return next.config
+    }
+
+    private func inapplicable(_ error: any Error) -> Refusal {
+        .badRequest(
+            "error applying config update to existing channel '\(self.rules.configuration.channelID)': \(error)"
+        )
     }
 
     /// Makes the CONFIG envelope of an update, signed by this orderer.
@@ -51,7 +66,7 @@ struct ConfigUpdateProcessing: Sendable {
         let current = self.rules.configuration
         let config = try self.configuration(after: headers)
         do {
-            _ = try RaftConsenters(ChannelConfiguration(channelID: current.channelID, config: config))
+            _ = try ChannelConsenters(ChannelConfiguration(channelID: current.channelID, config: config))
         } catch {
             throw .badRequest("this node can't order under the new configuration: \(error)")
         }
@@ -89,33 +104,12 @@ struct ConfigUpdateProcessing: Sendable {
         }
     }
 
-    /// The rules of the consensus type, and of the maintenance mode in which it may change.
-    private func checkConsensus(from current: ChannelConfiguration, to next: ChannelConfiguration) throws {
-        guard let before = current.orderer, let after = next.orderer else { return }
-        guard before.consensusType == after.consensusType else {
-            guard before.isMaintenance, after.isMaintenance else {
-                throw InvalidConfigUpdate(
-                    "attempted to change the consensus type from \(before.consensusType) to \(after.consensusType) "
-                        + "outside of maintenance mode"
-                )
-            }
-            throw InvalidConfigUpdate("this node can't order by consensus type \"\(after.consensusType)\"")
-        }
-        if before.isMaintenance != after.isMaintenance {
-            try self.checkOnlyStateChanges(from: current, to: next)
-        }
-        guard after.consensusType == "etcdraft" else { return }
-        let known = try RaftConsenters(metadata: before.consensusMetadata)
-        let consenters = try RaftConsenters(metadata: after.consensusMetadata)
-        try consenters.checkCertificates(under: next, known: known, at: self.rules.now)
-        try known.checkChange(to: consenters)
-        try self.checkQuorum(from: known, to: consenters)
-    }
-
     /// An update must not leave so few working consenters that nothing could be ordered, where starting some first
     /// avoids that.
-    private func checkQuorum(from known: RaftConsenters, to next: RaftConsenters) throws {
-        guard let active else { return }
+    private func checkQuorum(from current: ChannelConfiguration, to next: ChannelConfiguration) throws {
+        guard let active, case .raft(let known) = try ChannelConsenters(current),
+            case .raft(let next) = try ChannelConsenters(next)
+        else { return }
         // Which identifiers they have doesn't matter for counting, as long as both counts have the same.
         let metadata = ConsenterMetadata(
             identifiers: self.identifiers,
@@ -127,26 +121,6 @@ struct ConfigUpdateProcessing: Sendable {
         guard !change.losesQuorum(active: active) else {
             throw InvalidConfigUpdate(
                 "\(active.count) out of \(known.count) nodes are alive, configuration will result in quorum loss"
-            )
-        }
-    }
-
-    /// Entering or leaving maintenance mode is all that such an update does.
-    private func checkOnlyStateChanges(from current: ChannelConfiguration, to next: ChannelConfiguration)
-        throws
-    {
-        guard current.orderer?.consensusMetadata == next.orderer?.consensusMetadata else {
-            throw InvalidConfigUpdate(
-                "attempted to change the consensus metadata together with the consensus state"
-            )
-        }
-        var before = current.config.channelGroup
-        var after = next.config.channelGroup
-        before.groups["Orderer"]?.values["ConsensusType"] = nil
-        after.groups["Orderer"]?.values["ConsensusType"] = nil
-        guard before == after else {
-            throw InvalidConfigUpdate(
-                "an update that enters or leaves maintenance mode must change nothing but /Channel/Orderer/ConsensusType"
             )
         }
     }

@@ -44,11 +44,12 @@ final class Follower {
 
     /// Whether the node has what it needs to order, and may.
     var mayOrder: Bool {
-        guard !self.isOnboarding, let configuration, let consenters = try? RaftConsenters(configuration)
+        guard !self.isOnboarding, let configuration, let consenters = try? ChannelConsenters(configuration)
         else {
             return false
         }
-        return consenters.contains(self.channel.settings.serverKey())
+        let settings = self.channel.settings
+        return consenters.contains(serverKey: settings.serverKey(), settings.signer.current)
     }
 
     /// Copies blocks until the channel is stopped or this node is to order.

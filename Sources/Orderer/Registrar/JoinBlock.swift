@@ -38,8 +38,7 @@ struct JoinBlock: Sendable {
     /// - Throws: ``OrdererError`` or ``InvalidConsensusMetadata``.
     func checkOrderable(at now: Date) throws {
         try self.configuration.checkCapabilities()
-        let consenters = try RaftConsenters(self.configuration)
-        try consenters.checkCertificates(under: self.configuration, known: consenters, at: now)
+        try ChannelConsenters(self.configuration).checkCertificates(under: self.configuration, at: now)
     }
 }
 

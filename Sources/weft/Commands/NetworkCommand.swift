@@ -39,6 +39,14 @@ struct NetworkCommand: AsyncParsableCommand {
         @Option(help: "How many orderers: 1 to 7. They go on while more than half of them work.")
         var orderers = 1
 
+        @Option(
+            help: ArgumentHelp(
+                "How many orderers of a BFT channel instead of a Raft one: 1 to 7. They go on while fewer than a third of them lie or fail.",
+                valueName: "orderers"
+            )
+        )
+        var bft: Int?
+
         @Option(help: "The channel's name.")
         var channel = "emissions"
 
@@ -64,6 +72,12 @@ struct NetworkCommand: AsyncParsableCommand {
                 throw ValidationError("--orgs takes 1 to \(NetworkPlan.organizationNames.count)")
             }
             guard (1...7).contains(self.orderers) else { throw ValidationError("--orderers takes 1 to 7") }
+            if let bft {
+                guard (1...7).contains(bft) else { throw ValidationError("--bft takes 1 to 7") }
+                guard self.orderers == 1 else {
+                    throw ValidationError("--bft says how many orderers there are: leave --orderers out")
+                }
+            }
             guard self.basePort == 0 || (1024...65000).contains(self.basePort) else {
                 throw ValidationError("--base-port takes 1024 to 65000, or 0 for any that are free")
             }
@@ -78,7 +92,8 @@ struct NetworkCommand: AsyncParsableCommand {
                 let plan = try NetworkPlan(
                     folder: folder,
                     organizations: self.organizations,
-                    orderers: self.orderers,
+                    orderers: self.bft ?? self.orderers,
+                    consensus: self.bft == nil ? .raft : .bft,
                     channel: self.channel,
                     contracts: self.contracts.isEmpty ? ["emissions"] : self.contracts,
                     basePort: self.basePort
@@ -116,7 +131,7 @@ struct NetworkCommand: AsyncParsableCommand {
                 let role = node.role.rawValue
                 try process.start([role, "start", "--config", "\(process.folder)/\(role).yaml"])
             }
-            // The first leader needs more than half of the orderers.
+            // The first leader needs a quorum of the orderers.
             for node in description.nodes where node.role == .orderer {
                 try await description.waitUntilReady(node, as: identity)
             }

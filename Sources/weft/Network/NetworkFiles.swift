@@ -156,25 +156,52 @@ struct NetworkFiles {
 
     // MARK: - The channel
 
-    private func genesisBlock(_ members: [Member]) throws -> Common_Block {
-        var raft = Etcdraft_ConfigMetadata()
-        raft.options = .quick
-        for node in members.filter(\.isOrderer).flatMap(\.nodes) {
-            let (host, port) = Self.parts(of: node.endpoint)
-            let certificate = try readBytes(
-                node.files + "/tls/server.crt",
-                as: "the orderer's TLS certificate"
-            )
-            var consenter = Etcdraft_Consenter()
-            consenter.host = host
-            consenter.port = UInt32(port)
-            consenter.clientTlsCert = certificate
-            consenter.serverTlsCert = certificate
-            raft.consenters.append(consenter)
+    /// The orderers, numbered from 1, with what either engine wants to know of them.
+    private func consenters(_ members: [Member]) throws -> [Common_Consenter] {
+        var consenters: [Common_Consenter] = []
+        for member in members where member.isOrderer {
+            for node in member.nodes {
+                let (host, port) = Self.parts(of: node.endpoint)
+                var consenter = Common_Consenter()
+                consenter.id = UInt32(consenters.count + 1)
+                consenter.host = host
+                consenter.port = UInt32(port)
+                consenter.mspID = member.mspID
+                consenter.identity = try MSPFolder(node.files + "/msp").memberCertificate().pem
+                consenter.serverTlsCert = try readBytes(
+                    node.files + "/tls/server.crt",
+                    as: "the orderer's TLS certificate"
+                )
+                consenter.clientTlsCert = consenter.serverTlsCert
+                consenters.append(consenter)
+            }
         }
+        return consenters
+    }
+
+    private func consensus(_ members: [Member]) throws -> ChannelProfile.Consensus {
+        let consenters = try self.consenters(members)
+        switch self.plan.consensus {
+        case .bft: return .bft(options: .quick, consenters: consenters)
+        case .raft:
+            var raft = Etcdraft_ConfigMetadata()
+            raft.options = .quick
+            raft.consenters = consenters.map { consenter in
+                .with {
+                    $0.host = consenter.host
+                    $0.port = consenter.port
+                    $0.clientTlsCert = consenter.clientTlsCert
+                    $0.serverTlsCert = consenter.serverTlsCert
+                }
+            }
+            return .raft(raft)
+        }
+    }
+
+    private func genesisBlock(_ members: [Member]) throws -> Common_Block {
         let profile = ChannelProfile(
             orderer: .init(
-                consensus: .raft(raft),
+                consensus: try self.consensus(members),
                 organizations: try members.filter(\.isOrderer).map { member in
                     try self.organization(member, policies: .ordererOrganization(member.mspID))
                 }
@@ -280,6 +307,19 @@ extension Etcdraft_Options {
     fileprivate static let quick = {
         var options = Etcdraft_Options.fabricDefault
         options.tickInterval = "100ms"
+        return options
+    }()
+}
+
+extension Orderer_Smartbft_Options {
+    /// Fabric's options with a leader that is given up after a second without a block that somebody waits for, instead of
+    /// 20: on one machine, or in one data center.
+    fileprivate static let quick = {
+        var options = Orderer_Smartbft_Options.fabricDefault
+        options.leaderHeartbeatTimeout = "1s"
+        options.requestComplainTimeout = "10s"
+        options.viewChangeResendInterval = "1s"
+        options.viewChangeTimeout = "10s"
         return options
     }()
 }

@@ -36,9 +36,13 @@ struct NetworkPlan {
     /// The members of the consortium in the founding case.
     static let organizationNames = ["utility", "auditor", "agency"]
 
+    /// How the orderers agree.
+    enum Consensus { case raft, bft }
+
     var folder: String
     var channel: String
     var contracts: [String]
+    var consensus: Consensus
     var orderers: [Orderer]
     var organizations: [Organization]
 
@@ -48,6 +52,7 @@ struct NetworkPlan {
     ///   - folder: The network's folder, absolute.
     ///   - organizations: How many organizations with a peer, 1 to 3.
     ///   - orderers: How many consenters the ordering service has, at least 1.
+    ///   - consensus: How they agree.
     ///   - channel: The channel's name.
     ///   - contracts: The built-in contracts to define on it.
     ///   - basePort: The first orderer's port; the peers take the next ones, that orderer's administration the one behind
@@ -58,6 +63,7 @@ struct NetworkPlan {
         folder: String,
         organizations: Int,
         orderers: Int = 1,
+        consensus: Consensus = .raft,
         channel: String,
         contracts: [String],
         basePort: Int
@@ -85,6 +91,7 @@ struct NetworkPlan {
         self.folder = folder
         self.channel = channel
         self.contracts = contracts
+        self.consensus = consensus
         let endpoints = ports.prefix(count).map { "127.0.0.1:\($0)" }
         let operations = ports.dropFirst(count).map { "127.0.0.1:\($0)" }
         self.orderers = (0..<orderers).map { index in

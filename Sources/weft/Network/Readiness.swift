@@ -47,9 +47,11 @@ extension NetworkDescription {
         let body = try? await client.execute(request, timeout: .seconds(5)).body.collect(upTo: 4 << 20)
         try? await client.shutdown()
         guard let body else { return nil }
-        let metric = "consensus_etcdraft_is_leader{channel=\"\(self.channel)\"} "
+        // Either engine has its own; the other one's says nothing of this channel, or 0.
+        let metrics = ["etcdraft", "BFT"].map { "consensus_\($0)_is_leader{channel=\"\(self.channel)\"} " }
         let lines = String(decoding: body.readableBytesView, as: UTF8.self).split(separator: "\n")
-        return lines.first { $0.hasPrefix(metric) }.map { $0.hasSuffix(" 1") }
+            .filter { line in metrics.contains { line.hasPrefix($0) } }
+        return lines.isEmpty ? nil : lines.contains { $0.hasSuffix(" 1") }
     }
 
     /// Waits until all peers have as many blocks as the orderer.
