@@ -3,14 +3,18 @@
 Used by clusters.py, outages.py and rotations.py.
 """
 
+import contextlib
 import json
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
 import threading
 import time
+
+import pytest
 
 import fabric
 from fabric_protos.common import common_pb2, configtx_pb2
@@ -98,6 +102,23 @@ class Cluster(Consortium):
 
     def states(self):
         return json.loads(self.try_weft("network", "status", "--folder", self.folder, "--json").stdout)["nodes"]
+
+    def heights(self):
+        return {node["name"]: node.get("height") or 0 for node in self.states()}
+
+    def write(self, size):
+        """Has so many bytes of transactions ordered and committed."""
+        log = self.folder / "nodes" / self.leader() / "data/channels" / self.channel / "log"
+
+        def bytes_so_far():
+            return sum(file.stat().st_size for file in log.iterdir())
+        wanted = bytes_so_far() + size
+        while bytes_so_far() < wanted:
+            self.weft("bench", *self["utility"].flags(self.channel, "user"), "--workers", 2, "--warm-up", 0,
+                      "--duration", 2, "--value-bytes", 100_000)
+
+    def log(self, name):
+        return (self.folder / "nodes" / name / "log").read_text(errors="replace")
 
     def leader(self):
         """The orderer that leads, once one does."""
@@ -252,6 +273,48 @@ class Wires:
                 end.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass
+
+
+class SmallDisks:
+    """The orderers' data on small file systems of their own, which tests fill. Needs root."""
+
+    def __init__(self, cluster, size=64 << 20):
+        self.cluster, self.size = cluster, size
+        self.folders = {name: cluster.folder / "nodes" / name / "data" for name in cluster.ordering}
+
+    def __enter__(self):
+        if os.geteuid() != 0:
+            pytest.skip("needs root, to mount a small tmpfs")
+        self.cluster.stop()
+        for folder in self.folders.values():
+            kept = folder.rename(folder.with_name("data.kept"))
+            folder.mkdir()
+            if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={self.size}", "tmpfs", folder]).returncode != 0:
+                pytest.skip("this machine does not let root mount a tmpfs")
+            shutil.copytree(kept, folder, dirs_exist_ok=True)
+        self.cluster.start()
+        return self
+
+    def __exit__(self, *_):
+        """Brings what was written back."""
+        self.cluster.stop()
+        for folder in self.folders.values():
+            self.free(folder.parent.name)
+            kept = folder.with_name("data.kept")
+            shutil.rmtree(kept)
+            shutil.copytree(folder, kept)
+            subprocess.run(["umount", folder], check=True)
+            folder.rmdir()
+            kept.rename(folder)
+        self.cluster.start()
+
+    def fill(self, name):
+        with (self.folders[name] / "filler").open("wb", buffering=0) as filler, contextlib.suppress(OSError):
+            while True:
+                filler.write(b"\0" * 4096)
+
+    def free(self, name):
+        (self.folders[name] / "filler").unlink(missing_ok=True)
 
 
 class Gaps:

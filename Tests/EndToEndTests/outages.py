@@ -9,7 +9,7 @@ import signal
 import pytest
 
 from members import Load, check_nothing_lost
-from orderers import Gaps, Wires, check_orderers_agree
+from orderers import Gaps, SmallDisks, Wires, check_orderers_agree
 
 
 @pytest.mark.parametrize("cluster", [3], indirect=True)
@@ -67,5 +67,74 @@ def test_a_leader_that_is_cut_off_is_replaced_and_comes_back(cluster):
             assert gaps.longest < 6
             wires.mend()
             load.go_on()
+    check_nothing_lost(cluster, load, ["utility", "auditor"])
+    check_orderers_agree(cluster, cluster.ordering)
+
+
+@pytest.mark.parametrize("cluster", [3], indirect=True)
+def test_a_leader_whose_disk_is_full_is_replaced_and_goes_on_when_there_is_space(cluster):
+    with SmallDisks(cluster) as disks, Load(cluster, "utility") as load:
+        load.go_on()
+        leader = cluster.leader()
+        with Gaps(load) as gaps:
+            disks.fill(leader)
+            cluster.wait(lambda: "disk full" in cluster.log(leader), "the leader does not say that its disk is full")
+            load.go_on(30)
+        assert cluster.leader() != leader
+        print(f"leader's disk full: no commit for {gaps.longest:.2f} s")
+        load.go_on(100)
+        disks.free(leader)
+        height = cluster.height("auditor")
+        cluster.wait(lambda: cluster.heights()[leader] >= height, "it does not catch up after space was made")
+        # It may lead again.
+        for _ in range(3):
+            now = cluster.leader()
+            if now == leader:
+                break
+            cluster.terminate(now)
+            cluster.start()
+        load.go_on()
+    check_nothing_lost(cluster, load, ["utility", "auditor"])
+    check_orderers_agree(cluster, cluster.ordering)
+
+
+@pytest.mark.parametrize("cluster", [5, 7], indirect=True)
+def test_more_orderers_order_while_more_than_half_of_them_work(cluster):
+    with Load(cluster, "utility") as load:
+        load.go_on()
+        for _ in range((cluster.orderers - 1) // 2):
+            leader = cluster.leader()
+            with Gaps(load) as gaps:
+                cluster.signal(leader, signal.SIGKILL)
+                load.go_on(30)
+            print(f"leader of {cluster.orderers} killed: no commit for {gaps.longest:.2f} s")
+        cluster.start()
+        load.go_on()
+    check_nothing_lost(cluster, load, ["utility", "auditor"])
+    check_orderers_agree(cluster, cluster.ordering)
+
+
+@pytest.mark.parametrize("cluster", [3], indirect=True)
+def test_an_orderer_that_was_away_for_longer_than_the_log_reaches_back_catches_up_while_others_fail(cluster):
+    def keep_little(metadata):
+        metadata.options.snapshot_interval_size = 200_000
+    cluster.change_raft(keep_little)
+    with Load(cluster, "utility") as load:
+        load.go_on()
+        away = next(name for name in cluster.ordering if name != cluster.leader())
+        cluster.signal(away, signal.SIGKILL)
+        # Several times what the logs keep; it is released in steps of 2 MiB of blocks.
+        cluster.write(12 << 20)
+        load.go_on()
+        cluster.start()
+        cluster.wait(lambda: cluster.heights()[away] >= cluster.height("auditor") - 5, "it does not catch up")
+        assert "the leader's log has no more" in cluster.log(away)
+        leader = cluster.leader()
+        with Gaps(load) as gaps:
+            cluster.signal(leader, signal.SIGKILL)
+            load.go_on(30)
+        print(f"leader killed after the third one has caught up: no commit for {gaps.longest:.2f} s")
+        cluster.start()
+        load.go_on()
     check_nothing_lost(cluster, load, ["utility", "auditor"])
     check_orderers_agree(cluster, cluster.ordering)

@@ -9,7 +9,8 @@ protocol ClusterNetwork: Sendable {
     /// Keeps `stream` open until it is closed.
     func open(_ stream: any ClusterStream, rootsPEM: String)
 
-    /// Asks an orderer's process whether it is there; `silent` is called if it answers nothing at all for `patience`.
+    /// Asks an orderer's process whether it is there; `silent` is called if it answers nothing at all for `patience`, or
+    /// that it can't serve.
     func ask(
         _ member: ClusterMember,
         rootsPEM: String,

@@ -3,6 +3,7 @@ internal import Consensus
 internal import FabricProtos
 internal import Foundation
 internal import Ledger
+internal import Logging
 internal import SwiftProtobuf
 
 /// How a consenter gets blocks that no message of the others brings.
@@ -35,6 +36,10 @@ extension Consenter {
         } catch {
             throw ChainHalted(reason: "the leader's snapshot holds no readable block: \(error)")
         }
+        self.channel.settings.logger.info(
+            "pulling blocks: the leader's log has no more of them",
+            metadata: self.facts(["height": "\(self.chain.log.height)", "through": "\(number)"])
+        )
         self.pull(through: number, for: snapshot)
         try self.pullOn()
     }

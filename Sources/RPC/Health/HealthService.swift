@@ -51,7 +51,7 @@ package struct HealthService: RegistrableRPCService {
 
     /// Whether the process at the other end of a client's connection answers in time.
     ///
-    /// Any answer will do, also that there is no such service.
+    /// Any answer will do, also that there is no such service, but not that the node can't serve.
     package static func answers<Transport: ClientTransport>(
         _ client: GRPCClient<Transport>,
         within timeout: Duration
@@ -66,8 +66,10 @@ package struct HealthService: RegistrableRPCService {
                 deserializer: HealthStatus.Deserializer(),
                 options: options
             ) { response in
-                if case .failure(let error) = response.accepted { return Self.isAnswer(error) }
-                return true
+                switch response.accepted {
+                case .success(let contents): return try contents.message.get() != .notServing
+                case .failure(let error): return Self.isAnswer(error)
+                }
             }
         } catch let error as RPCError {
             return Self.isAnswer(error)
