@@ -122,6 +122,28 @@ extension Common_Block {
         after previous: Common_BlockHeader?,
         expected number: BlockNumber
     ) throws(MalformedBlock) {
+        try self.checkHeader(after: previous, expected: number)
+        try self.checkTransactionsAreCanonical()
+        let hash = Self.dataHash(self.data.data)
+        guard hash == self.header.dataHash else {
+            throw self.malformed(
+                "its data hash is \(self.header.dataHash.hexadecimal), "
+                    + "but its transactions hash to \(hash.hexadecimal)"
+            )
+        }
+    }
+
+    /// Checks what header and metadata alone show: number, previous hash, and that there are five metadata slots.
+    ///
+    /// - Parameters:
+    ///   - previous: The header of the block before, or `nil` to accept any previous hash.
+    ///   - number: The number that this block must have.
+    /// - Throws: ``MalformedBlock``, naming the first thing that is wrong.
+    /// - Source: Fabric v3.1, package `common/deliverclient`, attestation of a block.
+    package func checkHeader(
+        after previous: Common_BlockHeader?,
+        expected number: BlockNumber
+    ) throws(MalformedBlock) {
         guard self.header.number == number else {
             throw self.malformed("block \(number) was expected here")
         }
@@ -133,14 +155,6 @@ extension Common_Block {
         }
         guard self.metadata.metadata.count >= BlockMetadataSlot.allCases.count else {
             throw self.malformed("it has \(self.metadata.metadata.count) metadata slots, 5 are required")
-        }
-        try self.checkTransactionsAreCanonical()
-        let hash = Self.dataHash(self.data.data)
-        guard hash == self.header.dataHash else {
-            throw self.malformed(
-                "its data hash is \(self.header.dataHash.hexadecimal), "
-                    + "but its transactions hash to \(hash.hexadecimal)"
-            )
         }
     }
 

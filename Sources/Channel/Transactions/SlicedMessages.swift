@@ -1,5 +1,5 @@
-internal import FabricProtos
-internal import Foundation
+package import FabricProtos
+package import Foundation
 internal import SwiftProtobuf
 
 // A transaction is a dozen messages inside one another, nearly all of which hold bytes alone. SwiftProtobuf copies every
@@ -59,6 +59,37 @@ extension Common_Envelope {
             return true
         }
         self = try isPlain ? envelope : Self(serializedBytes: bytes)
+    }
+}
+
+extension Common_Block {
+    /// Decodes a block for those who ask for headers: without its data, but a configuration block whole.
+    ///
+    /// The data of a block with several envelopes, which is no configuration block, are not decoded.
+    ///
+    /// - Source: Fabric v3.1, package `common/deliver`, content type HEADER_WITH_SIG.
+    package init(attesting bytes: Data) throws {
+        var (header, metadata, count) = (Data(), Data(), 0)
+        let isPlain = scanPlainFields(bytes, highest: 3) { number, contents in
+            switch number {
+            case 1: header = contents
+            case 2:
+                return scanPlainFields(contents, highest: 1, repeated: 1) { _, _ in
+                    count += 1
+                    return true
+                }
+            default: metadata = contents
+            }
+            return true
+        }
+        guard isPlain, count > 1 else {
+            self = try Self(serializedBytes: bytes)
+            if !self.isConfigBlock { self.clearData() }
+            return
+        }
+        self.init()
+        self.header = try Common_BlockHeader(serializedBytes: header)
+        self.metadata = try Common_BlockMetadata(serializedBytes: metadata)
     }
 }
 

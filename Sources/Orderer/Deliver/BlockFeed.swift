@@ -11,6 +11,8 @@ struct DeliverableBlock: Sendable {
     let number: BlockNumber
     /// The response with the whole block.
     let whole: Data
+    /// How many of its bytes, at the end, are the block.
+    private let size: Int
 
     init(_ block: Common_Block) throws {
         self.init(number: block.header.number, serialized: try block.serializedBytes())
@@ -22,16 +24,15 @@ struct DeliverableBlock: Sendable {
     init(number: BlockNumber, serialized: Data) {
         self.number = number
         self.whole = Self.response(serialized)
+        self.size = serialized.count
     }
 
     /// The response with header and metadata only; the whole block for a config block, which is never shortened.
     ///
-    /// Made for each reader that asks for it, which few do.
+    /// Made for each reader that asks for it: on BFT channels each peer asks all orderers but one.
     func header() throws -> Data {
-        var block = try Orderer_DeliverResponse(serializedBytes: self.whole).block
-        guard !block.isConfigBlock else { return self.whole }
-        block.clearData()
-        return Self.response(try block.serializedBytes())
+        let block = try Common_Block(attesting: self.whole.suffix(self.size))
+        return block.hasData ? self.whole : Self.response(try block.serializedBytes())
     }
 
     /// The bytes of a `DeliverResponse` around the bytes of a block.

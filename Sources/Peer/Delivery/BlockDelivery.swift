@@ -5,6 +5,7 @@ package import Foundation
 package import GRPCCore
 internal import Ledger
 package import Logging
+package import Operations
 internal import ServiceLifecycle
 internal import SwiftProtobuf
 
@@ -15,6 +16,8 @@ internal import SwiftProtobuf
 /// force each time; a configuration without the orderer in use, or with other TLS roots for it, ends the stream
 /// at once. So orderers that join, leave or move are followed.
 ///
+/// On a BFT channel the other orderers are heard as well: see ``ClusterDelivery``.
+///
 /// - Source: Fabric v3, package `internal/pkg/peer/blocksprovider`.
 package struct BlockDelivery<Transport: ClientTransport>: Sendable {
     /// How to reach orderers, and how long to wait between attempts.
@@ -24,26 +27,31 @@ package struct BlockDelivery<Transport: ClientTransport>: Sendable {
         package var firstPause: Duration
         /// The longest pause.
         package var longestPause: Duration
+        /// What is done on BFT channels.
+        package var cluster: ClusterDeliveryOptions
 
         package init(
             overrides: [OrdererOverride] = [],
             firstPause: Duration = .milliseconds(100),
-            longestPause: Duration = .seconds(10)
+            longestPause: Duration = .seconds(10),
+            cluster: ClusterDeliveryOptions = ClusterDeliveryOptions()
         ) {
             self.overrides = overrides
             self.firstPause = firstPause
             self.longestPause = longestPause
+            self.cluster = cluster
         }
     }
 
-    private let channel: PeerChannel
+    let channel: PeerChannel
     private let pipeline: CommitPipeline
     private let signer: RenewableIdentity
     private let certificateHash: @Sendable () -> Data
-    private let options: Options
-    private let connect: @Sendable (OrdererEndpoint) throws -> Transport
+    let options: Options
+    let connect: @Sendable (OrdererEndpoint) throws -> Transport
     private let disk: BlockingExecutor
-    private let logger: Logger
+    let metrics: Metrics
+    let logger: Logger
 
     /// - Parameters:
     ///   - channel: the channel whose blocks are pulled.
@@ -52,6 +60,7 @@ package struct BlockDelivery<Transport: ClientTransport>: Sendable {
     ///   - certificateHash: SHA-256 of the DER of the peer's TLS client certificate; empty without mutual TLS.
     ///   - options: how to reach orderers, and how long to wait.
     ///   - disk: a thread on which the ledger is opened again after a failure of the disk.
+    ///   - metrics: where changes of the orderer are counted.
     ///   - logger: where failures are noted.
     ///   - connect: makes a transport to an orderer.
     package init(
@@ -61,6 +70,7 @@ package struct BlockDelivery<Transport: ClientTransport>: Sendable {
         certificateHash: @escaping @Sendable () -> Data,
         options: Options = Options(),
         disk: BlockingExecutor,
+        metrics: Metrics = Metrics(),
         logger: Logger,
         connect: @escaping @Sendable (OrdererEndpoint) throws -> Transport
     ) {
@@ -70,6 +80,7 @@ package struct BlockDelivery<Transport: ClientTransport>: Sendable {
         self.certificateHash = certificateHash
         self.options = options
         self.disk = disk
+        self.metrics = metrics
         self.connect = connect
         var logger = logger
         logger[metadataKey: "channel"] = "\(channel.id)"
@@ -136,18 +147,27 @@ package struct BlockDelivery<Transport: ClientTransport>: Sendable {
     /// - Throws: `CancellationError`, or ``ChannelHalted``.
     private func pullBlocks() async throws {
         var failures = 0
+        var stalls = 0
         var turn = Int.random(in: 0..<1_000)
         while true {
             try Task.checkCancellation()
+            if self.options.cluster.isWanted(on: self.channel.configuration) {
+                try await ClusterDelivery(self).run()
+                continue
+            }
             let height = self.channel.ledger.height
             let endpoints = self.channel.configuration.ordererEndpoints(overrides: self.options.overrides)
             do {
                 guard !endpoints.isEmpty else { throw DeliveryError.noEndpoints(self.channel.id) }
-                try await self.pull(from: endpoints[turn % endpoints.count])
+                try await self.pull(
+                    from: endpoints[turn % endpoints.count],
+                    patience: endpoints.count > 1 ? Self.patience(stalls: stalls) : nil
+                )
             } catch let halt as ChannelHalted {
                 throw halt
             } catch let stalled as OrdererStalled {
                 failures = 0
+                stalls = self.channel.ledger.height > height ? 1 : stalls + 1
                 self.logger.warning("changing the orderer", metadata: ["reason": "\(stalled)"])
             } catch let change as OrdererReplaced {
                 failures = 0
@@ -168,11 +188,17 @@ package struct BlockDelivery<Transport: ClientTransport>: Sendable {
 
     /// Takes blocks from one orderer until it fails or the stream ends, which is a failure too, or until the
     /// channel's configuration no longer has it.
-    private func pull(from endpoint: OrdererEndpoint) async throws {
+    ///
+    /// - Parameters:
+    ///   - endpoint: The orderer.
+    ///   - patience: How long its process may say nothing when asked; `nil` doesn't ask.
+    /// - Throws: Why the orderer is left, ``ChannelHalted`` or `CancellationError`.
+    private func pull(from endpoint: OrdererEndpoint, patience: Duration?) async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await self.stream(from: endpoint) }
+            group.addTask { try await self.stream(from: endpoint, patience: patience) }
             group.addTask {
                 for await configuration in self.channel.configurations() {
+                    guard !self.options.cluster.isWanted(on: configuration) else { return }
                     let endpoints = configuration.ordererEndpoints(overrides: self.options.overrides)
                     guard endpoints.contains(endpoint) else { throw OrdererReplaced(endpoint, configuration) }
                 }
@@ -183,93 +209,74 @@ package struct BlockDelivery<Transport: ClientTransport>: Sendable {
         }
     }
 
-    /// Notices an orderer that has fallen silent while another one has newer blocks: one whose process is stopped, or
-    /// whose network is cut, keeps its connection for a long time.
+    /// Takes blocks from one orderer until it fails or the stream ends, which is a failure too.
     ///
-    /// Asks another orderer when no block came for 1 s, and then less and less often.
-    private func watchForStall(at endpoint: OrdererEndpoint) async throws {
-        var pause = Self.firstStallCheck
-        var height = self.channel.ledger.height
-        while true {
-            try await Task.sleep(for: pause)
-            let now = self.channel.ledger.height
-            guard now == height else {
-                height = now
-                pause = Self.firstStallCheck
-                continue
-            }
-            pause = min(pause * 2, Self.longestStallCheck)
-            let others = self.channel.configuration.ordererEndpoints(overrides: self.options.overrides)
-                .filter { $0 != endpoint }
-            guard let other = others.randomElement(), let newest = await self.newestBlock(of: other),
-                newest >= height
-            else { continue }
-            // What is on its way gets a moment to arrive.
-            try await Task.sleep(for: .milliseconds(500))
-            guard self.channel.ledger.height > newest else { throw OrdererStalled(endpoint, other, newest) }
-        }
-    }
-
-    private static var firstStallCheck: Duration { .seconds(1) }
-    private static var longestStallCheck: Duration { .seconds(60) }
-
-    /// The number of an orderer's newest block; `nil` if it doesn't tell in a few seconds.
-    private func newestBlock(of endpoint: OrdererEndpoint) async -> BlockNumber? {
-        await withTaskGroup(of: BlockNumber?.self) { group in
-            group.addTask {
-                try? await withGRPCClient(transport: self.connect(endpoint)) { client in
-                    let request = try await self.request(
-                        Orderer_SeekInfo(
-                            from: .newestBlock,
-                            to: .newestBlock,
-                            contentType: .headerWithSig
-                        )
-                    )
-                    return try await Orderer_AtomicBroadcast.Client(wrapping: client).deliver(
-                        request: StreamingClientRequest { try await $0.write(request) }
-                    ) { response in
-                        for try await message in response.messages {
-                            if case .block(let block) = message.type { return block.header.number }
-                        }
-                        return nil
-                    }
+    /// - Parameters:
+    ///   - endpoint: The orderer.
+    ///   - patience: How long its process may say nothing when asked; `nil` doesn't ask.
+    ///   - received: Told each block as it comes, before it is checked.
+    /// - Throws: Why the orderer is left, ``ChannelHalted`` or `CancellationError`.
+    func stream(
+        from endpoint: OrdererEndpoint,
+        patience: Duration?,
+        received: @Sendable @escaping (BlockNumber) -> Void = { _ in }
+    ) async throws {
+        let seek = Orderer_SeekInfo(from: .block(self.channel.ledger.height), to: .block(.max))
+        try await self.deliver(seek, from: endpoint, patience: patience) { messages in
+            try await self.pipeline.run(
+                messages.map { message in
+                    let block = try DeliveryError.block(in: message, of: endpoint)
+                    received(block.header.number)
+                    return block
                 }
-            }
-            group.addTask {
-                try? await Task.sleep(for: .seconds(3))
-                return nil
-            }
-            defer { group.cancelAll() }
-            return await group.next() ?? nil
+            )
         }
     }
 
-    private func stream(from endpoint: OrdererEndpoint) async throws {
+    /// Takes headers with signatures from one orderer, from block `start` on, until it fails or the stream ends.
+    func headers(
+        of endpoint: OrdererEndpoint,
+        from start: BlockNumber,
+        _ take: @Sendable @escaping (Common_Block) async throws -> Void
+    ) async throws {
+        let seek = Orderer_SeekInfo(from: .block(start), to: .block(.max), contentType: .headerWithSig)
+        try await self.deliver(seek, from: endpoint, patience: nil) { messages in
+            for try await message in messages {
+                try await take(try DeliveryError.block(in: message, of: endpoint))
+            }
+        }
+    }
+
+    private func deliver(
+        _ seek: Orderer_SeekInfo,
+        from endpoint: OrdererEndpoint,
+        patience: Duration?,
+        _ take:
+            @Sendable @escaping (RPCAsyncSequence<Orderer_DeliverResponse, any Error>) async throws -> Void
+    ) async throws {
         let transport = try self.connect(endpoint)
         try await withGRPCClient(transport: transport) { client in
-            let orderer = Orderer_AtomicBroadcast.Client(wrapping: client)
-            let request = try await self.request(
-                Orderer_SeekInfo(from: .block(self.channel.ledger.height), to: .block(.max))
-            )
-            try await orderer.deliver(
-                request: StreamingClientRequest { try await $0.write(request) }
-            ) { response in
-                try await self.pipeline.run(
-                    response.messages.map { message in
-                        switch message.type {
-                        case .block(let block): return block
-                        case .status(let status): throw DeliveryError.refused(endpoint, status)
-                        case nil: throw DeliveryError.refused(endpoint, .unknown)
-                        }
+            let request = try await self.request(seek)
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask {
+                    try await Orderer_AtomicBroadcast.Client(wrapping: client).deliver(
+                        request: StreamingClientRequest { try await $0.write(request) }
+                    ) { response in
+                        try await take(response.messages)
                     }
-                )
+                    throw DeliveryError.ended(endpoint)
+                }
+                if let patience {
+                    group.addTask { try await self.watchProcess(of: endpoint, client, patience) }
+                }
+                defer { group.cancelAll() }
+                try await group.next()
             }
-            throw DeliveryError.ended(endpoint)
         }
     }
 
     /// Asks for blocks, in the name of this peer.
-    private func request(_ seek: Orderer_SeekInfo) async throws -> Common_Envelope {
+    func request(_ seek: Orderer_SeekInfo) async throws -> Common_Envelope {
         let signer = self.signer.current
         return try await withTaskExecutorPreference(signer.executor) {
             try Common_Envelope.signed(
@@ -292,7 +299,8 @@ package struct BlockDelivery<Transport: ClientTransport>: Sendable {
         return pause * Double.random(in: 0.75...1.0)
     }
 
-    private func report(_ error: any Error, orderer: OrdererEndpoint?, _ failures: Int) {
+    /// Notes why no more blocks come from an orderer.
+    func report(_ error: any Error, orderer: OrdererEndpoint?, _ failures: Int) {
         let isRefusal = error is RefusedBlock
         if isRefusal {
             self.channel.status = .refusing("\(error)")
@@ -317,16 +325,6 @@ private struct OrdererReplaced: Error, CustomStringConvertible {
     }
 }
 
-/// The orderer that blocks come from sends none although another one has newer ones.
-private struct OrdererStalled: Error, CustomStringConvertible {
-    let description: String
-
-    init(_ endpoint: OrdererEndpoint, _ other: OrdererEndpoint, _ newest: BlockNumber) {
-        self.description =
-            "orderer \(endpoint) sends nothing although orderer \(other) has block \(newest)"
-    }
-}
-
 /// Why no blocks come from an orderer.
 package struct DeliveryError: Error, Sendable, CustomStringConvertible {
     package var description: String
@@ -336,6 +334,22 @@ package struct DeliveryError: Error, Sendable, CustomStringConvertible {
             description: "the configuration of channel \(channel) names no orderer endpoint; "
                 + "add one to an orderer organization, or an override to the peer's configuration"
         )
+    }
+
+    static func noBlocks(_ channel: ChannelID) -> Self {
+        Self(description: "the ledger of channel \(channel) has no blocks; join the channel again")
+    }
+
+    /// The block in a message of an orderer, or the error for which there is none.
+    fileprivate static func block(
+        in message: Orderer_DeliverResponse,
+        of endpoint: OrdererEndpoint
+    ) throws -> Common_Block {
+        switch message.type {
+        case .block(let block): return block
+        case .status(let status): throw Self.refused(endpoint, status)
+        case nil: throw Self.refused(endpoint, .unknown)
+        }
     }
 
     static func refused(_ endpoint: OrdererEndpoint, _ status: Common_Status) -> Self {

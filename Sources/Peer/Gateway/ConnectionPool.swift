@@ -171,9 +171,13 @@ extension ConnectionPool: OrderingService {
         }
         // While the orderers elect a leader all of them say that they are unavailable: that takes a moment.
         let patience = ContinuousClock.now + Self.electionPatience
+        let isBFT = configuration.orderer?.consensusType == "BFT"
+        let consenters = configuration.orderer?.consenters.count ?? 0
         while true {
             do {
-                return try await self.submit(envelope, toOneOf: orderers)
+                return isBFT
+                    ? try await self.submit(envelope, toAll: orderers, consenters: consenters)
+                    : try await self.submit(envelope, toOneOf: orderers)
             } catch let failure as NoOrderer {
                 guard failure.isWorthWaiting, ContinuousClock.now < patience else { throw failure.failure }
                 try await Task.sleep(for: .milliseconds(100))
@@ -240,6 +244,57 @@ extension ConnectionPool: OrderingService {
             ),
             isWorthWaiting: isWorthWaiting && orderers.count > 1
         )
+    }
+}
+
+extension ConnectionPool {
+    /// Hands an envelope to all orderers of a BFT channel, so that none of them can keep it from being ordered.
+    ///
+    /// Returns as soon as enough of them have it; the others get it all the same.
+    private func submit(
+        _ envelope: Common_Envelope,
+        toAll orderers: [OrdererEndpoint],
+        consenters: Int
+    ) async throws {
+        let vote = await withTaskGroup(of: (OrdererEndpoint, BroadcastVote.Answer).self) { group in
+            for orderer in orderers {
+                group.addTask { (orderer, await self.answer(of: orderer, to: envelope)) }
+            }
+            defer { group.cancelAll() }
+            var vote = BroadcastVote(orderers: orderers.count, consenters: consenters)
+            for await (orderer, answer) in group {
+                let outcome = vote.count(answer) { message in
+                    GatewayFailure.Detail(
+                        address: orderer.address,
+                        mspID: orderer.organization?.description ?? "",
+                        message: message
+                    )
+                }
+                switch outcome {
+                case .taken: return BroadcastVote?.none
+                case .failed: return vote
+                case .undecided: continue
+                }
+            }
+            return vote
+        }
+        guard let vote else { return }
+        try Task.checkCancellation()
+        throw NoOrderer(failure: vote.failure, isWorthWaiting: vote.isWorthWaiting)
+    }
+
+    private func answer(
+        of orderer: OrdererEndpoint,
+        to envelope: Common_Envelope
+    ) async -> BroadcastVote.Answer {
+        let target = Target(address: orderer.address, roots: orderer.tlsRootsPEM)
+        do {
+            return .response(try await self.stream(to: target, hasAlternatives: true).submit(envelope))
+        } catch let error as RPCError {
+            return .unreachable(error.message)
+        } catch {
+            return .unreachable("\(error)")
+        }
     }
 }
 

@@ -48,8 +48,13 @@ struct ChannelDeliveries: Service {
             pipeline: pipeline,
             signer: configuration.identity,
             certificateHash: self.certificateHash,
-            options: .init(overrides: configuration.ordererOverrides),
+            options: .init(
+                overrides: configuration.ordererOverrides,
+                firstPause: configuration.clusterDelivery.timeouts.firstPause,
+                cluster: configuration.clusterDelivery
+            ),
             disk: self.parts.readers,
+            metrics: configuration.metrics,
             logger: self.parts.logger.named("deliveryClient")
         ) { endpoint in
             try CoreClientTransport(

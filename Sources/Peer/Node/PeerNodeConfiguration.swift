@@ -25,6 +25,8 @@ package struct PeerNodeConfiguration: Sendable {
     package var genesisBlocks: [Common_Block]
     /// Other ways to orderers than the channels' configurations say.
     package var ordererOverrides: [OrdererOverride]
+    /// How blocks of BFT channels are taken.
+    package var clusterDelivery = ClusterDeliveryOptions()
     /// How far blocks are read ahead of their commit.
     package var pipelineLimits: CommitPipeline.Limits
     /// Limits and timings of connections.

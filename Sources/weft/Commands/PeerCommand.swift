@@ -70,6 +70,7 @@ extension PeerConfiguration {
             concurrency: self.limits
         )
         settings.transport = self.transport
+        settings.clusterDelivery = self.delivery
         settings.metrics = operations.metrics
         settings.health = operations.health
         let node = try PeerNode(configuration: settings, logger: logger)

@@ -15,6 +15,14 @@ extension PeerConfiguration {
                 "  \(quoted($0.key)): \(quoted($0.value))"
             }
         }
+        if self.delivery != ClusterDeliveryOptions() {
+            let timeouts = self.delivery.timeouts
+            lines += [
+                "delivery:", "  policy: \(self.delivery.policy.rawValue)",
+                "  blockCensorshipTimeout: \(GoDuration.text(timeouts.censorship))",
+                "  minimalReconnectInterval: \(GoDuration.text(timeouts.firstPause))",
+            ]
+        }
         if self.limits != ConcurrencyLimits() {
             lines += [
                 "limits:", "  endorser: \(self.limits.endorser)", "  gateway: \(self.limits.gateway)",

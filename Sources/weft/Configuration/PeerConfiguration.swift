@@ -1,3 +1,4 @@
+import Channel
 import Foundation
 import Peer
 import RPC
@@ -15,6 +16,10 @@ import RPC
 /// logging: { spec: info }                 # see LoggingSettings
 /// orderers:                               # addresses to use in place of those of the channel configuration
 ///   orderer.example:7050: 127.0.0.1:7050
+/// delivery:                               # from the orderers of BFT channels; see ClusterDeliveryOptions
+///   policy: cluster                       # or simple: one orderer at a time, and nobody notices what it withholds
+///   blockCensorshipTimeout: 30s           # how long an orderer may owe a block that another one has shown
+///   minimalReconnectInterval: 100ms
 /// limits: { endorser: 2500, gateway: 500 } # calls at once; 0 for no limit
 /// ```
 ///
@@ -37,6 +42,8 @@ struct PeerConfiguration: Equatable {
     var limits: ConcurrencyLimits
     /// Files with the TLS roots of orderers whose address is replaced, by the address in the channel's configuration.
     var ordererRoots: [String: String] = [:]
+    /// How blocks of BFT channels are taken.
+    var delivery = ClusterDeliveryOptions()
     /// Limits and timings of connections.
     var transport = TransportOptions()
     /// Where metrics and health are shown; nowhere when left out.
@@ -69,8 +76,8 @@ struct PeerConfiguration: Equatable {
 
     init(_ root: ConfigurationSection) throws(ConfigurationError) {
         try root.allow(keys: [
-            "listen", "advertise", "data", "identity", "tls", "channels", "orderers", "limits",
-            "operations", "logging",
+            "listen", "advertise", "data", "identity", "tls", "channels", "orderers", "delivery",
+            "limits", "operations", "logging",
         ])
         self.listen = try root.value("listen", expected: "host:port", configuredAddress)
         self.advertise =
@@ -97,11 +104,32 @@ struct PeerConfiguration: Equatable {
             self.limits.gateway =
                 try section.optionalValue("gateway", expected: expected, count) ?? self.limits.gateway
         }
+        if let section = try root.optionalSection("delivery") {
+            self.delivery = try ClusterDeliveryOptions(section)
+        }
         self.orderers = [:]
         if let section = try root.optionalSection("orderers") {
             for address in section.keys {
                 self.orderers[address] = try section.value(address, expected: "host:port", configuredAddress)
             }
         }
+    }
+}
+
+extension ClusterDeliveryOptions {
+    fileprivate init(_ section: ConfigurationSection) throws(ConfigurationError) {
+        try section.allow(keys: ["policy", "blockCensorshipTimeout", "minimalReconnectInterval"])
+        self.init()
+        self.policy =
+            try section.optionalValue("policy", expected: "simple or cluster", Policy.init(rawValue:))
+            ?? self.policy
+        let duration: (String) -> Duration? = { GoDuration.parse($0).flatMap { $0 > .zero ? $0 : nil } }
+        let expected = "a duration above zero, such as 30s"
+        self.timeouts = BFTDeliveryTimeouts(
+            censorship: try section.optionalValue("blockCensorshipTimeout", expected: expected, duration)
+                ?? self.timeouts.censorship,
+            firstPause: try section.optionalValue("minimalReconnectInterval", expected: expected, duration)
+                ?? self.timeouts.firstPause
+        )
     }
 }

@@ -14,7 +14,9 @@ private let corePeer: [FabricKeys.Group] = [
             "fileSystemPath", "maxRecvMsgSize", "maxSendMsgSize", "keepalive.interval", "keepalive.timeout",
             "keepalive.minInterval", "limits.concurrency.endorserService",
             "limits.concurrency.gatewayService",
-            "deliveryclient.addressOverrides", "client.connTimeout",
+            "deliveryclient.addressOverrides", "deliveryclient.policy",
+            "deliveryclient.blockCensorshipTimeoutKey", "deliveryclient.minimalReconnectInterval",
+            "client.connTimeout",
         ]
     ),
     .init(
@@ -52,20 +54,7 @@ private let corePeer: [FabricKeys.Group] = [
     .init(
         .notNeeded("block delivery goes to another orderer at once, and tries again for ever"),
         below: "peer.deliveryclient",
-        [
-            "connTimeout", "reconnectTotalTimeThreshold", "reConnectBackoffThreshold",
-            "minimalReconnectInterval",
-        ]
-    ),
-    .init(
-        .notYet("one orderer at a time is read from", unless: ["simple", "cluster"]),
-        below: "peer.deliveryclient",
-        ["policy"]
-    ),
-    .init(
-        .notYet("an orderer that withholds blocks isn't noticed by others' headers"),
-        below: "peer.deliveryclient",
-        ["blockCensorshipTimeoutKey"]
+        ["connTimeout", "reconnectTotalTimeThreshold", "reConnectBackoffThreshold"]
     ),
     .init(
         .notYet("peers don't pass blocks on", unless: ["false"]),

@@ -1,4 +1,5 @@
 import CertificateAuthority
+import Channel
 import Foundation
 import Glibc
 import Peer
@@ -34,6 +35,7 @@ struct CoreYAML {
         )
         configuration.transport = try FabricTransportKeys.core.options(settings)
         configuration.operations = try FabricOperationsKeys.core.files(settings)
+        configuration.delivery = try Self.delivery(settings)
         for override in try settings.sections("peer.deliveryclient.addressOverrides") {
             guard let from = override["from"], let to = override["to"] else {
                 throw settings.error(
@@ -102,6 +104,27 @@ struct CoreYAML {
             files.towardsNodes = CertificateFiles(certificate: certificate, key: key)
         }
         return files
+    }
+
+    /// How blocks of BFT channels are taken.
+    private static func delivery(
+        _ settings: FabricSettings
+    ) throws(ConfigurationError) -> ClusterDeliveryOptions {
+        var delivery = ClusterDeliveryOptions()
+        let policy = try settings.value(
+            "peer.deliveryclient.policy",
+            expected: "simple or cluster",
+            ClusterDeliveryOptions.Policy.init(rawValue:)
+        )
+        delivery.policy = policy ?? delivery.policy
+        // Fabric takes its defaults for zero and less.
+        let censorship = try settings.duration("peer.deliveryclient.blockCensorshipTimeoutKey") ?? .zero
+        let pause = try settings.duration("peer.deliveryclient.minimalReconnectInterval") ?? .zero
+        delivery.timeouts = BFTDeliveryTimeouts(
+            censorship: censorship > .zero ? censorship : delivery.timeouts.censorship,
+            firstPause: pause > .zero ? pause : delivery.timeouts.firstPause
+        )
+        return delivery
     }
 
     private static func limits(_ settings: FabricSettings) throws(ConfigurationError) -> ConcurrencyLimits {
