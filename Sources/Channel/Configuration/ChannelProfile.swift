@@ -217,4 +217,15 @@ extension Orderer_Smartbft_Options {
         $0.leaderHeartbeatCount = 10
         $0.collectTimeout = "1s"
     }
+
+    /// Fabric's options with a leader that is given up after a second without a block that somebody waits for, instead of
+    /// 20: for one machine, or one data center.
+    package static let quick = {
+        var options = Self.fabricDefault
+        options.leaderHeartbeatTimeout = "1s"
+        options.requestComplainTimeout = "10s"
+        options.viewChangeResendInterval = "1s"
+        options.viewChangeTimeout = "10s"
+        return options
+    }()
 }

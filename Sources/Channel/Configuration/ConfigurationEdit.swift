@@ -30,6 +30,10 @@ package enum ConfigurationEdit: Sendable {
     case removeConsenter(String)
     /// Certificates, PEM, of the consenter at `host:port`; `nil` for one that stays.
     case setConsenterCertificates(String, client: Data?, server: Data?)
+    /// Whether only organizations of orderers may use the channel, so that its consensus type can change.
+    case setMaintenance(Bool)
+    /// Raft's consenters become BFT's.
+    case changeToBFT([BFTIdentity], Orderer_Smartbft_Options)
     case addOrdererEndpoint(String, of: String)
     case removeOrdererEndpoint(String, of: String)
 
@@ -145,6 +149,8 @@ package struct ConfigurationEditor: Sendable {
         case .removeConsenter(let address): try self.removeConsenter(address)
         case .setConsenterCertificates(let address, let client, let server):
             try self.setCertificates(of: address, client, server)
+        case .setMaintenance(let isOn): try self.setMaintenance(isOn)
+        case .changeToBFT(let identities, let options): try self.changeToBFT(identities, options)
         case .addOrdererEndpoint(let address, let organization):
             try self.addEndpoint(address, of: organization)
         case .removeOrdererEndpoint(let address, let organization):
@@ -171,6 +177,8 @@ extension ConfigurationEdit {
         case .addConsenter(let consenter): "adding consenter \(consenter.address)"
         case .removeConsenter(let address): "removing consenter \(address)"
         case .setConsenterCertificates(let address, _, _): "setting the certificates of consenter \(address)"
+        case .setMaintenance(let isOn): "\(isOn ? "entering" : "leaving") maintenance mode"
+        case .changeToBFT: "changing the consensus type to BFT"
         case .addOrdererEndpoint(let address, _): "adding endpoint \(address)"
         case .removeOrdererEndpoint(let address, _): "removing endpoint \(address)"
         }

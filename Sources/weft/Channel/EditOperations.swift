@@ -48,6 +48,14 @@ struct EditOperation {
             "set-consenter-certificates", "address=HOST:PORT [client-cert=FILE] [server-cert=FILE]",
             "renewed TLS certificates of an ordering node"
         ),
+        (
+            "set-maintenance", "mode=on|off",
+            "only orderers' organizations may send and read, so that the consensus type can change"
+        ),
+        (
+            "change-to-bft", "consenter=HOST:PORT,NUMBER,MSP-ID,FILE ... [leader-timeout=]",
+            "a Raft channel in maintenance mode becomes BFT; each consenter gets a number and its certificate"
+        ),
         ("add-orderer-endpoint", "org= address=HOST:PORT", "an address where blocks can be had"),
         ("remove-orderer-endpoint", "org= address=HOST:PORT", "such an address is taken off"),
     ]
@@ -205,6 +213,13 @@ extension EditOperation {
                 client: try self.optional("client-cert").map { try readBytes($0, as: "the certificate") },
                 server: try self.optional("server-cert").map { try readBytes($0, as: "the certificate") }
             )
+        case "set-maintenance":
+            let mode = try self.optional("mode", "on or off") { ["on": true, "off": false][$0] }
+            guard let mode else {
+                throw Failure("set-maintenance needs mode=on or mode=off", code: .usage)
+            }
+            return .setMaintenance(mode)
+        case "change-to-bft": return try self.changeToBFT()
         case "add-orderer-endpoint":
             return .addOrdererEndpoint(try self.required("address"), of: try self.required("org"))
         case "remove-orderer-endpoint":
@@ -260,6 +275,31 @@ extension EditOperation {
         let authority = try OrganizationAuthority(opening: self.required("authority"))
         let (_, lists) = try authority.revoke(self.required("name"), now: now)
         return .addRevocationList(lists.enrollment.pem, of: try self.required("org"))
+    }
+
+    private func changeToBFT() throws -> ConfigurationEdit {
+        let identities = try self.all("consenter").map { text in
+            let parts = text.split(separator: ",", maxSplits: 3).map(String.init)
+            guard parts.count == 4, let number = UInt32(parts[1]) else {
+                throw Failure(
+                    "change-to-bft: consenter=\(text) is not HOST:PORT,NUMBER,MSP-ID,FILE",
+                    code: .usage
+                )
+            }
+            let (host, port) = try self.address(parts[0])
+            return ConfigurationEdit.BFTIdentity(
+                address: "\(host):\(port)",
+                number: number,
+                mspID: parts[2],
+                certificate: try readBytes(parts[3], as: "the consenter's certificate")
+            )
+        }
+        var options = Orderer_Smartbft_Options.quick
+        let duration = "a number with a unit, such as 500ms"
+        if let timeout = try self.optional("leader-timeout", duration, Duration.init(configured:)) {
+            options.leaderHeartbeatTimeout = GoDuration.text(timeout)
+        }
+        return .changeToBFT(identities, options)
     }
 
     private func consenter() throws -> ConfigurationEdit.Consenter {

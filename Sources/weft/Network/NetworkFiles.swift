@@ -310,16 +310,3 @@ extension Etcdraft_Options {
         return options
     }()
 }
-
-extension Orderer_Smartbft_Options {
-    /// Fabric's options with a leader that is given up after a second without a block that somebody waits for, instead of
-    /// 20: on one machine, or in one data center.
-    fileprivate static let quick = {
-        var options = Orderer_Smartbft_Options.fabricDefault
-        options.leaderHeartbeatTimeout = "1s"
-        options.requestComplainTimeout = "10s"
-        options.viewChangeResendInterval = "1s"
-        options.viewChangeTimeout = "10s"
-        return options
-    }()
-}

@@ -175,6 +175,46 @@ import Testing
         #expect(try self.review(.addConsenter(twin), on: "bft4-org2").result.orderer?.consenters.count == 5)
     }
 
+    @Test func raftBecomesBFTInMaintenanceMode() throws {
+        let real = try Self.real("raft3-org2")
+        let metadata = try Etcdraft_ConfigMetadata(
+            serializedBytes: try #require(real.orderer).consensusMetadata
+        )
+        let identities = metadata.consenters.enumerated().map { index, consenter in
+            ConfigurationEdit.BFTIdentity(
+                address: "\(consenter.host):\(consenter.port)",
+                number: UInt32(3 - index),
+                mspID: "OrdererMSP",
+                certificate: consenter.serverTlsCert
+            )
+        }
+        let review = try Self.review(
+            .setMaintenance(true),
+            .changeToBFT(identities, .quick),
+            on: real
+        )
+        let orderer = try #require(review.result.orderer)
+        #expect(orderer.consensusType == "BFT")
+        #expect(orderer.isMaintenance)
+        #expect(orderer.consenters.map(\.id) == [1, 2, 3])
+        #expect(
+            orderer.consenters.map(\.serverTlsCert) == metadata.consenters.reversed().map(\.serverTlsCert)
+        )
+        // BlockValidation follows.
+        #expect(throws: Never.self) { try review.result.checkBFTConsenters() }
+        #expect(throws: ConfigurationEditError.self) {
+            try Self.review(.changeToBFT(identities, .quick), on: real)
+        }
+        #expect(throws: ConfigurationEditError.self) {
+            try Self.review(
+                .setMaintenance(true),
+                .changeToBFT(Array(identities.dropFirst()), .quick),
+                on: real
+            )
+        }
+        #expect(throws: ConfigurationEditError.self) { try Self.review(.setMaintenance(false), on: real) }
+    }
+
     @Test func raftConsentersChangeOneAtATime() throws {
         let real = try Self.real("raft3-org2")
         let metadata = try Etcdraft_ConfigMetadata(
