@@ -157,6 +157,7 @@ package struct BFT: ConsensusEngine {
             view: self.view,
             leader: self.leader,
             proposable: self.mayPropose && self.obligation == nil ? self.round : nil,
+            decided: self.held.certificate?.ballot,
             lock: self.lock?.ballot,
             hasTimedOut: self.timedOut,
             voters: self.voters

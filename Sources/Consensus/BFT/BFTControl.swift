@@ -87,6 +87,8 @@ package struct BFTStatus: Equatable, Sendable {
     package var leader: NodeID?
     /// The round of the block that the driver may propose now, if it may.
     package var proposable: BFTRound?
+    /// What was decided at the height before, if this protocol did.
+    package var decided: BFTBallot?
     package var lock: BFTBallot?
     package var hasTimedOut: Bool
     package var voters: BFTVoters

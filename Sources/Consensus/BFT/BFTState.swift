@@ -21,6 +21,26 @@ package struct BFTRecord: Hashable, Sendable {
     package var previous: BFTCertificate?
     /// The payloads that must be kept; all others may go.
     package var digests: [[UInt8]]
+
+    package init(
+        height: UInt64,
+        view: BFTView,
+        ticket: BFTTicket,
+        voted: BFTBallot?,
+        lock: BFTCertificate?,
+        timedOut: Bool,
+        previous: BFTCertificate?,
+        digests: [[UInt8]]
+    ) {
+        self.height = height
+        self.view = view
+        self.ticket = ticket
+        self.voted = voted
+        self.lock = lock
+        self.timedOut = timedOut
+        self.previous = previous
+        self.digests = digests
+    }
 }
 
 /// A block, by its digest.

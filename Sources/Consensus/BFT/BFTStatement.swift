@@ -45,7 +45,8 @@ package enum BFTStatement: Hashable, Sendable {
     /// "I don't commit any more in this view; the last view at this height in which I am locked is `lock`."
     case timeout(height: UInt64, view: BFTView, lock: BFTView?)
 
-    var height: UInt64 {
+    /// The height at which it is said.
+    package var height: UInt64 {
         switch self {
         case .vote(_, let ballot): ballot.round.height
         case .timeout(let height, _, _): height
@@ -68,4 +69,9 @@ package struct BFTSignature: Hashable, Sendable {
 package struct BFTClaim: Hashable, Sendable {
     package var statement: BFTStatement
     package var signature: BFTSignature
+
+    package init(statement: BFTStatement, signature: BFTSignature) {
+        self.statement = statement
+        self.signature = signature
+    }
 }

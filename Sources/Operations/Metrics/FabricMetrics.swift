@@ -121,6 +121,28 @@ extension MetricDefinition {
         "Blocks sent."
     )
 
+    // Package orderer/consensus/smartbft.
+    package static let bftClusterSize = gauge(
+        "consensus.BFT.cluster_size",
+        ["channel"],
+        "How many consenters the channel has."
+    )
+    package static let bftCommittedBlockNumber = gauge(
+        "consensus.BFT.committed_block_number",
+        ["channel"],
+        "The number of the newest final block."
+    )
+    package static let bftIsLeader = gauge(
+        "consensus.BFT.is_leader",
+        ["channel"],
+        "1 if this node leads the channel, else 0."
+    )
+    package static let bftLeaderID = gauge(
+        "consensus.BFT.leader_id",
+        ["channel"],
+        "The number of the consenter that leads."
+    )
+
     // Package orderer/consensus/etcdraft.
     package static let raftClusterSize = gauge(
         "consensus.etcdraft.cluster_size",

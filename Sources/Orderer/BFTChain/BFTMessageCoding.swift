@@ -120,7 +120,7 @@ extension Weft_Consensus_Phase {
 }
 
 extension Weft_Consensus_Ballot {
-    fileprivate init(_ ballot: BFTBallot) {
+    init(_ ballot: BFTBallot) {
         self.init()
         self.height = ballot.round.height
         self.view = ballot.round.view
@@ -138,7 +138,7 @@ extension Weft_Consensus_Signature {
 }
 
 extension Weft_Consensus_Certificate {
-    fileprivate init(_ certificate: BFTCertificate) {
+    init(_ certificate: BFTCertificate) {
         self.init()
         self.phase = Weft_Consensus_Phase(certificate.phase)
         self.ballot = Weft_Consensus_Ballot(certificate.ballot)
@@ -147,7 +147,7 @@ extension Weft_Consensus_Certificate {
 }
 
 extension Weft_Consensus_Ticket {
-    fileprivate init(_ ticket: BFTTicket) {
+    init(_ ticket: BFTTicket) {
         self.init()
         switch ticket {
         case .founding: self.founding = true

@@ -35,7 +35,7 @@ extension BFTMessage {
 }
 
 /// Takes messages apart that may come from a liar.
-private struct BFTMessageReader {
+struct BFTMessageReader {
     let bounds: BFTMessageBounds
 
     func content(
@@ -97,7 +97,7 @@ private struct BFTMessageReader {
         return [UInt8](bytes)
     }
 
-    private func number(_ number: UInt64, _ what: String) throws(UnreadableBFTMessage) -> UInt64 {
+    func number(_ number: UInt64, _ what: String) throws(UnreadableBFTMessage) -> UInt64 {
         guard number < BFTMessageBounds.highestNumber else {
             throw UnreadableBFTMessage("the \(what) \(number) can't be reached")
         }
@@ -113,7 +113,7 @@ private struct BFTMessageReader {
         return [UInt8](bytes)
     }
 
-    private func digest(_ bytes: Data) throws(UnreadableBFTMessage) -> [UInt8] {
+    func digest(_ bytes: Data) throws(UnreadableBFTMessage) -> [UInt8] {
         guard !bytes.isEmpty, bytes.count <= BFTMessageBounds.digestBytes else {
             throw UnreadableBFTMessage(
                 "a digest has \(bytes.count) bytes instead of 1 to \(BFTMessageBounds.digestBytes)"
@@ -130,7 +130,7 @@ private struct BFTMessageReader {
         }
     }
 
-    private func ballot(_ ballot: Weft_Consensus_Ballot) throws(UnreadableBFTMessage) -> BFTBallot {
+    func ballot(_ ballot: Weft_Consensus_Ballot) throws(UnreadableBFTMessage) -> BFTBallot {
         BFTBallot(
             round: BFTRound(
                 height: try self.number(ballot.height, "height"),
@@ -161,7 +161,7 @@ private struct BFTMessageReader {
         }
     }
 
-    private func certificate(
+    func certificate(
         _ certificate: Weft_Consensus_Certificate
     ) throws(UnreadableBFTMessage) -> BFTCertificate {
         try self.check(certificate.signatures.map(\.signer))
@@ -174,7 +174,7 @@ private struct BFTMessageReader {
         )
     }
 
-    private func ticket(_ ticket: Weft_Consensus_Ticket) throws(UnreadableBFTMessage) -> BFTTicket {
+    func ticket(_ ticket: Weft_Consensus_Ticket) throws(UnreadableBFTMessage) -> BFTTicket {
         switch ticket.reason {
         case .founding(true): return .founding
         case .decided(let certificate): return .decided(try self.certificate(certificate))

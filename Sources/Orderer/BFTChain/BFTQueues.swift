@@ -1,6 +1,9 @@
 internal import Channel
 internal import Consensus
+internal import DequeModule
+internal import FabricProtos
 internal import Foundation
+internal import SwiftProtobuf
 
 /// What a BFT channel shares between its thread and the others, beside the queue of envelopes.
 struct BFTQueues: Sendable {
@@ -13,6 +16,8 @@ struct BFTQueues: Sendable {
     private(set) var spread: [NodeID: Int] = [:]
     /// Under which sequence of the configuration each queued envelope was checked.
     private(set) var checked: [EnvelopeFingerprint: UInt64] = [:]
+    /// Everything that was queued before this was given to the others again.
+    var forwardedThrough = Duration.zero
 
     mutating func queued(_ envelope: OrderingChannel.Waiting) {
         if let origin = envelope.origin {
@@ -32,5 +37,106 @@ struct BFTQueues: Sendable {
             self.spread[origin] = count > 1 ? count - 1 : nil
         }
         if let fingerprint = envelope.fingerprint { self.checked[fingerprint] = nil }
+    }
+}
+
+/// The queue of a BFT channel: envelopes leave it from anywhere.
+extension OrderingChannel.State {
+    /// Removes what is in a block, from wherever it stands: mostly near the front.
+    mutating func dropQueued(_ fingerprints: [EnvelopeFingerprint]) {
+        let gone = Set(fingerprints.filter { self.bft.checked[$0] != nil })
+        self.dropQueued(gone.count) { envelope in envelope.fingerprint.map { gone.contains($0) } ?? false }
+    }
+
+    mutating func dropQueued(_ envelopes: [OrderingChannel.Waiting]) {
+        let configs = Set(envelopes.filter(\.isConfig).map(\.bytes))
+        let fingerprints = Set(envelopes.compactMap(\.fingerprint))
+        self.dropQueued(envelopes.count) { envelope in
+            envelope.fingerprint.map { fingerprints.contains($0) } ?? configs.contains(envelope.bytes)
+        }
+    }
+
+    /// Removes up to `count` envelopes that `isGone` names.
+    private mutating func dropQueued(_ count: Int, _ isGone: (OrderingChannel.Waiting) -> Bool) {
+        var kept: [OrderingChannel.Waiting] = []
+        var looked = 0
+        var found = 0
+        while found < count, looked < self.waiting.count {
+            let envelope = self.waiting[looked]
+            looked += 1
+            if isGone(envelope) {
+                found += 1
+                self.waitingBytes -= envelope.bytes.count
+                self.bft.removed(envelope)
+            } else {
+                kept.append(envelope)
+            }
+        }
+        self.waiting.removeFirst(looked)
+        self.waiting.insert(contentsOf: kept, at: 0)
+    }
+
+    /// Takes the updates that the client's envelope `update` stands in, whichever consenter made them.
+    mutating func takeQueued(updates update: Common_Envelope) -> [OrderingChannel.Waiting] {
+        let taken = self.waiting.filter { $0.isConfig && OrderingChannel.Waiting.update(in: $0.bytes) == update }
+        self.dropQueued(Array(taken))
+        return Array(taken)
+    }
+
+    /// Takes what was queued before `moment`.
+    mutating func takeQueued(before moment: Duration) -> [OrderingChannel.Waiting] {
+        let taken = Array(self.waiting.prefix { $0.arrival < moment })
+        self.dropQueued(taken)
+        return taken
+    }
+
+    /// What was queued before `moment` and not given to the others again since.
+    mutating func takeUnforwarded(before moment: Duration, atMost count: Int) -> [OrderingChannel.Waiting] {
+        let through = self.bft.forwardedThrough
+        let taken = Array(
+            self.waiting.lazy.prefix { $0.arrival < moment }.filter { $0.arrival > through }.prefix(count)
+        )
+        if let last = taken.last { self.bft.forwardedThrough = last.arrival }
+        return taken
+    }
+
+    /// What was checked under an older configuration than that with this sequence.
+    func queued(checkedBefore sequence: UInt64, atMost count: Int) -> [OrderingChannel.Waiting] {
+        // What is checked anew stays where it is, so the old ones may stand anywhere.
+        Array(self.waiting.lazy.filter { $0.sequence != sequence }.prefix(count))
+    }
+
+    /// An envelope was checked again; of a configuration update another envelope came out.
+    mutating func replace(_ old: OrderingChannel.Waiting, by new: OrderingChannel.Waiting) {
+        let index = self.waiting.firstIndex {
+            old.isConfig ? $0.bytes == old.bytes : $0.fingerprint == old.fingerprint
+        }
+        guard let index else { return }
+        self.waitingBytes += new.bytes.count - self.waiting[index].bytes.count
+        self.waiting[index] = new
+        self.bft.rechecked(new)
+    }
+
+    /// What this node knows of envelopes, under the configuration with this sequence.
+    func known(_ fingerprints: [EnvelopeFingerprint], _ sequence: UInt64) -> [KnownEnvelope] {
+        fingerprints.map { fingerprint in
+            if self.window.hasOrdered(fingerprint) { return .ordered }
+            return self.bft.checked[fingerprint] == sequence ? .checked : .unknown
+        }
+    }
+}
+
+extension OrderingChannel.Waiting {
+    /// The client's envelope in a CONFIG envelope.
+    static func update(in bytes: Data?) -> Common_Envelope? {
+        guard let bytes, let envelope = try? Common_Envelope(serializedBytes: bytes),
+            let payload = try? Common_Payload(serializedBytes: envelope.payload)
+        else { return nil }
+        return try? Common_ConfigEnvelope(serializedBytes: payload.data).lastUpdate
+    }
+
+    /// The envelope as the client sent it: of a CONFIG envelope the CONFIG_UPDATE in it.
+    var clientEnvelope: Common_Envelope? {
+        self.isConfig ? Self.update(in: self.bytes) : try? Common_Envelope(serializedBytes: self.bytes)
     }
 }

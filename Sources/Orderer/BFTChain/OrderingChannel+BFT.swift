@@ -40,13 +40,3 @@ extension OrderingChannel {
         return intake
     }
 }
-
-extension OrderingChannel.Waiting {
-    /// The envelope as the client sent it: of a CONFIG envelope the CONFIG_UPDATE in it.
-    var clientEnvelope: Common_Envelope? {
-        guard let envelope = try? Common_Envelope(serializedBytes: self.bytes) else { return nil }
-        guard self.isConfig else { return envelope }
-        guard let payload = try? Common_Payload(serializedBytes: envelope.payload) else { return nil }
-        return try? Common_ConfigEnvelope(serializedBytes: payload.data).lastUpdate
-    }
-}

@@ -63,6 +63,9 @@ struct DuplicateWindow: Sendable {
         self.pending[fingerprint] != nil || self.ordered.contains(fingerprint)
     }
 
+    /// Whether an envelope is in a block.
+    func hasOrdered(_ fingerprint: EnvelopeFingerprint) -> Bool { self.ordered.contains(fingerprint) }
+
     /// An envelope is in a durable block.
     ///
     /// - Returns: Whom to tell.
