@@ -71,7 +71,12 @@ struct ChannelThread: Sendable {
     func check() throws {
         let stores = try self.openStores()
         let log = try BlockLog(store: stores.log)
-        if self.orders(log) { _ = try self.makeChain(log, stores.consensus) { _ in } }
+        guard self.orders(log) else { return }
+        if self.isBFT(log) {
+            _ = try self.makeBFTChain(log, stores.consensus) { _ in }
+        } else {
+            _ = try self.makeChain(log, stores.consensus) { _ in }
+        }
     }
 
     /// Opens the stores and works until the channel is stopped; `opened` is called once it can begin.
@@ -81,10 +86,7 @@ struct ChannelThread: Sendable {
         while true {
             if self.orders(log) {
                 do {
-                    let end = try self.order(log, stores.consensus, opened)
-                    if end == .stopped { return }
-                    // What is still queued here is for others to order.
-                    self.fail(.following)
+                    if try self.order(log, stores.consensus, opened) { return }
                 } catch is NotConsenter {
                     self.settings.logger.notice(
                         "this node is not among the channel's consenters",
@@ -103,13 +105,22 @@ struct ChannelThread: Sendable {
     func orders(_ log: BlockLog) -> Bool {
         if log.height == 0, self.join.header.number > 0 { return false }
         guard log.height == 0 || log.height > self.join.header.number else { return false }
-        let configuration =
-            log.height == 0
+        // What can't be read is told by the attempt to order.
+        guard let configuration = self.configuration(log),
+            let consenters = try? ChannelConsenters(configuration)
+        else { return true }
+        return consenters.contains(serverKey: self.settings.serverKey(), self.settings.signer.current)
+    }
+
+    /// The newest configuration, if it can be read.
+    private func configuration(_ log: BlockLog) -> ChannelConfiguration? {
+        log.height == 0
             ? try? ChannelConfiguration(configBlock: self.join)
             : try? NewestBlocks(log, of: self.channel.id).configuration
-        // What can't be read is told by the attempt to order.
-        guard let configuration, let consenters = try? ChannelConsenters(configuration) else { return true }
-        return consenters.contains(serverKey: self.settings.serverKey(), self.settings.signer.current)
+    }
+
+    private func isBFT(_ log: BlockLog) -> Bool {
+        self.configuration(log)?.orderer?.consensusType == "BFT"
     }
 
     private func follow(_ log: BlockLog, _ opened: () -> Void) throws {
@@ -131,7 +142,25 @@ struct ChannelThread: Sendable {
         _ = try follower.follow()
     }
 
-    private func order(
+    /// Orders by the protocol that the newest configuration names; returns whether the channel was stopped.
+    private func order(_ log: BlockLog, _ consensus: any KeyValueStore, _ opened: () -> Void) throws -> Bool {
+        if self.isBFT(log) {
+            if try self.orderBFT(log, consensus, opened) == .stopped { return true }
+        } else {
+            switch try self.orderRaft(log, consensus, opened) {
+            case .stopped: return true
+            case .removed: break
+            case .migrated:
+                self.fail(.starting)
+                return false
+            }
+        }
+        // What is still queued here is for others to order.
+        self.fail(.following)
+        return false
+    }
+
+    private func orderRaft(
         _ log: BlockLog,
         _ consensus: any KeyValueStore,
         _ opened: () -> Void
@@ -224,7 +253,7 @@ struct ChannelThread: Sendable {
     }
 
     /// The fingerprints of the newest envelopes in the ledger, oldest first.
-    private func window(from log: BlockLog) throws -> [EnvelopeFingerprint] {
+    func window(from log: BlockLog) throws -> [EnvelopeFingerprint] {
         var blocks: [[EnvelopeFingerprint]] = []
         var count = 0
         var number = log.height
@@ -250,6 +279,7 @@ struct ChannelThread: Sendable {
             let waiting = Array(state.waiting)
             state.waiting = []
             state.waitingBytes = 0
+            state.bft = BFTQueues()
             state.cutter.rebound(state.cutter.bounds, queue: [], at: self.settings.clock())
             return waiting
         }
@@ -289,7 +319,7 @@ struct ChannelThread: Sendable {
         }
     }
 
-    private var settings: OrderingChannel.Settings { self.channel.settings }
+    var settings: OrderingChannel.Settings { self.channel.settings }
 
     private func facts(_ facts: Logger.Metadata) -> Logger.Metadata {
         facts.merging(["channel": "\(self.channel.id)"]) { fact, _ in fact }

@@ -180,17 +180,26 @@ package struct OrdererNode: Service, CustomStringConvertible {
             for name in registrar.names {
                 guard let info = try? registrar.info(name) else { continue }
                 metrics.gauge(.blockchainHeight, name).set(Int64(clamping: info.height))
-                metrics.gauge(.raftCommittedBlockNumber, name).set(Int64(clamping: max(info.height, 1) - 1))
                 metrics.gauge(.participationStatus, name).set(info.status.gauge)
                 metrics.gauge(.participationConsensusRelation, name).set(info.consensusRelation.gauge)
             }
             for channel in registrar.channels.all {
                 let name = channel.id.description
                 let standing = channel.standing
-                metrics.gauge(.raftIsLeader, name).set(Int64(standing.isLeader ? 1 : 0))
-                metrics.gauge(.raftActiveNodes, name).set(Int64(standing.active.count))
-                guard let consenters = try? RaftConsenters(channel.configuration) else { continue }
-                metrics.gauge(.raftClusterSize, name).set(Int64(consenters.count))
+                let newest = Int64(clamping: max(channel.feed.height, 1) - 1)
+                switch try? ChannelConsenters(channel.configuration) {
+                case .raft(let consenters)?:
+                    metrics.gauge(.raftCommittedBlockNumber, name).set(newest)
+                    metrics.gauge(.raftIsLeader, name).set(Int64(standing.isLeader ? 1 : 0))
+                    metrics.gauge(.raftActiveNodes, name).set(Int64(standing.active.count))
+                    metrics.gauge(.raftClusterSize, name).set(Int64(consenters.count))
+                case .bft(let consenters)?:
+                    metrics.gauge(.bftCommittedBlockNumber, name).set(newest)
+                    metrics.gauge(.bftIsLeader, name).set(Int64(standing.isLeader ? 1 : 0))
+                    metrics.gauge(.bftLeaderID, name).set(Int64(clamping: standing.leader ?? 0))
+                    metrics.gauge(.bftClusterSize, name).set(Int64(consenters.count))
+                case nil: continue
+                }
             }
         }
         health.register("channels") {

@@ -190,6 +190,7 @@ final class OrderingChannel: Sendable {
         if let failure = health.failure(self.id) { throw .unavailable(failure) }
         switch kind {
         case .normal:
+            if configuration.orderer?.consensusType == "BFT" { try EnvelopeRules.checkOrderedByBFT(headers) }
             try self.rules(configuration).checkNormal(headers)
             let bytes = try Self.serialized(envelope)
             return Waiting(

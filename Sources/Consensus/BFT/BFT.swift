@@ -22,7 +22,8 @@ package struct BFT: ConsensusEngine {
     package typealias Effects = ConsensusEffects<BFT>
 
     package let id: NodeID
-    let configuration: BFTConfiguration
+    /// How long this node waits; the driver may change it.
+    package var configuration: BFTConfiguration
     let digest: @Sendable ([UInt8]) -> [UInt8]
 
     // The height.

@@ -1,5 +1,5 @@
 /// How long a node waits, in ticks.
-package struct BFTConfiguration: Sendable {
+package struct BFTConfiguration: Equatable, Sendable {
     /// How long a node with something to wait for waits in the first view of a height.
     ///
     /// Doubles with each further view at that height.

@@ -92,5 +92,8 @@ package struct BFTState: Hashable, Sendable {
 /// Why a stored state can't be continued.
 package struct BFTStateError: Error, Equatable, Sendable, CustomStringConvertible {
     package var reason: String
+
+    package init(reason: String) { self.reason = reason }
+
     package var description: String { self.reason }
 }

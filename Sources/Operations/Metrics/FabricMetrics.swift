@@ -142,6 +142,11 @@ extension MetricDefinition {
         ["channel"],
         "The number of the consenter that leads."
     )
+    package static let bftDataPersistDuration = seconds(
+        "consensus.BFT.data_persist_duration",
+        ["channel"],
+        "Seconds to make what a consenter promises durable. Fabric has no such metric for BFT."
+    )
 
     // Package orderer/consensus/etcdraft.
     package static let raftClusterSize = gauge(

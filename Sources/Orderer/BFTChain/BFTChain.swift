@@ -272,7 +272,9 @@ final class BFTChain {
         case .validate(let ballot, let payload):
             let fault = self.fault(of: payload, ballot)
             if let fault {
-                progress.refusals.append("block \(ballot.round.height) in view \(ballot.round.view): \(fault)")
+                progress.refusals.append(
+                    "block \(ballot.round.height) in view \(ballot.round.view): \(fault)"
+                )
             }
             self.inputs.append(.command(.validated(ballot, isValid: fault == nil)))
         case .final: break
@@ -322,7 +324,9 @@ final class BFTChain {
             proposed = try ProposedBlock(payload: decision.payload)
             try proposed.block.checkStructure(after: self.lastHeader, expected: self.lastHeader.number + 1)
         } catch {
-            throw ChainHalted(reason: "the final block \(certificate.height) does not continue the chain: \(error)")
+            throw ChainHalted(
+                reason: "the final block \(certificate.height) does not continue the chain: \(error)"
+            )
         }
         var block = proposed.block
         try block.finish(with: certificate, lastConfig: proposed.lastConfig)
@@ -379,6 +383,7 @@ final class BFTChain {
             self.consenters = next
             self.membership = ClusterMembership(bft: next, configuration: configuration)
             self.timing = BFTTiming(next.options)
+            self.bft.configuration = self.timing.configuration
             self.gate.enter(BFTVoterKeys(next, configuration))
         } else {
             self.gate.enter(nil)

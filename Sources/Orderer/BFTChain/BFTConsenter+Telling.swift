@@ -22,7 +22,9 @@ extension BFTConsenter {
 
     /// Those of a block's envelopes that are queued here leave the queue, and whoever waits for them is told.
     ///
-    /// - Parameter count: how many envelopes this node has proposed, from the front of its queue.
+    /// - Parameters:
+    ///   - applied: the block.
+    ///   - count: how many envelopes this node has proposed, from the front of its queue.
     /// - Returns: Whether the block holds just these.
     func settle(_ applied: BFTChain.Applied, proposed count: Int?) -> Bool {
         let envelopes = applied.block.data.data
@@ -50,7 +52,8 @@ extension BFTConsenter {
         let completions = self.channel.monitor.withLock { state in
             state.dropQueued(batch)
             return batch.flatMap { waiting in
-                (waiting.fingerprint.map { state.window.abandon($0) } ?? []) + [waiting.completion].compactMap(\.self)
+                (waiting.fingerprint.map { state.window.abandon($0) } ?? [])
+                    + [waiting.completion].compactMap(\.self)
             }
         }
         for completion in completions { completion(response) }
@@ -81,19 +84,6 @@ extension BFTConsenter {
             state.standing.membership = membership
         }
         self.network.configure(membership, own: self.chain.id)
-    }
-
-    /// Appends blocks of other orderers, through this one or as many as there are.
-    func pull(through number: BlockNumber?) throws {
-        let own = self.chain.consenters[self.chain.id]?.endpoint
-        try BlockPuller(channel: self.channel).pull(
-            from: { self.chain.log.height },
-            sources: { self.chain.configuration.blockSources.filter { $0.address != own } },
-            through: number,
-            patience: .seconds(1)
-        ) { block in
-            try self.tell(self.chain.append(pulled: block))
-        }
     }
 
     func facts(_ facts: Logger.Metadata) -> Logger.Metadata {

@@ -32,6 +32,8 @@ final class BFTConsenter {
     private var toldWaiting = false
     /// How many envelopes at the front of the queue are proposed, as this leader has cut them.
     private var proposedCount: Int?
+    /// The blocks that this node lacks and is getting.
+    var pulling: MissingBlocks?
     /// The batches of the queue must be formed again: it changed otherwise than by new envelopes.
     private var isRecut = true
 
@@ -71,6 +73,8 @@ final class BFTConsenter {
         /// Messages of others; and whether a tick is due.
         case step([BFTMessage], isTick: Bool, isWaiting: Bool, unspread: [OrderingChannel.Waiting])
         case propose([OrderingChannel.Waiting])
+        /// Blocks that this node lacks have come in, or don't.
+        case pull
         /// Nothing else is to be done: time for the disk.
         case sync
     }
@@ -85,7 +89,8 @@ final class BFTConsenter {
         let now = self.channel.settings.clock()
         let isTick = self.ticks(state) && now >= self.nextTick
         let isWaiting = !state.waiting.isEmpty
-        if isTick || isWaiting != self.toldWaiting || !state.bft.inbox.isEmpty || !state.bft.unspread.isEmpty {
+        if isTick || isWaiting != self.toldWaiting || !state.bft.inbox.isEmpty || !state.bft.unspread.isEmpty
+        {
             if isTick {
                 // A thread that was held up doesn't make up for the ticks that it missed.
                 let tick = self.chain.timing.tick
@@ -102,9 +107,15 @@ final class BFTConsenter {
                 )
             )
         }
+        if state.isLeaving { state.hasLeft = state.waiting.isEmpty }
         var moment = self.ticks(state) ? self.nextTick : nil
-        if self.mayPropose {
-            if self.isRecut { self.recut(&state, now) }
+        if let pulling {
+            guard let look = pulling.nextLook(at: now) else { return .done(.pull) }
+            moment = [moment, look].compactMap(\.self).min()
+        }
+        let mayPropose = self.chain.details.proposable != nil
+        if self.isRecut, mayPropose || state.waiting.isEmpty { self.recut(&state, now) }
+        if mayPropose {
             switch state.cutter.decision(at: now) {
             case .cut(let count): return .done(.propose(self.take(count, &state, now)))
             case .wait(until: let due): moment = [moment, due].compactMap(\.self).min()
@@ -122,17 +133,23 @@ final class BFTConsenter {
             switch work {
             case .stop:
                 try self.chain.close()
+                self.abandonQueue("this node stops")
                 return .stopped
             case .step(let messages, let isTick, let isWaiting, let unspread):
                 if !unspread.isEmpty { self.network.spread(unspread) }
                 try self.step(messages, isTick: isTick, isWaiting: isWaiting, &progress)
             case .propose(let batch): try self.propose(batch, &progress)
+            case .pull: try self.pullOn(&progress)
             case .sync: try self.chain.sync(&progress)
             }
             try self.absorb(progress)
             guard self.chain.consenters[self.chain.id] != nil else {
                 try self.chain.close()
-                self.channel.settings.logger.notice("this node is no consenter any more", metadata: self.facts([:]))
+                self.abandonQueue("this node is no consenter any more")
+                self.channel.settings.logger.notice(
+                    "this node is no consenter any more",
+                    metadata: self.facts([:])
+                )
                 return .removed
             }
             self.show()
@@ -149,8 +166,6 @@ final class BFTConsenter {
     }
 
     // MARK: - Leading
-
-    private var mayPropose: Bool { self.chain.details.proposable != nil }
 
     /// Forms the batches again of all that is queued.
     private func recut(_ state: inout OrderingChannel.State, _ now: Duration) {
@@ -247,7 +262,7 @@ final class BFTConsenter {
         else { return }
         // Nobody talks to this node: it may have been removed.
         self.lastHeard = now
-        progress.behind = .max
+        self.pull(through: nil)
     }
 
     /// Envelopes that have waited long: given to everybody again, held against the leader, given up.
@@ -279,16 +294,10 @@ final class BFTConsenter {
     // MARK: - What came of it
 
     /// Tells everybody about the blocks that became part of the chain, and catches up if this node lacks some.
-    private func absorb(_ first: BFTChain.Progress) throws {
-        var progress = first
-        while true {
-            self.report(progress)
-            for applied in progress.applied { try self.tell(applied) }
-            guard let behind = progress.behind else { return }
-            progress = BFTChain.Progress()
-            try self.pull(through: behind == .max ? nil : behind)
-            try self.chain.pulled(&progress)
-        }
+    private func absorb(_ progress: BFTChain.Progress) throws {
+        self.report(progress)
+        for applied in progress.applied { try self.tell(applied) }
+        if let behind = progress.behind { self.pull(through: behind) }
     }
 
     /// A block that is final and in this node's ledger: readers get it, and whoever waits for its envelopes is answered.

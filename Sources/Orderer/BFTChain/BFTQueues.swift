@@ -78,7 +78,9 @@ extension OrderingChannel.State {
 
     /// Takes the updates that the client's envelope `update` stands in, whichever consenter made them.
     mutating func takeQueued(updates update: Common_Envelope) -> [OrderingChannel.Waiting] {
-        let taken = self.waiting.filter { $0.isConfig && OrderingChannel.Waiting.update(in: $0.bytes) == update }
+        let taken = self.waiting.filter {
+            $0.isConfig && OrderingChannel.Waiting.update(in: $0.bytes) == update
+        }
         self.dropQueued(Array(taken))
         return Array(taken)
     }

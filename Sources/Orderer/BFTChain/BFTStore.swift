@@ -50,7 +50,8 @@ struct BFTStore {
             record = try BFTRecord(Weft_Consensus_Record(serializedBytes: bytes))
         } catch {
             throw BFTStateError(
-                reason: "what this node promised can't be read: \(error); restore the folder from a backup of its last "
+                reason:
+                    "what this node promised can't be read: \(error); restore the folder from a backup of its last "
                     + "state, or add the node as a new consenter"
             )
         }

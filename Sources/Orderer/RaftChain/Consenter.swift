@@ -18,6 +18,8 @@ final class Consenter {
         case stopped
         /// It is a consenter no longer.
         case removed
+        /// The channel is one of BFT consenters from here on.
+        case migrated
     }
 
     /// A batch that was proposed.
@@ -53,6 +55,8 @@ final class Consenter {
     private(set) var leader: NodeID?
     private var nextTick: Duration
     private var ticks = 0
+    /// When this leader saw that the channel migrates.
+    private var migratedTick: Int?
     private var suspicion: LeaderSuspicion
     var leaderlessSince: Duration
     /// An update that removes this leader, or its certificate: it waits for another leader.
@@ -112,6 +116,11 @@ final class Consenter {
             case .pull: try self.pullOn()
             case .handOver: try self.handOver()
             }
+            if self.hasMigrated {
+                try self.chain.close()
+                self.answerAll("the channel's consensus type changes")
+                return .migrated
+            }
             guard self.chain.membership.member(self.chain.id) != nil || self.isNeededStill else {
                 try self.chain.close()
                 self.answerAll("this node is no consenter any more")
@@ -130,6 +139,16 @@ final class Consenter {
         self.chain.unfinishedChange == .remove(self.chain.id)
             && (self.leader != nil
                 || self.channel.settings.clock() - self.leaderlessSince < Self.suspicion)
+    }
+
+    /// Whether Raft is done on this channel; a leader goes on for some ticks, so that the others learn that the block is
+    /// decided.
+    private var hasMigrated: Bool {
+        guard self.chain.isMigrated else { return false }
+        let since = self.migratedTick ?? self.ticks
+        self.migratedTick = since
+        return self.leader != self.chain.id || self.chain.membership.members.count == 1
+            || self.ticks - since > 2 * self.chain.consenters.options.heartbeatTick
     }
 
     // MARK: - What is next
@@ -250,7 +269,7 @@ final class Consenter {
     /// Whether this node leads and may propose a block now.
     private var isReady: Bool {
         guard self.electedAt != nil, self.transferring == nil, self.chain.unfinishedChange == nil,
-            !self.isHandingOver
+            !self.isHandingOver, !self.chain.isMigrated
         else { return false }
         let hasConfig = self.inFlight.contains { $0.batch.contains(where: \.isConfig) }
         return !hasConfig && self.chain.inFlight < self.chain.consenters.options.maxInflightBlocks

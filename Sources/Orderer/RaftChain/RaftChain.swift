@@ -80,6 +80,8 @@ final class RaftChain {
     private(set) var consenters: RaftConsenters
     private(set) var membership: ClusterMembership
     private(set) var metadata: ConsenterMetadata
+    /// Whether the newest block made the channel one of BFT consenters: Raft orders nothing behind it.
+    private(set) var isMigrated = false
     private var raft: Raft
     private var store: RaftStore
     private let signer: RenewableIdentity
@@ -305,13 +307,16 @@ final class RaftChain {
         metadata.raftIndex = decision.position
         let configuration = block.isConfigBlock ? try self.configuration(from: block) : nil
         var change: MembershipUpdate?
-        if let configuration { change = try self.membershipUpdate(to: configuration) }
+        if let configuration {
+            self.isMigrated = configuration.orderer?.consensusType == "BFT"
+            if !self.isMigrated { change = try self.membershipUpdate(to: configuration) }
+        }
         // Fabric keeps the previous index in a block that changes the consenters or their options.
         if let change { metadata = change.metadata }
         let lastConfig = configuration == nil ? self.lastConfig : block.header.number
         try block.sign(
             lastConfig: lastConfig,
-            consenterMetadata: metadata.serialized(),
+            consenterMetadata: self.isMigrated ? Data() : metadata.serialized(),
             by: self.signer.current,
             nonce: self.nonce()
         )
@@ -331,7 +336,8 @@ final class RaftChain {
         let configuration = block.isConfigBlock ? try self.configuration(from: block) : nil
         var change: MembershipUpdate?
         if let configuration {
-            change = try self.membershipUpdate(to: configuration)
+            self.isMigrated = configuration.orderer?.consensusType == "BFT"
+            if !self.isMigrated { change = try self.membershipUpdate(to: configuration) }
             change?.metadata = metadata
         }
         do {
