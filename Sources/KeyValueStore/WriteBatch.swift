@@ -31,4 +31,9 @@ package struct WriteBatch: Sendable {
     package mutating func removeValue(forKey key: Data) {
         self.changes.append(Change(key: key, value: nil))
     }
+
+    /// Adds the changes of `batch`, which take effect after those that are here.
+    package mutating func append(_ batch: WriteBatch) {
+        self.changes.append(contentsOf: batch.changes)
+    }
 }

@@ -27,6 +27,8 @@ package final class Ledger: Sendable {
     /// What only the committing thread touches.
     private struct Writer {
         var lifetimes = CollectionLifetimes()
+        /// Blocks that are judged and not written yet.
+        var staged = StagedBlocks()
         /// Why no block is accepted any more.
         var stopped: String?
     }
@@ -121,34 +123,80 @@ package final class Ledger: Sendable {
     /// ``reopen()`` succeeds.
     package func commit(_ input: BlockToCommit) throws -> CommittedBlock {
         try self.writer.withLock { writer in
-            if let reason = writer.stopped {
-                throw LedgerError(
-                    code: .stopped,
-                    message:
-                        "channel \(self.channelID) accepts no blocks since writing one failed (\(reason)); "
-                        + "remove the cause"
-                )
-            }
-            return try self.commit(input, &writer)
+            try self.checkAccepts(writer)
+            try self.stage(input, &writer)
+            let committed = try self.writeStaged(&writer)
+            return committed[committed.count - 1]
         }
     }
 
-    private func commit(_ input: BlockToCommit, _ writer: inout Writer) throws -> CommittedBlock {
-        let published = self.published.withLock { $0 }
+    /// Judges a block as ``commit(_:)`` does, without writing it or showing it to anybody.
+    ///
+    /// Blocks that are staged one after the other become durable together, with ``commitStaged()``: so a peer that has
+    /// a long chain before it waits less often for its disk.
+    ///
+    /// - Returns: the final verdict on each transaction.
+    package func stage(_ input: BlockToCommit) throws -> [Protos_TxValidationCode] {
+        try self.writer.withLock { writer in
+            try self.checkAccepts(writer)
+            return try self.stage(input, &writer)
+        }
+    }
+
+    /// Writes the staged blocks, which are all visible once this returns.
+    ///
+    /// Nothing happens if there are none.
+    ///
+    /// If it throws, the ledger is as it was before the first of them, and none is staged any more.
+    package func commitStaged() throws -> [CommittedBlock] {
+        try self.writer.withLock { writer in
+            try self.checkAccepts(writer)
+            return try self.writeStaged(&writer)
+        }
+    }
+
+    /// The ledger as it is after the last staged block: what the next block is validated against.
+    ///
+    /// To be let go of before the next block is staged.
+    package func stagedState() -> StateSnapshot {
+        self.writer.withLock { writer in
+            let published = self.published.withLock { $0 }
+            guard let last = writer.staged.blocks.last else { return published.snapshot }
+            return StateSnapshot(
+                height: last.block.header.number + 1,
+                reader: writer.staged.reader(over: self.stores.derived),
+                log: self.log,
+                metadataNamespaces: last.metadataNamespaces
+            )
+        }
+    }
+
+    private func checkAccepts(_ writer: Writer) throws {
+        guard let reason = writer.stopped else { return }
+        throw LedgerError(
+            code: .stopped,
+            message: "channel \(self.channelID) accepts no blocks since writing one failed (\(reason)); "
+                + "remove the cause"
+        )
+    }
+
+    @discardableResult
+    private func stage(_ input: BlockToCommit, _ writer: inout Writer) throws -> [Protos_TxValidationCode] {
+        let tip = self.tip(writer.staged)
         let header = input.block.header
-        try self.checkOrder(input, after: published)
+        try self.checkOrder(input, after: tip)
 
         var application = BlockApplication(
             header: header,
-            reader: StateReader(store: self.stores.derived),
-            metadataNamespaces: published.metadataNamespaces
+            reader: writer.staged.reader(over: self.stores.derived),
+            metadataNamespaces: tip.metadataNamespaces
         )
         try application.judge(input.transactions)
         let ordered = application.orderedUpdates()
         let flags = application.flags
         let commitHash =
             header.number == 0
-            ? Data() : CommitHash.next(flags: flags, updates: ordered, after: published.lastCommitHash)
+            ? Data() : CommitHash.next(flags: flags, updates: ordered, after: tip.commitHash)
         var block = input.block
         block.setMetadata(.transactionsFilter, flags)
         block.setMetadata(.commitHash, Self.commitHashSlot(commitHash))
@@ -165,37 +213,98 @@ package final class Ledger: Sendable {
             lifetimes: &writer.lifetimes,
             privateStore: self.privateStore
         )
-        let namespaces = Self.addMetadataNamespaces(application, published.metadataNamespaces, to: &changes)
-
-        let clock = ContinuousClock()
-        var durations = CommittedBlock.Durations()
-        do {
-            durations.privateData = try clock.measure {
-                try self.privateStore.add(addition, block: header.number)
-            }
-            durations.log = try clock.measure { try self.log.append(block) }
-            durations.state = try clock.measure { try self.stores.derived.write(changes, durably: false) }
-        } catch {
-            writer.stopped = "\(error)"
-            throw error
+        let namespaces = Self.addMetadataNamespaces(application, tip.metadataNamespaces, to: &changes)
+        // The next block may ask for what this one stores, so it doesn't wait for the others.
+        let privateData = try Self.writing(&writer) {
+            try self.privateStore.add(addition, block: header.number)
         }
         writer.lifetimes.invalidate(after: application.transition.updates)
-        self.publish(header, commitHash, namespaces)
-        try self.forget(input.transactions, header.number, &writer)
-        return CommittedBlock(
-            block: block,
-            codes: application.codes,
-            commitHash: commitHash,
-            durations: durations
+        writer.staged.append(
+            StagedBlocks.Block(
+                block: block,
+                codes: application.codes,
+                commitHash: commitHash,
+                transactions: input.transactions,
+                privateData: privateData,
+                changes: changes,
+                metadataNamespaces: namespaces
+            )
+        )
+        return application.codes
+    }
+
+    /// Makes the staged blocks durable and shows them.
+    ///
+    /// The log comes first and is synced: the state, which is not, must never be ahead of it.
+    private func writeStaged(_ writer: inout Writer) throws -> [CommittedBlock] {
+        let staged = writer.staged
+        writer.staged = StagedBlocks()
+        guard let last = staged.blocks.last else { return [] }
+        let log = try Self.writing(&writer) { try self.log.append(staged.blocks.map(\.block)) }
+        let state = try Self.writing(&writer) {
+            try self.stores.derived.write(staged.changes, durably: false)
+        }
+        self.publish(last.block.header, last.commitHash, last.metadataNamespaces)
+        for block in staged.blocks {
+            self.forget(block.transactions, block.block.header.number, &writer)
+        }
+        return staged.blocks.map { block in
+            CommittedBlock(
+                block: block.block,
+                codes: block.codes,
+                commitHash: block.commitHash,
+                durations: CommittedBlock.Durations(
+                    privateData: block.privateData,
+                    log: log / staged.blocks.count,
+                    state: state / staged.blocks.count
+                )
+            )
+        }
+    }
+
+    /// Writes, and tells how long that took; after a failure the ledger accepts no more blocks.
+    private static func writing(_ writer: inout Writer, _ write: () throws -> Void) throws -> Duration {
+        do {
+            return try ContinuousClock().measure { try write() }
+        } catch {
+            writer.stopped = "\(error)"
+            writer.staged = StagedBlocks()
+            throw error
+        }
+    }
+
+    /// What the next block has to continue.
+    private struct Tip {
+        var height: BlockNumber
+        var header: Common_BlockHeader?
+        var commitHash: Data
+        var metadataNamespaces: Set<Bytes>
+    }
+
+    private func tip(_ staged: StagedBlocks) -> Tip {
+        if let last = staged.blocks.last {
+            return Tip(
+                height: last.block.header.number + 1,
+                header: last.block.header,
+                commitHash: last.commitHash,
+                metadataNamespaces: last.metadataNamespaces
+            )
+        }
+        let published = self.published.withLock { $0 }
+        return Tip(
+            height: published.snapshot.height,
+            header: published.lastHeader,
+            commitHash: published.lastCommitHash,
+            metadataNamespaces: published.metadataNamespaces
         )
     }
 
-    private func checkOrder(_ input: BlockToCommit, after published: Published) throws {
+    private func checkOrder(_ input: BlockToCommit, after tip: Tip) throws {
         let header = input.block.header
-        guard header.number == published.snapshot.height else {
-            throw LedgerError.outOfOrder(expected: published.snapshot.height, received: header.number)
+        guard header.number == tip.height else {
+            throw LedgerError.outOfOrder(expected: tip.height, received: header.number)
         }
-        guard published.lastHeader == nil || header.previousHash == published.lastHeader?.hash else {
+        guard tip.header == nil || header.previousHash == tip.header?.hash else {
             throw LedgerError(
                 code: .outOfOrder,
                 message:
@@ -235,7 +344,7 @@ package final class Ledger: Sendable {
         _ transactions: [TransactionToCommit],
         _ number: BlockNumber,
         _ writer: inout Writer
-    ) throws {
+    ) {
         do {
             try self.transient.remove(transactions: transactions.filter(\.hasCollections).compactMap(\.id))
             if number.isMultiple(of: Self.expiryInterval) {

@@ -25,6 +25,11 @@ package struct TransportOptions: Equatable, Sendable {
     /// Core measures that with pings while it receives. Without, a stream's window stays at 64 KiB.
     package var adaptsWindows = true
 
+    /// How many bytes of a stream may arrive before anybody reads them; `nil`: 64 KiB, until windows have grown.
+    ///
+    /// More than that keeps a sender of large messages busy while each one is worked on.
+    package var readAheadBytes: Int?
+
     /// How long a connection may be silent before its other end is asked whether it is still there.
     ///
     /// `nil`: 1 minute for a client, 2 hours for a server.
@@ -93,7 +98,7 @@ extension TransportOptions {
     }
 
     private var commonArguments: ChannelArguments {
-        [
+        var arguments: ChannelArguments = [
             "grpc.max_receive_message_length": .integer(self.maxReceiveMessageBytes),
             "grpc.max_send_message_length": .integer(self.maxSendMessageBytes),
             "grpc.max_metadata_size": .integer(self.maxMetadataBytes),
@@ -104,6 +109,8 @@ extension TransportOptions {
             "grpc.compression_enabled_algorithms_bitset": .integer(1),
             "grpc.per_message_compression": .integer(0),
         ]
+        if let bytes = self.readAheadBytes { arguments["grpc.http2.lookahead_bytes"] = .integer(bytes) }
+        return arguments
     }
 }
 

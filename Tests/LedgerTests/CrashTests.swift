@@ -100,7 +100,7 @@ import Testing
     }
 
     /// Commits five blocks to `chain` and returns them.
-    private static func inputs(_ chain: inout TestChain) throws -> [BlockToCommit] {
+    static func inputs(_ chain: inout TestChain) throws -> [BlockToCommit] {
         var inputs: [BlockToCommit] = []
         func commit(_ transactions: [TestChain.Transaction]) throws {
             inputs.append(chain.input(transactions))
@@ -124,7 +124,7 @@ import Testing
         return inputs
     }
 
-    private static func contents(_ stores: LedgerStores) throws -> [[Data: Data]] {
+    static func contents(_ stores: LedgerStores) throws -> [[Data: Data]] {
         try [stores.log, stores.private, stores.derived].map {
             try RecordedChainConformanceTests.everything(in: $0)
         }

@@ -18,6 +18,22 @@ package final class BlockLog: Sendable {
         var height: BlockNumber
         var lastHeader: Common_BlockHeader?
         var lastHash: Data
+
+        /// Moves past a block, which must continue the chain.
+        mutating func advance(over header: Common_BlockHeader) throws {
+            guard header.number == self.height else {
+                throw LedgerError.outOfOrder(expected: self.height, received: header.number)
+            }
+            guard self.height == 0 || header.previousHash == self.lastHash else {
+                throw LedgerError(
+                    code: .outOfOrder,
+                    message: "block \(header.number) carries the previous hash "
+                        + "\(header.previousHash.hexadecimal), but the last block has the hash "
+                        + "\(self.lastHash.hexadecimal); it belongs to another chain: fetch it from another node"
+                )
+            }
+            self = End(height: header.number + 1, lastHeader: header, lastHash: header.hash)
+        }
     }
 
     /// Opens the log in `store` and finds its end.
@@ -64,27 +80,24 @@ package final class BlockLog: Sendable {
     ///
     /// The log has one writer at a time: of two concurrent appends of one number, one is refused.
     package func append(_ block: Common_Block, durably: Bool = true) throws {
+        try self.append([block], durably: durably)
+    }
+
+    /// Appends blocks that follow each other, all of them or none, with one write.
+    package func append(_ blocks: [Common_Block], durably: Bool = true) throws {
         try self.end.withLock { end in
-            guard block.header.number == end.height else {
-                throw LedgerError.outOfOrder(expected: end.height, received: block.header.number)
-            }
-            guard end.height == 0 || block.header.previousHash == end.lastHash else {
-                throw LedgerError(
-                    code: .outOfOrder,
-                    message: "block \(block.header.number) carries the previous hash "
-                        + "\(block.header.previousHash.hexadecimal), but the last block has the hash "
-                        + "\(end.lastHash.hexadecimal); it belongs to another chain: fetch it from another node"
-                )
-            }
+            var newEnd = end
             var batch = WriteBatch()
-            batch.reserveCapacity(block.data.data.count + 1)
-            batch.set(BlockSummary(block).encoded, forKey: LogKey.summary(block.header.number))
-            for (index, envelope) in block.data.data.enumerated() {
-                batch.set(envelope, forKey: LogKey.envelope(block.header.number, index))
+            batch.reserveCapacity(blocks.reduce(0) { $0 + $1.data.data.count + 1 })
+            for block in blocks {
+                try newEnd.advance(over: block.header)
+                batch.set(BlockSummary(block).encoded, forKey: LogKey.summary(block.header.number))
+                for (index, envelope) in block.data.data.enumerated() {
+                    batch.set(envelope, forKey: LogKey.envelope(block.header.number, index))
+                }
             }
             try self.store.write(batch, durably: durably)
-            let header = block.header
-            end = End(height: header.number + 1, lastHeader: header, lastHash: header.hash)
+            end = newEnd
         }
     }
 

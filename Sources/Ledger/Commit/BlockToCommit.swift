@@ -128,7 +128,15 @@ package struct CommittedBlock: Sendable {
         /// Writing state, history and indexes.
         package var state = Duration.zero
 
-        package init() {}
+        package init(
+            privateData: Duration = .zero,
+            log: Duration = .zero,
+            state: Duration = .zero
+        ) {
+            self.privateData = privateData
+            self.log = log
+            self.state = state
+        }
     }
 
     package init(

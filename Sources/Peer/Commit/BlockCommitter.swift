@@ -13,6 +13,20 @@ struct BlockCommitter {
     private let localIdentity: Data
     private let metrics: LedgerMetrics
     private var rules = NamespaceRulesCache()
+    private var staged: [Staged] = []
+    private var stagedBytes = 0
+
+    /// What the peer has to tell of a block once it is committed.
+    private struct Staged {
+        var transactions: [PreparedTransaction]
+        /// The configuration that the block brings, if any.
+        var configuration: ChannelConfiguration?
+        /// How long the block took until it was staged.
+        var took: Duration
+    }
+
+    /// How many blocks, or bytes of them, share a write to the log: more would save little.
+    private static let stagedLimit = (blocks: 64, bytes: 2 << 20)
 
     /// - Parameters:
     ///   - channel: the channel whose ledger grows.
@@ -24,16 +38,18 @@ struct BlockCommitter {
         self.metrics = metrics
     }
 
-    /// Validates and commits one block: the story of a block on a peer, once its signatures are checked.
+    /// Validates one block on the state that the blocks staged before it leave, and stages it: the story of a block on
+    /// a peer, once its signatures are checked.
+    ///
+    /// Nobody sees the block before ``commitStaged()``.
     ///
     /// - Throws: ``UnsignedBlock`` for a block that the orderers have not signed; ``ChannelHalted`` if the
-    ///   channel can't go on. Either way the ledger is as it was before this block.
-    /// - Returns: the block with its validation codes and commit hash.
-    mutating func commit(_ prepared: PreparedBlock) async throws -> CommittedBlock {
+    ///   channel can't go on. Either way this block is not staged; those before it are, unless the disk failed.
+    mutating func stage(_ prepared: PreparedBlock) async throws {
         let transactions = try await prepared.transactions()
         let start = ContinuousClock.now
         do {
-            let state = CommittedState(self.channel.ledger.snapshot())
+            let state = CommittedState(self.channel.ledger.stagedState())
             let verdicts = try BlockValidator.verdicts(
                 on: transactions,
                 configuration: prepared.configuration,
@@ -42,20 +58,54 @@ struct BlockCommitter {
             )
             let configuration = try Self.nextConfiguration(transactions, verdicts, prepared.configuration)
             let privateData = try self.privateData(transactions, verdicts, prepared.configuration, state)
-            let committed = try self.channel.ledger.commit(
+            let codes = try self.channel.ledger.stage(
                 Self.blockToCommit(prepared.block, transactions, verdicts, privateData)
             )
-            if Self.changesDefinitions(transactions, committed.codes) { self.rules.forget() }
-            self.channel.advance(
-                to: committed,
-                configuration: configuration,
-                transactionIDs: transactions.map(\.indexedIdentifier)
+            if Self.changesDefinitions(transactions, codes) { self.rules.forget() }
+            self.staged.append(
+                Staged(
+                    transactions: transactions,
+                    configuration: configuration,
+                    took: ContinuousClock.now - start
+                )
             )
-            self.metrics.committed(committed, transactions, took: ContinuousClock.now - start)
-            return committed
+            self.stagedBytes += prepared.byteCount
         } catch {
             throw ChannelHalted(self.channel.id, block: prepared.block.header.number, error)
         }
+    }
+
+    /// Whether another block may join those that are staged.
+    var takesMore: Bool {
+        self.staged.count < Self.stagedLimit.blocks && self.stagedBytes < Self.stagedLimit.bytes
+    }
+
+    /// Commits the staged blocks with one write to the log, and tells who waits for them.
+    ///
+    /// - Throws: ``ChannelHalted`` if they can't be written; the ledger is as it was before the first of them.
+    /// - Returns: the blocks with their validation codes and commit hashes.
+    mutating func commitStaged() throws -> [CommittedBlock] {
+        let staged = self.staged
+        self.staged = []
+        self.stagedBytes = 0
+        guard !staged.isEmpty else { return [] }
+        let start = ContinuousClock.now
+        let committed: [CommittedBlock]
+        do {
+            committed = try self.channel.ledger.commitStaged()
+        } catch {
+            throw ChannelHalted(self.channel.id, block: self.channel.ledger.height, error)
+        }
+        let writing = (ContinuousClock.now - start) / staged.count
+        for (block, details) in zip(committed, staged) {
+            self.channel.advance(
+                to: block,
+                configuration: details.configuration,
+                transactionIDs: details.transactions.map(\.indexedIdentifier)
+            )
+            self.metrics.committed(block, details.transactions, took: details.took + writing)
+        }
+        return committed
     }
 
     /// The configuration that a block brings, `nil` if it brings none.

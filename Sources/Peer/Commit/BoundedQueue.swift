@@ -93,6 +93,20 @@ final class BoundedQueue<Element: Sendable>: Sendable {
         }
     }
 
+    /// Takes the next element if there is one that meets `condition`; doesn't wait.
+    func nextIfReady(where condition: (Element) -> Bool) -> Element? {
+        let (element, waiters) = self.state.withLock { state in
+            guard let first = state.elements.first, condition(first.element) else {
+                return (Element?.none, [CheckedContinuation<Void, Never>]())
+            }
+            state.elements.removeFirst()
+            state.cost -= first.cost
+            return (first.element, state.waiters())
+        }
+        for waiter in waiters { waiter.resume() }
+        return element
+    }
+
     /// Waits for the other side to change something, unless `mustWait` no longer holds.
     private func wait(
         as role: Role,

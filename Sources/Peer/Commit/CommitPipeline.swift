@@ -18,7 +18,7 @@ package struct CommitPipeline: Sendable {
         /// Bytes of those blocks, at most; a block that is larger than that passes alone.
         package var bytes: Int
 
-        package init(blocks: Int = 8, bytes: Int = 32 << 20) {
+        package init(blocks: Int = 128, bytes: Int = 8 << 20) {
             self.blocks = max(1, blocks)
             self.bytes = max(1, bytes)
         }
@@ -117,7 +117,7 @@ package struct CommitPipeline: Sendable {
                 own: self.own,
                 threads: self.threads
             )
-            try await queue.send(prepared, cost: self.cost(of: block))
+            try await queue.send(prepared, cost: self.cost(of: prepared))
             if block.isConfigBlock {
                 try await self.channel.committed.waitForBlock(expected)
                 configuration = self.channel.configuration
@@ -133,21 +133,41 @@ package struct CommitPipeline: Sendable {
             localIdentity: self.localIdentity,
             metrics: self.metrics
         )
-        while let prepared = try await queue.next() {
-            do {
-                let committed = try await committer.commit(prepared)
-                self.channel.status = .running
-                self.log(committed.codes, block: committed.block.header.number)
-            } catch let failure as UnsignedBlock {
-                throw RefusedBlock(self.channel.id, number: prepared.block.header.number, failure)
+        while let first = try await queue.next() {
+            try await self.stage(first, &committer)
+            // Blocks that are ready, too, as when the peer catches up, become durable together with this one.
+            while committer.takesMore, let next = queue.nextIfReady(where: \.isChecked) {
+                try await self.stage(next, &committer)
             }
+            try self.commitStaged(&committer)
+        }
+    }
+
+    /// Stages a block; commits those before it if that fails.
+    private func stage(_ prepared: PreparedBlock, _ committer: inout BlockCommitter) async throws {
+        do {
+            try await committer.stage(prepared)
+        } catch let halt as ChannelHalted where halt.isDiskFailure {
+            throw halt
+        } catch let failure as UnsignedBlock {
+            try self.commitStaged(&committer)
+            throw RefusedBlock(self.channel.id, number: prepared.block.header.number, failure)
+        } catch {
+            try self.commitStaged(&committer)
+            throw error
+        }
+    }
+
+    private func commitStaged(_ committer: inout BlockCommitter) throws {
+        for committed in try committer.commitStaged() {
+            self.channel.status = .running
+            self.log(committed.codes, block: committed.block.header.number)
         }
     }
 
     /// What a block counts towards the limits: its bytes, and at least its share of the number of blocks.
-    private func cost(of block: Common_Block) -> Int {
-        let bytes = block.data.data.reduce(0) { $0 + $1.count }
-        return max(bytes, self.limits.bytes / self.limits.blocks)
+    private func cost(of block: PreparedBlock) -> Int {
+        max(block.byteCount, self.limits.bytes / self.limits.blocks)
     }
 
     private func log(_ codes: [Protos_TxValidationCode], block: BlockNumber) {

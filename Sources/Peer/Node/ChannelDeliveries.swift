@@ -32,6 +32,9 @@ struct ChannelDeliveries: Service {
         }
     }
 
+    /// What an orderer may send ahead of what the pipeline takes: a large block is on its way while others are checked.
+    private static let readAheadBytes = 1 << 20
+
     private func deliver(to channel: PeerChannel) async {
         let configuration = self.parts.configuration
         let pipeline = CommitPipeline(
@@ -43,6 +46,8 @@ struct ChannelDeliveries: Service {
             metrics: configuration.metrics,
             logger: self.parts.logger.named("kvledger")
         )
+        var transport = configuration.transport
+        transport.readAheadBytes = Self.readAheadBytes
         let delivery = BlockDelivery(
             channel: channel,
             pipeline: pipeline,
@@ -56,12 +61,12 @@ struct ChannelDeliveries: Service {
             disk: self.parts.readers,
             metrics: configuration.metrics,
             logger: self.parts.logger.named("deliveryClient")
-        ) { endpoint in
+        ) { [transport] endpoint in
             try CoreClientTransport(
                 target: endpoint.address,
                 tlsSource: configuration.usesTLSToOthers
                     ? try configuration.clientTLSIdentity.source(rootsPEM: endpoint.tlsRootsPEM) : nil,
-                options: configuration.transport,
+                options: transport,
                 pollers: self.parts.pollers
             )
         }

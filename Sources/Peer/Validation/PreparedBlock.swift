@@ -12,6 +12,8 @@ package final class PreparedBlock: Sendable {
     package let block: Common_Block
     /// The configuration that the signatures are checked under.
     package let configuration: ChannelConfiguration
+    /// The bytes of its transactions.
+    package let byteCount: Int
 
     private let results: Results
     private let work: VerificationThreads.Batch
@@ -28,6 +30,7 @@ package final class PreparedBlock: Sendable {
         let envelopes = block.data.data
         let results = Results(count: envelopes.count)
         self.block = block
+        self.byteCount = envelopes.reduce(0) { $0 + $1.count }
         self.configuration = configuration
         self.results = results
         // The block's own signatures come last: they are the least work, so that threads end together.
@@ -48,6 +51,9 @@ package final class PreparedBlock: Sendable {
             }
         }
     }
+
+    /// Whether ``transactions()`` would not wait.
+    package var isChecked: Bool { self.work.isFinished }
 
     /// The transactions, once all are checked.
     ///

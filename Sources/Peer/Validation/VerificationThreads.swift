@@ -65,6 +65,9 @@ extension VerificationThreads {
             }
         }
 
+        /// Whether every piece has been done.
+        package var isFinished: Bool { self.unfinished.load(ordering: .acquiring) == 0 }
+
         /// Waits until every piece has been done.
         package func finished() async {
             await withCheckedContinuation { continuation in

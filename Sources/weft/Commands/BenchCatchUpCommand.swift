@@ -46,13 +46,15 @@ extension BenchCommand {
             var used: ProcessUsage?
             do {
                 try await description.waitUntilReady(node, as: identity)
-                var height: UInt64 = 0
-                while height < UInt64(chain.blocks) {
-                    let now = try await description.status(of: node, as: identity).height
-                    bar.advance(by: Int(now &- height))
-                    height = now
-                    guard height < UInt64(chain.blocks) else { break }
-                    try await clock.sleep(for: .milliseconds(50))
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    group.addTask {
+                        try await description.waitForBlock(UInt64(chain.blocks) &- 1, of: node, as: identity)
+                    }
+                    if !self.output.json {
+                        group.addTask { try await Self.showProgress(bar, description, node, identity) }
+                    }
+                    try await group.next()
+                    group.cancelAll()
                 }
                 elapsed = start.duration(to: clock.now)
                 used = process.runningProcess.flatMap { ProcessUsage(process: $0) }
@@ -64,6 +66,22 @@ extension BenchCommand {
             _ = try await process.stop()
             try FileManager.default.removeItem(atPath: process.folder)
             self.report(chain, floor, elapsed, used)
+        }
+
+        /// Moves the bar once a second until the task is cancelled: each look costs the node a handshake and a block.
+        private static func showProgress(
+            _ bar: ProgressBar,
+            _ description: NetworkDescription,
+            _ node: NetworkDescription.Node,
+            _ identity: NetworkDescription.Identity
+        ) async throws {
+            var height: UInt64 = 0
+            while true {
+                try await Task.sleep(for: .seconds(1))
+                let now = try await description.status(of: node, as: identity).height
+                bar.advance(by: Int(now &- height))
+                height = now
+            }
         }
 
         private func report(

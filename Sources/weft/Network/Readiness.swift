@@ -2,6 +2,7 @@ import AsyncHTTPClient
 import Channel
 import FabricProtos
 import Foundation
+import Ledger
 import NIOCore
 import SwiftProtobuf
 import WeftClient
@@ -34,8 +35,23 @@ extension NetworkDescription {
             return NodeStatus(
                 height: block.header.number &+ 1,
                 blockHash: block.header.hash,
-                commitHash: BlockPicture(block).commitHash
+                commitHash: BlockSummary(block).commitHash ?? Data()
             )
+        }
+    }
+
+    /// Waits until a peer has block `number`: asks for it 20 times a second, over one connection.
+    func waitForBlock(_ number: UInt64, of peer: Node, as identity: Identity) async throws {
+        let signer = try self.signer(identity)
+        try await self.withNode(peer, as: identity) { connection in
+            let peer = connection.peer(channel: self.channel, as: signer)
+            while true {
+                do {
+                    return try await peer.blocks(from: number, through: number) { _ in false }
+                } catch let error as ClientError where error.code == .notFound {
+                    try await Task.sleep(for: .milliseconds(50))
+                }
+            }
         }
     }
 

@@ -24,6 +24,17 @@ import Testing
         #expect(try await queue.next() == "huge")
     }
 
+    @Test func givesWhatIsReadyWithoutWaiting() async throws {
+        let queue = BoundedQueue<Int>(limit: 2)
+        #expect(queue.nextIfReady { _ in true } == nil)
+        try await queue.send(1, cost: 1)
+        try await queue.send(2, cost: 1)
+        #expect(queue.nextIfReady { $0 > 1 } == nil, "the first is not ready, and nothing overtakes it")
+        #expect(queue.nextIfReady { $0 == 1 } == 1)
+        try await queue.send(3, cost: 1)
+        #expect(try await queue.next() == 2)
+    }
+
     @Test func whoeverWaitsIsReleasedByCancellation() async throws {
         let full = BoundedQueue<Int>(limit: 1)
         try await full.send(1, cost: 1)
