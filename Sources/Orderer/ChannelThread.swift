@@ -170,6 +170,7 @@ struct ChannelThread: Sendable {
             network: self.settings.network,
             capacity: self.settings.sendBufferSize,
             submitCapacity: self.settings.limits.waitingEnvelopes,
+            metrics: LinkMetrics(metrics: self.settings.metrics, channel: channel.id.description),
             lost: { node, isSubmits in channel.lost(to: node, isSubmits: isSubmits) },
             silent: { node in channel.silent(node) }
         )

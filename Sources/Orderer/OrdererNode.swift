@@ -25,6 +25,8 @@ package struct OrdererNode: Service, CustomStringConvertible {
     private let cluster: ClusterConnections
     private let ownKey: OwnServerKey
     private let clusterIdentity: RenewableTLSIdentity?
+    /// What other orderers have to themselves.
+    private let clusterListener: (transport: CoreServerTransport, tls: TLSSource<ServerTLS>)?
     let logger: Logger
 
     /// What logs call the node.
@@ -32,6 +34,9 @@ package struct OrdererNode: Service, CustomStringConvertible {
 
     /// The port that the node listens on.
     package var boundPort: Int { self.transport.boundPort }
+
+    /// The port for other orderers, if they have one to themselves.
+    package var clusterPort: Int? { self.clusterListener?.transport.boundPort }
 
     /// Opens the data folder and binds the port.
     ///
@@ -51,7 +56,9 @@ package struct OrdererNode: Service, CustomStringConvertible {
         self.cluster = cluster
         self.clusterIdentity =
             configuration.cluster.followsServerIdentity ? configuration.cluster.identity : nil
-        let ownKey = try OwnServerKey(configuration.tls?.identity)
+        let ownKey = try OwnServerKey(
+            configuration.cluster.listener?.identity ?? configuration.tls?.identity
+        )
         self.ownKey = ownKey
         let settings = OrderingChannel.Settings(
             signer: configuration.identity,
@@ -106,7 +113,25 @@ package struct OrdererNode: Service, CustomStringConvertible {
             tlsSource: serverTLS,
             options: configuration.transport
         )
+        self.clusterListener = try configuration.cluster.listener.map { listener in
+            try Self.listen(listener, options: configuration.transport)
+        }
         self.observe(configuration.health)
+    }
+
+    private static func listen(
+        _ listener: ClusterListener,
+        options: TransportOptions
+    ) throws -> (CoreServerTransport, TLSSource<ServerTLS>) {
+        var tls = ServerTLS(identity: listener.identity, clientRootsPEM: "", clientCertificates: .none)
+        tls.asksForAnyCertificate = true
+        let source = try TLSSource(tls)
+        let transport = try CoreServerTransport(
+            listeningOn: listener.address,
+            tlsSource: source,
+            options: options
+        )
+        return (transport, source)
     }
 
     /// Orders until shutdown begins or the task is cancelled; then hands over what it leads, finishes the block at hand and
@@ -117,22 +142,32 @@ package struct OrdererNode: Service, CustomStringConvertible {
         let health = HealthService { registrar.failures.isEmpty }
         let clusterService = ClusterService(
             channels: registrar.channels,
-            logger: self.logger.named("orderer.common.cluster")
+            logger: self.logger.named("orderer.common.cluster"),
+            metrics: self.metrics
         )
         let bftService = BFTService(
             channels: registrar.channels,
             spread: self.spread,
             logger: self.logger.named("orderer.common.cluster")
         )
-        let server = GRPCServer(
-            transport: self.transport,
-            services: [self.service, clusterService, bftService, health],
-            interceptors: [CallMetrics(self.metrics)]
-        )
+        let forCluster: [any RegistrableRPCService] = [clusterService, bftService]
+        var servers = [
+            self.server(
+                self.transport,
+                [self.service, health] + (self.clusterListener == nil ? forCluster : [])
+            )
+        ]
+        if let clusterListener {
+            servers.append(self.server(clusterListener.transport, [health] + forCluster))
+            self.logger.info(
+                "Starting cluster listener",
+                metadata: ["port": "\(clusterListener.transport.boundPort)"]
+            )
+        }
         self.logger.info("Beginning to serve requests", metadata: ["port": "\(self.boundPort)"])
         do {
             try await withTaskCancellationHandler {
-                try await self.serve(server)
+                try await self.serve(servers)
             } onCancel: {
                 registrar.stop()
             }
@@ -146,8 +181,15 @@ package struct OrdererNode: Service, CustomStringConvertible {
     /// How long a node that stops gives the others to take over what it leads.
     private static let handOverTime = Duration.milliseconds(1500)
 
-    /// Serves others, and the connections to them, until the server has ended.
-    private func serve(_ server: GRPCServer<CoreServerTransport>) async throws {
+    private func server(
+        _ transport: CoreServerTransport,
+        _ services: [any RegistrableRPCService]
+    ) -> GRPCServer<CoreServerTransport> {
+        GRPCServer(transport: transport, services: services, interceptors: [CallMetrics(self.metrics)])
+    }
+
+    /// Serves others, and the connections to them, until the servers have ended.
+    private func serve(_ servers: [GRPCServer<CoreServerTransport>]) async throws {
         enum Part { case server, other }
         try await withThrowingTaskGroup(of: Part.self) { group in
             group.addTask {
@@ -160,23 +202,28 @@ package struct OrdererNode: Service, CustomStringConvertible {
                 guard !Task.isCancelled else { return .other }
                 await self.registrar.leave(within: Self.handOverTime)
                 self.registrar.stop()
-                server.beginGracefulShutdown()
+                for server in servers { server.beginGracefulShutdown() }
                 return .other
             }
-            group.addTask {
-                try await server.serve()
-                return .server
+            for server in servers {
+                group.addTask {
+                    try await server.serve()
+                    return .server
+                }
             }
             defer { group.cancelAll() }
-            while let part = try await group.next(), part == .other {}
+            var open = servers.count
+            while open > 0, let part = try await group.next() { open -= part == .server ? 1 : 0 }
         }
     }
 
     /// Has the state of the channels looked up whenever somebody asks.
     private func observe(_ health: HealthChecks) {
         let registrar = self.registrar
+        let cluster = self.cluster
         self.metrics.countConnections(of: self.transport)
         self.metrics.collect { metrics in
+            metrics.gauge(.clusterEgressConnections).set(Int64(cluster.count))
             for name in registrar.names {
                 guard let info = try? registrar.info(name) else { continue }
                 metrics.gauge(.blockchainHeight, name).set(Int64(clamping: info.height))
@@ -220,6 +267,15 @@ package struct OrdererNode: Service, CustomStringConvertible {
     package func renewTLS(_ identity: TLSIdentity, rootsPEM: String) throws {
         try self.clientRoots?.renew(identity, ownRoots: rootsPEM)
         try self.clusterIdentity?.replace(with: identity)
+        if self.clusterListener == nil { try self.ownKey.replace(with: identity) }
+    }
+
+    /// Shows other orderers a renewed certificate on new connections to the listener that they have to themselves.
+    ///
+    /// - Throws: `TransportError` if it can't be used.
+    package func renewClusterTLS(_ identity: TLSIdentity) throws {
+        guard let clusterListener else { return }
+        try clusterListener.tls.update { $0.identity = identity }
         try self.ownKey.replace(with: identity)
     }
 

@@ -187,7 +187,10 @@ final class OrderingChannel: Sendable {
     func check(_ envelope: Common_Envelope, _ headers: EnvelopeHeaders) throws(Refusal) -> Waiting {
         let kind = try EnvelopeRules.kind(headers)
         let (configuration, health) = self.monitor.withLock { ($0.configuration, $0.health) }
-        if let failure = health.failure(self.id) { throw .unavailable(failure) }
+        if let failure = health.failure(self.id) {
+            self.settings.metrics.counter(.raftProposalFailures, self.id.description).increment()
+            throw .unavailable(failure)
+        }
         switch kind {
         case .normal:
             if configuration.orderer?.consensusType == "BFT" { try EnvelopeRules.checkOrderedByBFT(headers) }
@@ -281,6 +284,7 @@ final class OrderingChannel: Sendable {
     ) -> Orderer_BroadcastResponse? {
         let (answer, wake): (Orderer_BroadcastResponse?, Bool) = self.monitor.withLock { state in
             if let failure = state.health.failure(self.id) {
+                self.settings.metrics.counter(.raftProposalFailures, self.id.description).increment()
                 return (Refusal.notOrdered(failure).response, false)
             }
             if state.isLeaving {

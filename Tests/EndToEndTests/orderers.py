@@ -13,6 +13,7 @@ import socket
 import subprocess
 import threading
 import time
+import urllib.request
 
 import pytest
 
@@ -102,6 +103,19 @@ class Cluster(Consortium):
 
     def states(self):
         return json.loads(self.try_weft("network", "status", "--folder", self.folder, "--json").stdout)["nodes"]
+
+    def metrics(self, name):
+        """What Prometheus finds at a node: values by labels by name."""
+        endpoint = self.network.node(name)["operations"]
+        with urllib.request.urlopen(f"http://{endpoint}/metrics", timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+        found = {}
+        for line in lines:
+            if not line.startswith("#"):
+                series, value = line.rsplit(" ", 1)
+                metric, _, labels = series.rstrip("}").partition("{")
+                found.setdefault(metric, {})[labels] = float(value)
+        return found
 
     def heights(self):
         return {node["name"]: node.get("height") or 0 for node in self.states()}

@@ -200,6 +200,48 @@ extension MetricDefinition {
         "Configurations that came to be ordered."
     )
 
+    // Package orderer/common/cluster.
+    package static let clusterQueueCapacity = gauge(
+        "cluster.comm.egress_queue_capacity",
+        ["host", "msg_type", "channel"],
+        "Messages that may wait to be sent to another orderer."
+    )
+    package static let clusterQueueLength = gauge(
+        "cluster.comm.egress_queue_length",
+        ["host", "msg_type", "channel"],
+        "Messages that wait to be sent to another orderer."
+    )
+    package static let clusterQueueWorkers = gauge(
+        "cluster.comm.egress_queue_workers",
+        ["channel"],
+        "Tasks that send messages to other orderers."
+    )
+    package static let clusterEgressStreams = gauge(
+        "cluster.comm.egress_stream_count",
+        ["channel"],
+        "Streams to other orderers."
+    )
+    package static let clusterEgressConnections = gauge(
+        "cluster.comm.egress_tls_connection_count",
+        [],
+        "Connections to other orderers."
+    )
+    package static let clusterIngressStreams = gauge(
+        "cluster.comm.ingress_stream_count",
+        [],
+        "Streams from other orderers."
+    )
+    package static let clusterSendTime = seconds(
+        "cluster.comm.msg_send_time",
+        ["host", "channel"],
+        "Seconds to hand a message for another orderer to its connection."
+    )
+    package static let clusterDroppedCount = counter(
+        "cluster.comm.msg_dropped_count",
+        ["host", "channel"],
+        "Messages to other orderers that were dropped."
+    )
+
     // Package orderer/common/multichannel.
     package static let participationStatus = gauge(
         "participation.status",

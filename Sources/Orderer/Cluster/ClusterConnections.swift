@@ -11,6 +11,8 @@ package struct ClusterSettings: Sendable {
     package var identity: RenewableTLSIdentity?
     /// Whether ``identity`` is renewed together with what the node shows clients.
     package var followsServerIdentity = true
+    /// Where other orderers connect; where clients do, when there is none.
+    package var listener: ClusterListener?
     /// Authorities, PEM, that other orderers' certificates may lead to besides those of the channel.
     package var rootsPEM = ""
     /// Messages that may wait for one other consenter of one channel; further ones are dropped.
@@ -24,6 +26,20 @@ package struct ClusterSettings: Sendable {
     }()
 
     package init(identity: RenewableTLSIdentity? = nil) {
+        self.identity = identity
+    }
+}
+
+/// A listener that other orderers have to themselves.
+///
+/// By the key of its certificate the node then finds itself among a channel's consenters.
+package struct ClusterListener: Sendable {
+    /// `host:port`; port 0 takes any that is free.
+    package var address: String
+    package var identity: TLSIdentity
+
+    package init(address: String, identity: TLSIdentity) {
+        self.address = address
         self.identity = identity
     }
 }
@@ -126,6 +142,9 @@ final class ClusterConnections: Sendable {
             body
         )
     }
+
+    /// How many nodes there are connections to.
+    var count: Int { self.connections.withLock { $0.count } }
 
     /// Runs `job` in the node's own task group.
     func perform(_ job: @escaping @Sendable () async -> Void) { self.addWork.yield(job) }

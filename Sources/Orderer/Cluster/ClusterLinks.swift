@@ -42,6 +42,7 @@ final class StepLinks<Request: StepMessage>: Sendable {
     private let network: any ClusterNetwork
     private let capacity: Int
     private let submitCapacity: Int
+    private let metrics: LinkMetrics?
     /// Called with a consenter to which messages were lost.
     private let lost: @Sendable (NodeID, Bool) -> Void
     /// Called with a consenter whose process didn't answer.
@@ -52,18 +53,21 @@ final class StepLinks<Request: StepMessage>: Sendable {
     ///   - network: opens the streams.
     ///   - capacity: consensus messages that wait for one consenter; further ones are dropped.
     ///   - submitCapacity: envelopes that wait for one consenter; further ones are not taken.
+    ///   - metrics: what the streams count with.
     ///   - lost: called when a stream failed, with the consenter and whether it was the one for envelopes.
     ///   - silent: called when a consenter's process didn't answer a question.
     init(
         network: any ClusterNetwork,
         capacity: Int,
         submitCapacity: Int,
+        metrics: LinkMetrics? = nil,
         lost: @escaping @Sendable (_ node: NodeID, _ isSubmits: Bool) -> Void,
         silent: @escaping @Sendable (_ node: NodeID) -> Void
     ) {
         self.network = network
         self.capacity = capacity
         self.submitCapacity = submitCapacity
+        self.metrics = metrics
         self.lost = lost
         self.silent = silent
     }
@@ -98,9 +102,22 @@ final class StepLinks<Request: StepMessage>: Sendable {
     private func link(to member: ClusterMember) -> Link {
         let lost = self.lost
         return Link(
-            consensus: StepStream(to: member, capacity: self.capacity) { _ in lost(member.id, false) },
-            submits: StepStream(to: member, capacity: self.submitCapacity) { _ in lost(member.id, true) }
+            consensus: self.stream(to: member, "consensus", self.capacity) { lost(member.id, false) },
+            submits: self.stream(to: member, "transaction", self.submitCapacity) { lost(member.id, true) }
         )
+    }
+
+    private func stream(
+        to member: ClusterMember,
+        _ kind: String,
+        _ capacity: Int,
+        lost: @escaping @Sendable () -> Void
+    ) -> StepStream<Request> {
+        StepStream(
+            to: member,
+            capacity: capacity,
+            metrics: self.metrics?.stream(to: member.endpoint, kind: kind, capacity: capacity)
+        ) { _ in lost() }
     }
 
     private static func close(_ link: Link) {

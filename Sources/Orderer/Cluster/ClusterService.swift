@@ -6,6 +6,7 @@ internal import Foundation
 package import GRPCCore
 internal import GRPCProtobuf
 internal import Logging
+internal import Operations
 internal import RPC
 internal import SwiftProtobuf
 
@@ -18,6 +19,7 @@ internal import SwiftProtobuf
 package struct ClusterService: RegistrableRPCService {
     let channels: OrderingChannels
     let logger: Logger
+    var metrics = Metrics()
     /// The key of the certificate that the caller connected with.
     var senderKey: @Sendable (ServerContext) -> PublicKey? = { context in
         guard let certificate = context.transportSpecific as? PeerCertificate else { return nil }
@@ -37,7 +39,10 @@ package struct ClusterService: RegistrableRPCService {
         _ context: ServerContext
     ) -> StreamingServerResponse<Orderer_StepResponse> {
         let key = self.senderKey(context)
+        let streams = self.metrics.gauge(.clusterIngressStreams)
         return StreamingServerResponse { _ in
+            streams.increment(by: 1)
+            defer { streams.decrement(by: 1) }
             do {
                 for try await message in request.messages { try await self.take(message, from: key) }
             } catch let error as RPCError {

@@ -48,6 +48,7 @@ final class StepStream<Request: StepMessage>: ClusterStream {
     private let capacity: Int
     /// Bytes that may wait, besides one message of any size.
     private let byteCapacity: Int
+    private let metrics: LinkMetrics.Stream?
     /// Called whenever the stream has failed; what was sent may be lost.
     private let failed: @Sendable (any Error) -> Void
     private let state = Mutex(State())
@@ -56,11 +57,13 @@ final class StepStream<Request: StepMessage>: ClusterStream {
         to member: ClusterMember,
         capacity: Int,
         byteCapacity: Int = 64 << 20,
+        metrics: LinkMetrics.Stream? = nil,
         failed: @escaping @Sendable (any Error) -> Void
     ) {
         self.member = member
         self.capacity = max(1, capacity)
         self.byteCapacity = byteCapacity
+        self.metrics = metrics
         self.failed = failed
     }
 
@@ -69,13 +72,16 @@ final class StepStream<Request: StepMessage>: ClusterStream {
     /// - Returns: `false` if it is dropped.
     func send(_ request: Request) -> Bool {
         let size = request.size
-        return self.state.withLock { state in
+        let isQueued = self.state.withLock { state in
             guard state.bytes == 0 || state.bytes + size <= self.byteCapacity,
                 case .enqueued = state.requests?.yield(request)
             else { return false }
             state.bytes += size
+            self.metrics?.queued()
             return true
         }
+        if !isQueued { self.metrics?.lost() }
+        return isQueued
     }
 
     func close() {
@@ -88,13 +94,19 @@ final class StepStream<Request: StepMessage>: ClusterStream {
 
     func run<Transport: ClientTransport>(on client: GRPCClient<Transport>) async {
         var pause = self.firstPause
+        self.metrics?.began()
+        defer { self.metrics?.ended() }
         while !Task.isCancelled, let requests = self.open() {
             let start = ContinuousClock.now
             do {
+                self.metrics?.opened()
+                defer { self.metrics?.closed() }
                 try await Request.exchange(client) { writer in
                     for await request in requests {
+                        let start = ContinuousClock.now
                         try await writer.write(request)
                         self.sent(request.size)
+                        self.metrics?.sent(after: ContinuousClock.now - start)
                     }
                 }
                 throw RPCError(code: .unavailable, message: "the other node ended the stream")

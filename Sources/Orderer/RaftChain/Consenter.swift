@@ -305,6 +305,8 @@ final class Consenter {
             decided: { self.decided($0) }
         )
         if !isProposed {
+            settings.metrics.counter(.raftProposalFailures, self.channel.id.description)
+                .increment(by: Int64(batch.count))
             self.answer(batch, Refusal.notOrdered("this node leads no longer").response)
         }
         try self.absorb(progress)
@@ -366,6 +368,8 @@ final class Consenter {
         if !progress.applied.isEmpty {
             let inFlight = self.inFlight.count
             self.channel.monitor.withLock { $0.inFlight = inFlight }
+            self.channel.settings.metrics.gauge(.raftSnapshotBlockNumber, self.channel.id.description)
+                .set(Int64(clamping: self.chain.snapshotNumber))
         }
         if let snapshot = progress.catchUp { try self.catchUp(through: snapshot) }
     }

@@ -100,6 +100,8 @@ final class RaftChain {
     /// The decided entries that are not released, with their sizes.
     private var retained: Deque<(position: UInt64, bytes: Int)> = []
     private var retainedBytes = 0
+    /// The newest block when entries were released last: who lacks those needs the blocks through it.
+    private(set) var snapshotNumber: BlockNumber = 0
 
     /// Opens a channel's stores; `genesis`, its first block, is written if the log is empty.
     ///
@@ -263,6 +265,7 @@ final class RaftChain {
             if let write = effects.write {
                 effects = self.raft.step(.stored(write.number))
             } else if let position = try self.dueForRelease() {
+                self.snapshotNumber = self.lastHeader.number
                 effects = self.raft.step(.released(through: position))
             } else {
                 return progress

@@ -75,16 +75,10 @@ extension OrdererConfiguration {
         NodeCertificates(
             identity: self.identity,
             tls: self.tls,
-            endpoints: [self.operations?.tls, self.admin?.tls, self.cluster?.tls].compactMap(\.self)
+            endpoints: [
+                self.operations?.tls, self.admin?.tls, self.cluster?.tls, self.cluster?.listenerTLS,
+            ].compactMap(\.self)
         )
-    }
-}
-
-extension ClusterFiles {
-    /// What the node shows other orderers, where that is not its TLS certificate.
-    var tls: TLSFiles? {
-        guard let certificate, let key else { return nil }
-        return TLSFiles(certificate: certificate, key: key, roots: [], clients: .none)
     }
 }
 

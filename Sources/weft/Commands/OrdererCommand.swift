@@ -76,6 +76,11 @@ extension OrdererConfiguration {
                 RenewableEndpoint(beside.server, self.operations?.tls),
                 RenewableEndpoint(administration, self.admin?.tls),
                 RenewableEndpoint(settings.cluster.identity, self.cluster?.tls),
+                self.cluster?.listenerTLS.map { tls in
+                    RenewableEndpoint(name: "listener for other orderers", tls: tls) {
+                        try node.renewClusterTLS($0.identity)
+                    }
+                },
             ].compactMap(\.self),
             channels: { node.configurations },
             metrics: operations.metrics,
@@ -84,23 +89,6 @@ extension OrdererConfiguration {
         var services: [any Service] = beside.all + [node, watch] as [any Service]
         if let administration { services.append(administration) }
         try await runNode(services, logger: logger)
-    }
-}
-
-extension ClusterFiles {
-    fileprivate func apply(to settings: inout ClusterSettings) throws {
-        if let certificate, let key {
-            settings.identity = RenewableTLSIdentity(
-                TLSIdentity(
-                    certificateChainPEM: try readText(certificate, as: "the certificate for other orderers"),
-                    privateKeyPEM: try readText(key, as: "the key of the certificate for other orderers")
-                )
-            )
-            settings.followsServerIdentity = false
-        }
-        settings.rootsPEM = try self.roots.map { try readText($0, as: "the roots of other orderers") }
-            .joined(separator: "\n")
-        settings.sendBufferSize = self.sendBufferSize ?? settings.sendBufferSize
     }
 }
 

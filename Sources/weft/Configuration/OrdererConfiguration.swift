@@ -15,6 +15,7 @@ import RPC
 ///   tls: { certificate: tls/server.crt, key: tls/server.key, roots: [tls/ca.crt], clients: required }
 ///   enabled: true
 ///   maxRequestBodySize: 1 MB
+/// cluster: { roots: [other-ca.crt] }      # see ClusterFiles
 /// consensus: { tickInterval: 500ms }      # where Raft's tick on this node isn't the channels'
 /// operations: { listen: 127.0.0.1:9443 }  # metrics, health, logging; see OperationsFiles
 /// logging: { spec: info }                 # see LoggingSettings
@@ -39,7 +40,7 @@ struct OrdererConfiguration: Equatable {
     var transport = TransportOptions()
     /// Where channels are joined and removed while the node runs; nowhere when left out.
     var admin: AdministrationFiles?
-    /// How other orderers are reached, where that isn't with the node's TLS certificate.
+    /// How other orderers are reached and come in, where that isn't as clients do.
     var cluster: ClusterFiles?
     /// A tick of Raft on this node, where that isn't the channels'.
     var tickInterval: Duration?
@@ -69,7 +70,8 @@ struct OrdererConfiguration: Equatable {
 
     init(_ root: ConfigurationSection) throws(ConfigurationError) {
         try root.allow(keys: [
-            "listen", "data", "identity", "tls", "channels", "admin", "consensus", "operations", "logging",
+            "listen", "data", "identity", "tls", "channels", "admin", "cluster", "consensus", "operations",
+            "logging",
         ])
         self.listen = try root.value("listen", expected: "host:port", configuredAddress)
         self.data = try root.value("data", expected: "a folder") {
@@ -87,6 +89,9 @@ struct OrdererConfiguration: Equatable {
         self.admin = try root.optionalSection("admin").map { section throws(ConfigurationError) in
             try AdministrationFiles(section)
         }
+        self.cluster = try root.optionalSection("cluster").map { section throws(ConfigurationError) in
+            try ClusterFiles(section)
+        }
         if let section = try root.optionalSection("consensus") {
             try section.allow(keys: ["tickInterval"])
             self.tickInterval = try section.optionalValue(
@@ -95,17 +100,6 @@ struct OrdererConfiguration: Equatable {
             ) { Duration(configured: $0).flatMap { $0 > .zero ? $0 : nil } }
         }
     }
-}
-
-/// How an orderer reaches others, as Fabric's `General.Cluster` has it.
-struct ClusterFiles: Equatable {
-    /// What it shows them; its TLS certificate when left out.
-    var certificate: String?
-    var key: String?
-    /// Authorities of other orderers besides those of their channels.
-    var roots: [String] = []
-    /// Messages that may wait for one other consenter of one channel.
-    var sendBufferSize: Int?
 }
 
 /// Where an orderer is administered, as a section of its configuration.

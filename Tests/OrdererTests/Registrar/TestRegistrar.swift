@@ -73,6 +73,11 @@ struct TestRegistrar: Sendable {
         while self.registrar.names.contains(channel) { try await Task.sleep(for: .milliseconds(2)) }
     }
 
+    /// Waits until a channel has so many blocks.
+    func reached(_ height: BlockNumber, on channel: String) async throws {
+        while try self.registrar.info(channel).height < height { try await Task.sleep(for: .milliseconds(2)) }
+    }
+
     /// Orders an envelope and waits until it is in a block.
     func order(_ text: String, on channel: String) async throws -> Orderer_BroadcastResponse {
         guard let channel = self.registrar.channels[channel] else {

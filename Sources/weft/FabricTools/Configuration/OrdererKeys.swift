@@ -64,21 +64,35 @@ private let ordererCluster: [FabricKeys.Group] = [
     .init(
         .used,
         below: "General.Cluster",
-        ["ClientCertificate", "ClientPrivateKey", "RootCAs", "SendBufferSize"]
-    ),
-    .init(
-        .notYet("the cluster service is on the port that clients use, with its certificate"),
-        below: "General.Cluster",
-        ["ListenAddress", "ListenPort", "ServerCertificate", "ServerPrivateKey"]
+        [
+            "ListenAddress", "ListenPort", "ServerCertificate", "ServerPrivateKey", "ClientCertificate",
+            "ClientPrivateKey", "RootCAs", "SendBufferSize", "DialTimeout",
+        ]
     ),
     .init(
         .notNeeded("other orderers are tried again after pauses of 50 ms to 1 s, whatever fails"),
         below: "General.Cluster",
         [
-            "DialTimeout", "RPCTimeout", "ReplicationBufferSize", "ReplicationPullTimeout",
-            "ReplicationRetryTimeout", "ReplicationMaxRetries", "ReplicationBackgroundRefreshInterval",
-            "ReplicationPolicy", "CertExpirationWarningThreshold", "TLSHandshakeTimeShift",
+            "ReplicationPullTimeout", "ReplicationRetryTimeout", "ReplicationMaxRetries",
+            "ReplicationBackgroundRefreshInterval",
         ]
+    ),
+    .init(
+        .notNeeded("an orderer that is asked for blocks gets 3 s, and 64 blocks or 32 MiB wait at most"),
+        below: "General.Cluster",
+        ["ReplicationBufferSize", "ReplicationPolicy"]
+    ),
+    .init(
+        .notNeeded("an envelope that was sent to the leader has 20 s to be in a block"),
+        ["General.Cluster.RPCTimeout"]
+    ),
+    .init(
+        .notNeeded("certificates that come near their end are reported in steps from 30 days on"),
+        ["General.Cluster.CertExpirationWarningThreshold"]
+    ),
+    .init(
+        .notYet("certificates are checked against the present time", unless: ["0", "0s"]),
+        ["General.Cluster.TLSHandshakeTimeShift"]
     ),
     .init(
         .notYet("pauses between attempts to connect", unless: ["1s", "1.6", "2m"]),

@@ -40,12 +40,7 @@ struct OrdererYAML {
             $0 == .zero ? nil : $0
         }
         configuration.transport = try FabricTransportKeys.orderer.options(settings)
-        configuration.cluster = ClusterFiles(
-            certificate: try settings.path("General.Cluster.ClientCertificate"),
-            key: try settings.path("General.Cluster.ClientPrivateKey"),
-            roots: try settings.paths("General.Cluster.RootCAs"),
-            sendBufferSize: try settings.integer("General.Cluster.SendBufferSize")
-        )
+        configuration.cluster = try Self.cluster(settings)
         // Zero or nothing: the channels' own.
         configuration.tickInterval = try settings.duration("Consensus.TickIntervalOverride").flatMap {
             $0 > .zero ? $0 : nil
@@ -60,6 +55,44 @@ struct OrdererYAML {
             mspID: try settings.text("General.LocalMSPID") ?? "SampleOrg",
             folder: try settings.path("General.LocalMSPDir") ?? configuredPath("msp", from: settings.file),
             provider: try ProviderSettings(settings, below: "General.BCCSP")
+        )
+    }
+
+    private static func cluster(_ settings: FabricSettings) throws(ConfigurationError) -> ClusterFiles {
+        var cluster = ClusterFiles()
+        cluster.certificate = try settings.path("General.Cluster.ClientCertificate")
+        cluster.key = try settings.path("General.Cluster.ClientPrivateKey")
+        cluster.roots = try settings.paths("General.Cluster.RootCAs")
+        cluster.sendBufferSize = try settings.integer("General.Cluster.SendBufferSize")
+        cluster.dialTimeout = try settings.duration("General.Cluster.DialTimeout").flatMap {
+            $0 > .zero ? $0 : nil
+        }
+        cluster.listener = try Self.clusterListener(settings)
+        return cluster
+    }
+
+    /// A listener for other orderers alone, for which Fabric wants all four keys or none.
+    private static func clusterListener(
+        _ settings: FabricSettings
+    ) throws(ConfigurationError) -> ClusterFiles.Listener? {
+        let keys = ["ListenAddress", "ListenPort", "ServerCertificate", "ServerPrivateKey"]
+            .map { "General.Cluster.\($0)" }
+        let host = try settings.text(keys[0])
+        let port = try settings.value(keys[1], expected: "a port, 0 to 65535") { UInt16($0) }.flatMap {
+            $0 == 0 ? nil : $0
+        }
+        let certificate = try settings.path(keys[2])
+        let key = try settings.path(keys[3])
+        if let host, let port, let certificate, let key {
+            return ClusterFiles.Listener(listen: "\(host):\(port)", certificate: certificate, key: key)
+        }
+        let isThere = [host != nil, port != nil, certificate != nil, key != nil]
+        guard let missing = zip(keys, isThere).first(where: { !$0.1 })?.0, isThere.contains(true) else {
+            return nil
+        }
+        throw settings.error(
+            missing,
+            "missing; a listener for other orderers needs \(keys.joined(separator: ", "))"
         )
     }
 
