@@ -77,13 +77,7 @@ package struct OrdererNode: Service, CustomStringConvertible {
             removed: { channel in try? clientRoots?.set([], of: channel.description) },
             metrics: configuration.metrics,
             network: cluster,
-            bftNetwork: { channel in
-                BFTLinks(
-                    channel: channel.id,
-                    network: channel.settings.network,
-                    capacity: channel.settings.sendBufferSize
-                )
-            },
+            bftNetwork: { BFTLinks($0) },
             serverKey: { ownKey.current },
             certificateHash: { cluster.certificateHash },
             sendBufferSize: configuration.cluster.sendBufferSize,

@@ -138,6 +138,10 @@ class Consortium:
 
     def up(self):
         self.weft("network", "up", "--folder", self.folder, "--orgs", 2, "--base-port", 0, "--contract", "kv")
+        self.know()
+
+    def know(self):
+        """Learns who is in the network that was started."""
         self.network = fabric.Network(self.folder)
         for name in ["utility", "auditor"]:
             organization = Organization(self, name, self.folder / "organizations" / name)

@@ -211,6 +211,17 @@ class Cluster(Consortium):
                       "--outputfile", block)
         return self.osnadmin(administration, "join", "--config-block", block)
 
+    def administer(self, *operations):
+        """Changes the channel's configuration through an orderer's administration, as maintenance mode needs it."""
+        administration = self.network.node("orderer")["administration"]
+        block, update = self.root / "administered.block", self.root / "administered.pb"
+        height = self.osnadmin(administration, "list")["height"]
+        self.osnadmin(administration, "fetch", "--blockID", "config", "--outputfile", block)
+        self.weft("channel", "edit", "--out", update, "--config", block, *operations)
+        self.weft("channel", "sign", update, "--config", block, *self["orderer"].signing())
+        self.osnadmin(administration, "update", "--config-update-envelope", update)
+        self.wait(lambda: self.osnadmin(administration, "list")["height"] > height, f"{operations} has no effect")
+
     def relation(self, administration):
         info = self.osnadmin(administration, "list")
         return info["consensusRelation"], info["status"]

@@ -223,8 +223,9 @@ extension Orderer_Smartbft_Options {
     package static let quick = {
         var options = Self.fabricDefault
         options.leaderHeartbeatTimeout = "1s"
-        options.requestComplainTimeout = "10s"
-        options.viewChangeResendInterval = "1s"
+        options.requestForwardTimeout = "500ms"
+        options.requestComplainTimeout = "5s"
+        options.viewChangeResendInterval = "200ms"
         options.viewChangeTimeout = "10s"
         return options
     }()

@@ -31,6 +31,15 @@ final class BFTLinks: BFTNetwork {
         )
     }
 
+    /// The links of a channel over its node's network.
+    convenience init(_ channel: OrderingChannel) {
+        self.init(
+            channel: channel.id,
+            network: channel.settings.network,
+            capacity: channel.settings.sendBufferSize
+        )
+    }
+
     func configure(_ membership: ClusterMembership, own: NodeID) {
         self.links.configure(membership, own: own)
     }
