@@ -213,12 +213,7 @@ extension EditOperation {
                 client: try self.optional("client-cert").map { try readBytes($0, as: "the certificate") },
                 server: try self.optional("server-cert").map { try readBytes($0, as: "the certificate") }
             )
-        case "set-maintenance":
-            let mode = try self.optional("mode", "on or off") { ["on": true, "off": false][$0] }
-            guard let mode else {
-                throw Failure("set-maintenance needs mode=on or mode=off", code: .usage)
-            }
-            return .setMaintenance(mode)
+        case "set-maintenance": return .setMaintenance(try self.mode())
         case "change-to-bft": return try self.changeToBFT()
         case "add-orderer-endpoint":
             return .addOrdererEndpoint(try self.required("address"), of: try self.required("org"))
@@ -275,6 +270,13 @@ extension EditOperation {
         let authority = try OrganizationAuthority(opening: self.required("authority"))
         let (_, lists) = try authority.revoke(self.required("name"), now: now)
         return .addRevocationList(lists.enrollment.pem, of: try self.required("org"))
+    }
+
+    private func mode() throws(Failure) -> Bool {
+        guard let isOn = try self.optional("mode", "on or off", { ["on": true, "off": false][$0] }) else {
+            throw Failure("set-maintenance needs mode=on or mode=off", code: .usage)
+        }
+        return isOn
     }
 
     private func changeToBFT() throws -> ConfigurationEdit {
