@@ -73,14 +73,19 @@ stop_member() {
     wait "$pid" 2> /dev/null
 }
 
-join_fabric_member() {
+# administration_of NAME: the flags with which osnadmin reaches an orderer, in the list member_admin.
+administration_of() {
     local node user=$network/organizations/orderer/users/admin@orderer.example/tls
     node=$(member_folder "$1")
-    local flags=(-o "$(endpoint "$1" administration)" --ca-file "$node/tls/ca.crt" --client-cert "$user/client.crt"
+    member_admin=(-o "$(endpoint "$1" administration)" --ca-file "$node/tls/ca.crt" --client-cert "$user/client.crt"
         --client-key "$user/client.key")
-    until_true 20 "$fabric/osnadmin" channel list "${flags[@]}"
+}
+
+join_fabric_member() {
+    administration_of "$1"
+    until_true 20 "$fabric/osnadmin" channel list "${member_admin[@]}"
     output_has "Fabric's $1 takes Weft's genesis block" '"consensusRelation": "consenter"' \
-        "$fabric/osnadmin" channel join "${flags[@]}" --channelID "$channel" --config-block "$network/$channel.block"
+        "$fabric/osnadmin" channel join "${member_admin[@]}" --channelID "$channel" --config-block "$network/$channel.block"
 }
 
 newest_of() {
