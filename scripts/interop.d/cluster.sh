@@ -42,7 +42,8 @@ start_fabric_member() {
     roots="[$(authority orderer),$(authority utility),$(authority auditor),$(authority agency)]"
     env ORDERER_GENERAL_LISTENADDRESS="${address%:*}" ORDERER_GENERAL_LISTENPORT="${address##*:}" \
         ORDERER_GENERAL_LOCALMSPID=OrdererMSP ORDERER_GENERAL_LOCALMSPDIR="$node/msp" \
-        ORDERER_GENERAL_TLS_ENABLED=true ORDERER_GENERAL_TLS_CLIENTAUTHREQUIRED=true \
+        ORDERER_GENERAL_TLS_ENABLED=true \
+        ORDERER_GENERAL_TLS_CLIENTAUTHREQUIRED="${ORDERER_CLIENT_CERTIFICATES:-true}" \
         ORDERER_GENERAL_TLS_CERTIFICATE="$node/tls/server.crt" ORDERER_GENERAL_TLS_PRIVATEKEY="$node/tls/server.key" \
         ORDERER_GENERAL_TLS_ROOTCAS="[$node/tls/ca.crt]" ORDERER_GENERAL_TLS_CLIENTROOTCAS="$roots" \
         ORDERER_GENERAL_CLUSTER_CLIENTCERTIFICATE="$node/tls/server.crt" \

@@ -81,12 +81,16 @@ struct BlockPuller {
     }
 
     /// Asks for all blocks from `start` on, in the name of this node; the channel's thread is woken when some come in.
-    func request(from start: BlockNumber, _ source: BlockSource) -> BlockPull {
+    func request(
+        from start: BlockNumber,
+        _ source: BlockSource,
+        contentType: Orderer_SeekInfo.SeekContentType = .block
+    ) -> BlockPull {
         let settings = self.channel.settings
         let channel = self.channel.id.description
         let monitor = self.channel.monitor
         return BlockPull(source: source, arrived: { monitor.signal() }) {
-            var seek = Orderer_SeekInfo(from: .block(start), to: .block(.max))
+            var seek = Orderer_SeekInfo(from: .block(start), to: .block(.max), contentType: contentType)
             seek.errorResponse = .bestEffort
             return try Common_Envelope.signed(
                 .deliverSeekInfo,
@@ -100,7 +104,16 @@ struct BlockPuller {
         }
     }
 
-    private var isStopped: Bool { self.channel.monitor.withLock { $0.isStopped } }
+    var isStopped: Bool { self.channel.monitor.withLock { $0.isStopped } }
+
+    /// Waits until the thread is woken, but no longer than this.
+    func rest(_ delay: Duration) {
+        var hasRested = false
+        self.channel.monitor.wait { state -> Monitor<OrderingChannel.State>.Wait<Void> in
+            defer { hasRested = true }
+            return state.isStopped || hasRested ? .done(()) : .again(delay)
+        }
+    }
 
     private func sleep(_ delay: Duration) {
         let end = ContinuousClock.now + delay

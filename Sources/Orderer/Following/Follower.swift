@@ -55,12 +55,21 @@ final class Follower {
     /// Copies blocks until the channel is stopped or this node is to order.
     func follow() throws -> End {
         self.tell()
-        try BlockPuller(channel: self.channel).follow(
-            from: { self.log.height },
-            sources: { self.sources }
-        ) { block in
-            try self.append(block)
-            return !self.mayOrder
+        let puller = BlockPuller(channel: self.channel)
+        while !self.mayOrder, !puller.isStopped {
+            if !self.isOnboarding, let configuration, configuration.isBFT, let header = self.log.lastHeader {
+                try ClusterPuller(puller, header: header, configuration: configuration).follow { block in
+                    try self.append(block)
+                    let configuration = self.configuration ?? configuration
+                    return (configuration, configuration.isBFT && !self.mayOrder)
+                }
+            } else {
+                try puller.follow(from: { self.log.height }, sources: { self.sources }) { block in
+                    try self.append(block)
+                    let followsCluster = !self.isOnboarding && self.configuration?.isBFT == true
+                    return !followsCluster && !self.mayOrder
+                }
+            }
         }
         do {
             try self.log.sync()
@@ -128,4 +137,9 @@ final class Follower {
             if state.health != .stopped { state.health = .following }
         }
     }
+}
+
+extension ChannelConfiguration {
+    /// Whether orderers of the channel may lie.
+    fileprivate var isBFT: Bool { self.orderer?.consensusType == "BFT" }
 }

@@ -42,7 +42,7 @@ struct BroadcastVote: Sendable {
     /// Counts the answer of one more orderer.
     mutating func count(_ answer: Answer, _ detail: (String) -> GatewayFailure.Detail) -> Outcome {
         switch answer {
-        case .response(let response) where Self.isTaken(response):
+        case .response(let response) where response.isTaken:
             self.successes += 1
         case .response(let response):
             if (400..<500).contains(response.status.rawValue) {
@@ -61,17 +61,6 @@ struct BroadcastVote: Sendable {
         }
         if self.successes >= self.needed { return .taken }
         return self.orderers - self.details.count < self.needed ? .failed : .undecided
-    }
-
-    /// Whether an orderer has the envelope: Fabric's say so with SERVICE_UNAVAILABLE when they had it before.
-    private static func isTaken(_ response: Orderer_BroadcastResponse) -> Bool {
-        switch response.status {
-        case .success: true
-        case .serviceUnavailable:
-            response.info.hasSuffix("request already exists")
-                || response.info.hasSuffix("request already processed")
-        default: false
-        }
     }
 
     /// Whether it may help to try again in a moment: not when an honest orderer has refused the envelope itself.

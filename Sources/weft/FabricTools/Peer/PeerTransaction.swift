@@ -117,9 +117,13 @@ struct PeerTransaction: Sendable {
         return address
     }
 
-    /// Hands an envelope to an orderer, or to each of several whose addresses are joined by commas.
+    /// Hands an envelope to an orderer, or to all of several whose addresses are joined by commas, as those of a BFT
+    /// channel are.
     ///
-    /// - Throws: ``ToolFailure`` when one can't be reached, ``OrdererRefusal`` when one refuses.
+    /// Of several up to f = ⌊(n − 1) / 3⌋ may say anything or nothing: f + 1 must have taken it.
+    ///
+    /// - Throws: ``ToolFailure`` when one can't be reached, ``OrdererRefusal`` when one refuses; of several, what the first
+    ///   of those said that did not take it, once too many did not.
     static func order(
         _ envelope: Common_Envelope,
         channel: String,
@@ -127,18 +131,62 @@ struct PeerTransaction: Sendable {
         _ client: PeerClient,
         context: String
     ) async throws {
-        for address in addresses.split(separator: ",", omittingEmptySubsequences: false).map(String.init) {
-            let target: PeerClient.Target
-            do { target = try client.orderer(address) } catch {
-                throw ToolFailure("\(context): failed to load config for OrdererClient: \(error)")
-            }
-            try await reaching("orderer", address, context) {
-                try await client.connecting(to: [target]) { connections in
-                    let answer = try await connections[0].orderer(channel: channel, as: client.identity)
-                        .respond(to: envelope)
-                    guard answer.status == .success else {
-                        throw OrdererRefusal(status: answer.status, information: answer.info)
+        let addresses = addresses.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+        let needed = BFTBlockValidation.tolerableFailures(of: addresses.count) + 1
+        try await withThrowingTaskGroup(of: (any Error)?.self) { group in
+            for address in addresses {
+                group.addTask {
+                    do {
+                        try await Self.order(
+                            envelope,
+                            channel: channel,
+                            atOnly: address,
+                            isOneOfSeveral: addresses.count > 1,
+                            client,
+                            context: context
+                        )
+                        return nil
+                    } catch {
+                        return error
                     }
+                }
+            }
+            defer { group.cancelAll() }
+            var taken = 0
+            var failures: [any Error] = []
+            while taken < needed, let failure = try await group.next() {
+                if let failure { failures.append(failure) } else { taken += 1 }
+                if addresses.count - failures.count < needed, let first = failures.first { throw first }
+            }
+            // The others shall have it, too, but none of them can keep the caller waiting.
+            group.addTask {
+                try? await Task.sleep(for: .seconds(1))
+                return CancellationError()
+            }
+            for _ in 0..<addresses.count - taken - failures.count {
+                if try await group.next() as? CancellationError != nil { return }
+            }
+        }
+    }
+
+    private static func order(
+        _ envelope: Common_Envelope,
+        channel: String,
+        atOnly address: String,
+        isOneOfSeveral: Bool,
+        _ client: PeerClient,
+        context: String
+    ) async throws {
+        let target: PeerClient.Target
+        do { target = try client.orderer(address) } catch {
+            throw ToolFailure("\(context): failed to load config for OrdererClient: \(error)")
+        }
+        try await reaching("orderer", address, context) {
+            try await client.connecting(to: [target]) { connections in
+                let answer = try await connections[0].orderer(channel: channel, as: client.identity)
+                    .respond(to: envelope)
+                guard answer.status == .success || isOneOfSeveral && answer.isTaken else {
+                    throw OrdererRefusal(status: answer.status, information: answer.info)
                 }
             }
         }
