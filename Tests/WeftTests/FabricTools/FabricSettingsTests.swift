@@ -147,6 +147,31 @@ struct NodeSettingsTests {
         #expect(peer.ordererRoots == ["orderer:7050": file.folder + "/tls/orderer.crt"])
     }
 
+    @Test func howBlocksOfBFTChannelsAreTaken() throws {
+        let file = try SettingsFile(Self.core)
+        let standard = try CoreYAML(file.settings()).configuration.delivery
+        #expect(standard == ClusterDeliveryOptions())
+        #expect(standard.policy == .cluster && standard.timeouts.censorship == .seconds(30))
+        var configuration = try CoreYAML(
+            file.settings([
+                "CORE_PEER_DELIVERYCLIENT_POLICY": "simple",
+                "CORE_PEER_DELIVERYCLIENT_BLOCKCENSORSHIPTIMEOUTKEY": "5s",
+                "CORE_PEER_DELIVERYCLIENT_MINIMALRECONNECTINTERVAL": "20ms",
+            ])
+        ).configuration
+        #expect(configuration.delivery.policy == .simple)
+        #expect(configuration.delivery.timeouts.censorship == .seconds(5))
+        #expect(configuration.delivery.timeouts.firstPause == .milliseconds(20))
+        #expect(throws: ConfigurationError.self) {
+            try CoreYAML(file.settings(["CORE_PEER_DELIVERYCLIENT_POLICY": "clever"]))
+        }
+        // Weft's own file says the same.
+        configuration.orderers = [:]
+        let url = URL(fileURLWithPath: file.folder).appendingPathComponent("peer.yaml")
+        try Data(configuration.yaml.utf8).write(to: url)
+        #expect(try PeerConfiguration(file: url.path).delivery == configuration.delivery)
+    }
+
     @Test func theExternalEndpointIsWhatOthersSee() throws {
         let settings = try SettingsFile(Self.core).settings([
             "CORE_PEER_GOSSIP_EXTERNALENDPOINT": "out.example:1"
