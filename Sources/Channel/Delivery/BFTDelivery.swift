@@ -114,6 +114,9 @@ package struct BFTDelivery<Source: Hashable & Sendable>: Sendable {
     /// The orderer that gives the blocks, or is asked next.
     package var source: Source? { self.sources.isEmpty ? nil : self.sources[self.turn % self.sources.count] }
 
+    /// Whether another orderer could be asked.
+    package var hasAlternatives: Bool { self.sources.count > 1 }
+
     /// Whether the headers of this stream are so far ahead that no more should be read for now.
     package func isFarAhead(_ stream: Stream) -> Bool {
         guard let headers = self.attesters[stream.source]?.headers else { return false }

@@ -166,8 +166,9 @@ final class ClusterDelivery<Transport: ClientTransport>: Sendable {
     // MARK: - Streams
 
     private func takeBlocks(_ stream: Decisions.Stream, _ closing: Closing) async {
-        let patience = self.state.withLock { state in
-            BlockDelivery<Transport>.patience(stalls: state.decisions.failures)
+        let patience = self.state.withLock { state -> Duration? in
+            guard state.decisions.hasAlternatives else { return nil }
+            return BlockDelivery<Transport>.patience(stalls: state.decisions.failures)
         }
         do {
             try await Self.run(until: closing) {
