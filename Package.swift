@@ -155,10 +155,17 @@ let package = Package(
             exclude: ["Scenarios"],
             swiftSettings: settings
         ),
-        tests("SimulationTests", of: "Simulation", and: ["Consensus"]),
+        // The same for the chains above the engines, which it reaches with @testable.
+        .target(
+            name: "ChainSimulation",
+            dependencies: channel + ["Consensus", "KeyValueStore", "Ledger", "Orderer", "Simulation", protobuf, grpc, log],
+            path: "Tests/ChainSimulation",
+            swiftSettings: settings
+        ),
+        tests("SimulationTests", of: "Simulation", and: ["ChainSimulation", "Consensus"]),
         .executableTarget(
             name: "simulate",
-            dependencies: ["Simulation", arguments],
+            dependencies: ["ChainSimulation", "Simulation", arguments],
             path: "Tests/Simulate",
             swiftSettings: settings
         ),

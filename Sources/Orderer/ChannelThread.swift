@@ -124,8 +124,14 @@ struct ChannelThread: Sendable {
     }
 
     private func follow(_ log: BlockLog, _ opened: () -> Void) throws {
-        let follower = try Follower(channel: self.channel, log: log, join: self.join)
+        let follower = try self.follower(log)
         opened()
+        _ = try follower.follow()
+    }
+
+    /// A follower whose channel clients and readers see.
+    func follower(_ log: BlockLog) throws -> Follower {
+        let follower = try Follower(channel: self.channel, log: log, join: self.join)
         self.channel.monitor.withLock { state in
             state.standing = OrderingChannel.Standing(
                 relation: .follower,
@@ -139,7 +145,7 @@ struct ChannelThread: Sendable {
             "following the channel",
             metadata: self.facts(["height": "\(log.height)", "join": "\(self.join.header.number)"])
         )
-        _ = try follower.follow()
+        return follower
     }
 
     /// Orders by the protocol that the newest configuration names; returns whether the channel was stopped.

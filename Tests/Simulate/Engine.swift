@@ -1,10 +1,13 @@
 import ArgumentParser
+import ChainSimulation
 import Simulation
 
-/// A consensus engine whose clusters are run.
+/// What is run: a consensus engine under a model of ordering, or the real chains above it.
 enum Engine: String, CaseIterable, ExpressibleByArgument {
     case raft
     case bft
+    /// Channels, consenters and block writers above Raft.
+    case chain
 
     /// Runs a cluster of this engine with a seed; the closure hears what happens.
     typealias Run = @Sendable (UInt64, ((String) -> Void)?) -> RunReport
@@ -17,6 +20,9 @@ enum Engine: String, CaseIterable, ExpressibleByArgument {
         case .bft:
             let mutation = try name.map { try Self.find($0, of: BFTMutation.self) }
             return { BFTCluster.random(seed: $0, mutation: mutation, trace: $1) }
+        case .chain:
+            let mutation = try name.map { try Self.find($0, of: ChainMutation.self) }
+            return { ChainCluster.random(seed: $0, mutation: mutation, trace: $1) }
         }
     }
 
@@ -32,6 +38,7 @@ enum Engine: String, CaseIterable, ExpressibleByArgument {
             switch self {
             case .raft: Mutation.allCases.map(\.rawValue)
             case .bft: BFTMutation.allCases.map(\.rawValue)
+            case .chain: ChainMutation.allCases.map(\.rawValue)
             }
         return "with \(self.rawValue) \(names.joined(separator: ", "))"
     }
@@ -47,6 +54,11 @@ enum Engine: String, CaseIterable, ExpressibleByArgument {
         case .bft:
             BFTMutation.allCases.lazy.map { mutation in
                 let detection = BFTDetection(of: mutation, seeds: seeds)
+                return ("\(detection)", detection.isCaught)
+            }
+        case .chain:
+            ChainMutation.allCases.lazy.map { mutation in
+                let detection = ChainDetection(of: mutation, seeds: seeds)
                 return ("\(detection)", detection.isCaught)
             }
         }

@@ -53,7 +53,9 @@ struct BlockPuller {
         }
     }
 
-    private func follow(
+    /// Takes blocks of one orderer until it fails, or `take` says that it was enough; `true` if it was, or the channel was
+    /// stopped.
+    func follow(
         from start: BlockNumber,
         _ source: BlockSource,
         _ take: (Common_Block) throws -> Bool

@@ -1,0 +1,124 @@
+import Channel
+import Consensus
+import Cryptography
+import FabricProtos
+import Foundation
+import KeyValueStore
+import Ledger
+import SwiftProtobuf
+
+@testable import Orderer
+
+/// What must hold after every step of a cluster of chains, whatever goes wrong.
+struct ChainInvariants {
+    /// The first breach; the run ends with it.
+    private(set) var violation: String?
+    /// The hashes of the blocks, by number.
+    private(set) var blocks: [Data] = []
+    /// Where each envelope stands.
+    private(set) var ordered: [EnvelopeFingerprint: BlockNumber] = [:]
+    private(set) var acknowledged: [UInt64: EnvelopeFingerprint] = [:]
+    /// The configuration after the newest block.
+    private(set) var configuration: ChannelConfiguration?
+    private var leaders: [Term: NodeID] = [:]
+    private var hardStates: [UInt64: (term: Term, votes: [Term: NodeID])] = [:]
+    private var entries: [UInt64: [Term: Data]] = [:]
+
+    mutating func violated(_ text: String) { self.violation = self.violation ?? text }
+
+    /// Election safety: at most one leader per term.
+    mutating func leads(_ node: NodeID, term: Term) {
+        if let other = self.leaders.updateValue(node, forKey: term), other != node {
+            self.violated("nodes \(other) and \(node) both lead term \(term)")
+        }
+    }
+
+    var leaderCount: Int { self.leaders.count }
+
+    /// One vote per term, no way back to an earlier term, and one entry per index and term, in all stores.
+    mutating func writes(_ machine: UInt64, _ batch: WriteBatch) {
+        for change in batch.changes {
+            guard let value = change.value else { continue }
+            switch change.key.first {
+            case UInt8(ascii: "h"):
+                guard let state = try? Raftpb_HardState(serializedBytes: value) else { continue }
+                self.votes(machine, state)
+            case UInt8(ascii: "e"):
+                guard let entry = try? Raftpb_Entry(serializedBytes: value) else { continue }
+                let digest = Digest.sha256(value)
+                let known = self.entries[entry.index, default: [:]].updateValue(digest, forKey: entry.term)
+                if let known, known != digest {
+                    self.violated("machine \(machine) has another entry \(entry.index) of term \(entry.term)")
+                }
+            default: break
+            }
+        }
+    }
+
+    private mutating func votes(_ machine: UInt64, _ state: Raftpb_HardState) {
+        var known = self.hardStates[machine] ?? (0, [:])
+        if state.term < known.term {
+            self.violated("machine \(machine) goes back from term \(known.term) to term \(state.term)")
+        }
+        known.term = max(known.term, state.term)
+        if state.vote != 0, let other = known.votes.updateValue(state.vote, forKey: state.term),
+            other != state.vote
+        {
+            self.violated("machine \(machine) votes for \(other) and \(state.vote) in term \(state.term)")
+        }
+        self.hardStates[machine] = known
+    }
+
+    /// A consenter lost its store, and starts anew.
+    mutating func forgets(_ machine: UInt64) { self.hardStates[machine] = nil }
+
+    /// One block per height, each envelope in one of them, each block signed as the configuration before it demands.
+    ///
+    /// - Returns: the block, if nobody had one at this height before.
+    mutating func appends(_ machine: UInt64, _ number: BlockNumber, in log: BlockLog) throws -> Common_Block?
+    {
+        guard let summary = try log.summary(number) else {
+            self.violated("machine \(machine) can't read its block \(number)")
+            return nil
+        }
+        let hash = summary.header.hash
+        if Int(number) < self.blocks.count {
+            if self.blocks[Int(number)] != hash {
+                self.violated("machine \(machine) has another block \(number)")
+            }
+            return nil
+        }
+        guard Int(number) == self.blocks.count, let block = try log.block(number) else {
+            self.violated("machine \(machine) has block \(number), and nobody the one before")
+            return nil
+        }
+        if let configuration {
+            do {
+                try block.verifySignatures(under: configuration)
+            } catch {
+                self.violated("block \(number) of machine \(machine) is not signed as it must be: \(error)")
+            }
+        }
+        self.blocks.append(hash)
+        for envelope in block.data.data {
+            if let other = self.ordered.updateValue(number, forKey: EnvelopeFingerprint(envelope)) {
+                self.violated("block \(number) holds an envelope that is in block \(other) already")
+            }
+        }
+        if block.isConfigBlock { self.configuration = try ChannelConfiguration(configBlock: block) }
+        return block
+    }
+
+    /// A client was told that its envelope is ordered.
+    mutating func acknowledges(_ number: UInt64, _ fingerprint: EnvelopeFingerprint) {
+        self.acknowledged[number] = fingerprint
+    }
+
+    /// At the end: what was acknowledged is in the chain.
+    mutating func checkAcknowledged() {
+        for (number, fingerprint) in self.acknowledged.sorted(by: { $0.key < $1.key })
+        where self.ordered[fingerprint] == nil {
+            self.violated("envelope \(number) was acknowledged, and is in no block")
+        }
+    }
+}

@@ -1,0 +1,340 @@
+import Channel
+import Consensus
+import FabricProtos
+import Foundation
+import Ledger
+import Logging
+import Simulation
+
+@testable import Orderer
+
+/// One orderer of a simulated cluster: the real channel, with its consenter or follower, on a virtual machine.
+final class ChainNode: @unchecked Sendable {
+    // Why `@unchecked`: a simulation runs on one thread.
+
+    /// What one life of the process has.
+    struct Process {
+        var channel: OrderingChannel
+        var thread: ChannelThread
+        var service: ClusterService
+        var log: BlockLog?
+        var consenter: Consenter?
+        var follower: Follower?
+    }
+
+    let machine: UInt64
+    unowned let cluster: ChainCluster
+    let disk = ChainDisk()
+    /// The block that it joined the channel with.
+    let join: Common_Block
+    private(set) var process: Process?
+    /// Counts the lives of the process, so that what was meant for an earlier one is dropped.
+    private(set) var life = 0
+    /// The process died while it worked, and what it still does has no effect.
+    private var isDying = false
+    /// Dies at one of its next effects.
+    var crashCountdown: Int?
+    /// Whether a crash takes what was not synced; a process that is killed loses nothing.
+    var losesPower = true
+    var isDiskFull = false
+    var syncLatency: Moment = 2.milliseconds
+    var pausedUntil: Moment = 0
+    /// Serves blocks that nobody has signed to whoever pulls from it.
+    var forges = false
+
+    /// How long the present piece of work has taken already.
+    private(set) var elapsed: Moment = 0
+    private var busyUntil: Moment = 0
+    private var wakesAt: Moment?
+    /// Microseconds of its clock in a thousand of virtual time.
+    private var rate = 1_000
+    private var clockStart: (virtual: Moment, own: Int) = (0, 0)
+    /// How many of its blocks the invariants have seen.
+    private var checked: BlockNumber = 0
+
+    init(machine: UInt64, cluster: ChainCluster, join: Common_Block) {
+        self.machine = machine
+        self.cluster = cluster
+        self.join = join
+        self.disk.forgetsSync = cluster.mutation == .acknowledgeBeforeSync
+        self.disk.fate = { [unowned self] isSync in self.fate(isSync) }
+        self.disk.wroteConsensus = { [unowned self] in self.cluster.invariants.writes(self.machine, $0) }
+    }
+
+    var isUp: Bool { self.process != nil }
+    var channel: OrderingChannel? { self.process?.channel }
+    var consenter: Consenter? { self.process?.consenter }
+    var height: BlockNumber { self.process?.log?.height ?? 0 }
+    var isLeader: Bool { self.consenter?.electedAt != nil }
+    var tlsKey: ChainIdentities.Machine { self.cluster.identities.machines[Int(self.machine) - 1] }
+
+    // MARK: - Time
+
+    private var virtualNow: Moment { self.cluster.now + self.elapsed }
+
+    private var ownTime: Int {
+        self.clockStart.own + (self.virtualNow - self.clockStart.virtual) * self.rate / 1_000
+    }
+
+    /// Its clock goes at another rate from now on.
+    func setRate(_ rate: Int) {
+        self.clockStart = (self.virtualNow, self.ownTime)
+        self.rate = rate
+    }
+
+    /// Looks for work at `moment`, or when it can.
+    func wake(at moment: Moment) {
+        let moment = max(moment, self.busyUntil, self.pausedUntil, self.cluster.now)
+        guard self.wakesAt.map({ $0 > moment }) ?? true else { return }
+        self.wakesAt = moment
+        self.cluster.schedule(.work(self.machine, life: self.life), at: moment)
+    }
+
+    // MARK: - Effects
+
+    /// Called before each effect; whether the process still lives.
+    func acts() -> Bool {
+        guard self.isUp, !self.isDying else { return false }
+        if let countdown = self.crashCountdown {
+            guard countdown > 0 else {
+                self.isDying = true
+                return false
+            }
+            self.crashCountdown = countdown - 1
+        }
+        return true
+    }
+
+    private func fate(_ isSync: Bool) -> ChainDisk.Fate {
+        guard self.acts() else { return .death(reachesDisk: self.cluster.dice.chance(500)) }
+        if self.isDiskFull { return .full }
+        if isSync { self.elapsed += self.cluster.dice.between(self.syncLatency / 2, self.syncLatency * 2) }
+        return .done
+    }
+
+    /// The moment of an effect of the present piece of work.
+    var effectMoment: Moment { self.virtualNow }
+
+    func spend(_ time: Moment) { self.elapsed += time }
+
+    // MARK: - Life
+
+    func start() {
+        guard !self.isUp else { return }
+        self.life += 1
+        self.isDying = false
+        self.wakesAt = nil
+        self.busyUntil = self.cluster.now
+        do {
+            let channel = OrderingChannel(
+                configuration: try ChannelConfiguration(configBlock: self.join),
+                settings: self.settings()
+            )
+            let disk = self.disk
+            let thread = ChannelThread(channel: channel, join: self.join) {
+                disk.open()
+                return ChannelThread.Stores(log: disk.log, consensus: disk.consensus)
+            }
+            let channels = OrderingChannels()
+            channels.add(channel)
+            let service = ClusterService(channels: channels, logger: channel.settings.logger)
+            self.process = Process(channel: channel, thread: thread, service: service)
+            self.perform { try self.open() }
+        } catch {
+            self.cluster.invariants.violated("machine \(self.machine) can't start: \(error)")
+        }
+    }
+
+    private func settings() -> OrderingChannel.Settings {
+        var limits = OrdererLimits()
+        limits.unsyncedBlockBytes = self.cluster.settings.unsyncedBlockBytes
+        let life = self.life
+        var settings = OrderingChannel.Settings(
+            signer: RenewableIdentity(self.tlsKey.signer),
+            limits: limits,
+            cutting: .adaptive,
+            acknowledgesWhenDurable: true,
+            checksExpiration: true,
+            clock: { [unowned self] in .microseconds(self.ownTime) },
+            date: { [unowned self] in
+                Date(timeIntervalSince1970: 1_700_000_000 + Double(self.cluster.now) / 1_000_000)
+            },
+            nonce: { [unowned self] in ChainIdentities.nonce(self.cluster.dice.number()) },
+            logger: self.cluster.logger(of: self.machine)
+        )
+        settings.random = { [unowned self] in self.cluster.dice.number() }
+        settings.network = ChainPulls(node: self, life: life)
+        settings.serverKey = { [key = self.tlsKey.tlsKey] in key }
+        return settings
+    }
+
+    /// Opens the stores, and begins as whatever the newest configuration makes of it.
+    private func open() throws {
+        guard let process = self.process else { return }
+        let stores = try process.thread.openStores()
+        let log = try BlockLog(store: stores.log)
+        self.checked = min(self.checked, log.height)
+        self.process?.log = log
+        try self.begin(log, process.thread)
+    }
+
+    private func begin(_ log: BlockLog, _ thread: ChannelThread) throws {
+        self.process?.consenter = nil
+        self.process?.follower = nil
+        if thread.orders(log) {
+            do {
+                let links = ChainLinks(node: self, life: self.life)
+                let consenter = try thread.consenter(log, self.disk.consensus, links)
+                self.process?.consenter = consenter
+                if self.cluster.mutation == .forgetDuplicates {
+                    self.channel?.monitor.withLock { $0.window.forgetOrdered() }
+                }
+                return
+            } catch is NotConsenter {
+                self.cluster.trace("machine \(self.machine) is no consenter")
+            }
+        }
+        let follower = try thread.follower(log)
+        self.process?.follower = follower
+    }
+
+    /// Runs a piece of work, and what follows from its failure or from the death of the process in it.
+    private func perform(_ body: () throws -> Void) {
+        self.elapsed = 0
+        defer {
+            self.busyUntil = self.cluster.now + self.elapsed
+            self.elapsed = 0
+            if self.isDying { self.crash() } else if self.isUp { self.wake(at: self.busyUntil) }
+        }
+        do {
+            try body()
+            if !self.isDying { try self.check() }
+        } catch {
+            if !self.isDying { self.failed(error) }
+        }
+    }
+
+    /// As a channel's thread does when its stores fail.
+    private func failed(_ error: any Error) {
+        guard self.isDiskFull, !(error is ChainHalted), let process = self.process else {
+            return self.cluster.invariants.violated("machine \(self.machine) fails: \(error)")
+        }
+        self.cluster.trace("machine \(self.machine): \(error)")
+        process.channel.feed.released()
+        process.thread.fail(.unavailable("\(error)"))
+        self.process?.consenter = nil
+        self.process?.follower = nil
+        self.process?.log = nil
+        self.reopen()
+    }
+
+    private func reopen() {
+        let life = self.life
+        self.cluster.after(1.seconds) { cluster in
+            guard let node = cluster.nodes[self.machine], node.life == life, node.isUp else { return }
+            node.perform {
+                guard !node.isDiskFull else { return node.reopen() }
+                try node.open()
+            }
+        }
+    }
+
+    /// The process ends at once.
+    func crash() {
+        guard self.isUp else { return }
+        self.process = nil
+        self.isDying = false
+        self.crashCountdown = nil
+        self.cluster.counts.crashes += 1
+        if self.losesPower {
+            let lost = self.disk.losePower(&self.cluster.dice)
+            self.cluster.counts.lostWrites += lost.writes
+            self.cluster.counts.lostBlocks += lost.blocks
+        }
+        self.cluster.trace("machine \(self.machine) is down")
+        self.cluster.crashed(self.machine)
+    }
+
+    // MARK: - Work
+
+    /// Does what there is to do now.
+    func work() {
+        self.wakesAt = nil
+        guard self.isUp else { return }
+        guard self.pausedUntil <= self.cluster.now, self.busyUntil <= self.cluster.now else {
+            return self.wake(at: max(self.pausedUntil, self.busyUntil))
+        }
+        if self.process?.follower != nil { return self.perform { try self.follow() } }
+        guard let process = self.process, let consenter = process.consenter else { return }
+        switch process.channel.monitor.withLock({ consenter.next(&$0) }) {
+        case .again(let delay?): self.wake(at: self.cluster.now + self.virtual(delay))
+        case .again(nil): break
+        case .done(let work):
+            self.perform {
+                // Nothing is for free.
+                self.spend(50)
+                switch try consenter.carryOut(work) {
+                case nil: break
+                case .stopped, .removed:
+                    self.cluster.counts.removed += 1
+                    self.cluster.trace("machine \(self.machine) was removed")
+                    process.thread.fail(.following)
+                    if let log = process.log { try self.begin(log, process.thread) }
+                }
+            }
+        }
+    }
+
+    private func virtual(_ own: Duration) -> Moment {
+        let (seconds, attoseconds) = own.components
+        let microseconds = Int(seconds) * 1_000_000 + Int(attoseconds / 1_000_000_000_000)
+        return max(1, microseconds * 1_000 / self.rate + 1)
+    }
+
+    /// As a follower does between two pauses: asks one orderer after the other.
+    private func follow() throws {
+        guard let process = self.process, let follower = process.follower, let log = process.log else {
+            return
+        }
+        let puller = BlockPuller(channel: process.channel)
+        for source in puller.shuffled(follower.sources) where !follower.mayOrder {
+            guard ChainIdentities.machine(at: source.address) != self.machine else { continue }
+            do {
+                let isEnough = try puller.follow(from: log.height, source) { block in
+                    try follower.append(block)
+                    return !follower.mayOrder
+                }
+                if isEnough { break }
+            } catch {
+                try puller.judge(error, source)
+            }
+        }
+        if follower.mayOrder {
+            try log.sync()
+            self.cluster.trace("machine \(self.machine) orders from height \(log.height) on")
+            try self.begin(log, process.thread)
+        } else {
+            self.spend(self.cluster.dice.between(100.milliseconds, 500.milliseconds))
+        }
+    }
+
+    // MARK: - Checks
+
+    private func check() throws {
+        if let consenter {
+            let details = consenter.chain.details
+            if details.role == .leader {
+                self.cluster.invariants.leads(consenter.chain.id, term: details.term)
+                if self.cluster.mutation == .orderTooEarly, consenter.electedAt != nil {
+                    consenter.isCaughtUp = true
+                }
+            }
+        }
+        guard let log = self.process?.log else { return }
+        while self.checked < log.height, self.cluster.violation == nil {
+            let new = try self.cluster.invariants.appends(self.machine, self.checked, in: log)
+            self.checked += 1
+            if let new { self.cluster.appended(new) }
+        }
+    }
+}

@@ -1,0 +1,231 @@
+import Channel
+import FabricProtos
+package import Simulation
+
+@testable import Orderer
+
+extension ChainCluster {
+    private static let loadEnds: Moment = 60.seconds
+    private static let calmAfterwards: Moment = 120.seconds
+
+    /// Runs an ordering service for 60 virtual seconds of random faults under load, then without faults until
+    /// everything that was sent is ordered, and every consenter and reader has it.
+    package static func random(
+        seed: UInt64,
+        mutation: ChainMutation? = nil,
+        trace: ((String) -> Void)? = nil
+    ) -> RunReport {
+        var dice = Dice(seed: seed &* 0x9e37_79b9 &+ 13)
+        let voters = [3, 3, 3, 4, 5, 5, 7][dice.below(7)]
+        var settings = ChainSettings()
+        settings.maxInflightBlocks = dice.between(1, 5)
+        settings.maxMessageCount = dice.between(1, 10)
+        settings.keptEntryBytes = [1, 5_000, 20_000, 100_000][dice.below(4)]
+        settings.unsyncedBlockBytes = [1, 3_000, 10_000, 40_000][dice.below(4)]
+        settings.batchTimeout = dice.between(20, 500).milliseconds
+        // One run in four is a storm.
+        if dice.chance(250) { settings.calm = 50.milliseconds...1.seconds }
+        do {
+            let cluster = try ChainCluster(
+                seed: seed,
+                voters: voters,
+                settings: settings,
+                mutation: mutation,
+                trace: trace
+            )
+            for machine in cluster.members { cluster.nodes[machine]?.start() }
+            cluster.scheduleClient()
+            cluster.scheduleReaders()
+            cluster.scheduleFault()
+            cluster.run(until: Self.loadEnds)
+            if cluster.violation == nil { cluster.healAndCheck() }
+            return cluster.report
+        } catch {
+            return RunReport(seed: seed, violation: "no cluster: \(error)")
+        }
+    }
+
+    private var report: RunReport {
+        var counts = self.counts
+        counts.leaders = self.invariants.leaderCount
+        return RunReport(
+            seed: self.seed,
+            nodes: self.members.count,
+            virtualTime: self.now,
+            faults: self.faults,
+            commits: self.commits,
+            acknowledged: self.acknowledged,
+            messages: self.messages,
+            counts: counts,
+            violation: self.violation
+        )
+    }
+
+    // MARK: - Load
+
+    private func scheduleClient() {
+        self.after(self.dice.between(40.milliseconds, 200.milliseconds)) { cluster in
+            guard cluster.now < Self.loadEnds else { return }
+            cluster.submitNew()
+            cluster.scheduleClient()
+        }
+    }
+
+    private func scheduleReaders() {
+        self.after(self.dice.between(100.milliseconds, 400.milliseconds)) { cluster in
+            for index in cluster.readers.indices {
+                var reader = cluster.readers[index]
+                do {
+                    try reader.read(cluster)
+                } catch {
+                    cluster.invariants.violated("a peer can't read: \(error)")
+                }
+                cluster.readers[index] = reader
+            }
+            cluster.scheduleReaders()
+        }
+    }
+
+    // MARK: - Faults
+
+    private func scheduleFault() {
+        self.after(self.dice.between(self.settings.calm.lowerBound, self.settings.calm.upperBound)) {
+            cluster in
+            guard cluster.now < Self.loadEnds else { return }
+            cluster.injectFault()
+            cluster.scheduleFault()
+        }
+    }
+
+    private func injectFault() {
+        guard let machine = self.dice.pick(self.members.filter { self.nodes[$0]?.isUp == true }),
+            let node = self.nodes[machine]
+        else { return }
+        self.faults += 1
+        let length = self.dice.between(300.milliseconds, 6.seconds)
+        switch self.dice.below(15) {
+        case 0...3: self.crash(node, restartAfter: length)
+        case 4:
+            let leader = self.members.compactMap { self.nodes[$0] }.first(where: \.isLeader)
+            self.crash(leader ?? node, restartAfter: length)
+        case 5:
+            let text = self.network.isolate(machine, from: self.members, &self.dice)
+            self.trace(text)
+            self.after(length) { $0.network.mendAll() }
+        case 6:
+            let text = self.network.split(self.members, &self.dice)
+            self.trace(text)
+            self.after(length) { $0.network.mendAll() }
+        case 7:
+            let text = self.network.degrade(mostLost: 300, &self.dice)
+            self.trace(text)
+            self.after(length) { $0.network.recover() }
+        case 8:
+            self.trace("disk of machine \(machine) is slow")
+            node.syncLatency = self.dice.between(20.milliseconds, 600.milliseconds)
+            self.after(length) { _ in node.syncLatency = 2.milliseconds }
+        case 9:
+            self.trace("machine \(machine) is stopped for a while")
+            node.pausedUntil = self.now + length
+        case 10:
+            self.trace("clock of machine \(machine) changes")
+            node.setRate(self.dice.between(600, 1_800))
+        case 11:
+            self.trace("disk of machine \(machine) is full")
+            node.isDiskFull = true
+            self.after(length) { _ in node.isDiskFull = false }
+        case 12:
+            self.trace("machine \(machine) serves forged blocks")
+            node.forges = true
+            self.after(length) { _ in node.forges = false }
+        default: self.changeConsenters(through: node)
+        }
+    }
+
+    /// The process dies at one of its next effects.
+    private func crash(_ node: ChainNode, restartAfter length: Moment) {
+        self.trace("machine \(node.machine) will crash")
+        node.losesPower = self.dice.chance(600)
+        node.crashCountdown = self.dice.below(15)
+        self.after(length) { cluster in
+            node.crash()
+            cluster.trace("machine \(node.machine) starts")
+            node.start()
+        }
+    }
+
+    /// An administrator adds or removes a consenter, or changes the bounds of blocks.
+    private func changeConsenters(through node: ChainNode) {
+        guard let configuration = self.invariants.configuration else { return }
+        let consenters = self.consenters
+        var edit: ConfigurationEdit
+        if consenters.count < 7, self.dice.chance(consenters.count < 3 ? 900 : 400) {
+            // Rarely one that was removed is wanted back.
+            let known = self.members.filter { !consenters.contains($0) }
+            var next = (self.members.max() ?? 0) + 1
+            if let old = self.dice.pick(known), self.dice.chance(300) || next > ChainIdentities.machines {
+                next = old
+            }
+            guard next <= ChainIdentities.machines else { return }
+            self.trace("add machine \(next)")
+            edit = self.identities.addition(of: next)
+        } else if self.dice.chance(600), consenters.count > 1, let gone = self.dice.pick(consenters) {
+            self.trace("remove machine \(gone)")
+            edit = .removeConsenter(ChainIdentities.address(of: gone))
+        } else {
+            var change = ConfigurationEdit.BatchChange()
+            change.maxMessageCount = UInt32(self.dice.between(1, 10))
+            edit = .setBatch(change)
+        }
+        do {
+            self.clients.last += 1
+            let update = try self.identities.update(configuration, edit, number: self.clients.last)
+            self.submit(update: update, to: node)
+        } catch {
+            self.trace("no such update: \(error)")
+        }
+    }
+
+    // MARK: - The end
+
+    /// Ends all faults; then everything that was sent must be ordered, all consenters and readers must have it, and
+    /// nothing that was acknowledged may be missing.
+    private func healAndCheck() {
+        self.trace("all faults end")
+        self.network = SimulatedNetwork()
+        for node in self.members.compactMap({ self.nodes[$0] }) {
+            node.syncLatency = 2.milliseconds
+            node.pausedUntil = 0
+            node.crashCountdown = nil
+            node.isDiskFull = false
+            node.forges = false
+            node.setRate(1_000)
+            node.start()
+            node.wake(at: self.now)
+        }
+        self.submitNew()
+        let end = self.now + Self.calmAfterwards
+        while self.now < end, self.violation == nil, !self.hasHealed {
+            self.run(until: self.now + 200.milliseconds)
+        }
+        guard self.violation == nil else { return }
+        self.invariants.checkAcknowledged()
+        guard self.hasHealed else {
+            let heights = self.members.compactMap { self.nodes[$0] }.map { "\($0.machine): \($0.height)" }
+            return self.invariants.violated(
+                "no progress for \(Self.calmAfterwards / 1.seconds) s after all faults ended: "
+                    + "\(self.clients.outstanding.count) envelopes wait, consenters \(self.consenters), heights "
+                    + "\(heights.joined(separator: ", ")), readers \(self.readers.map(\.height))"
+            )
+        }
+    }
+
+    private var hasHealed: Bool {
+        let height = BlockNumber(self.invariants.blocks.count)
+        return self.clients.outstanding.isEmpty
+            && self.consenters.allSatisfy {
+                self.nodes[$0]?.consenter != nil && self.nodes[$0]?.height == height
+            }
+            && self.readers.allSatisfy { $0.height == height }
+    }
+}
