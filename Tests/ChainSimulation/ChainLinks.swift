@@ -54,7 +54,7 @@ struct ChainPulls: ClusterNetwork {
     unowned let node: ChainNode
     let life: Int
 
-    func open(_ stream: StepStream, rootsPEM: String) { stream.close() }
+    func open(_ stream: any ClusterStream, rootsPEM: String) { stream.close() }
 
     func ask(
         _ member: ClusterMember,

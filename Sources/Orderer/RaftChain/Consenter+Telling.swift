@@ -35,6 +35,23 @@ extension Consenter {
         for completion in completions { completion(.accepted) }
     }
 
+    /// What came in while this leader did not know all blocks of the earlier ones may be in them.
+    func dropOrdered() {
+        let now = self.channel.settings.clock()
+        self.channel.monitor.withLock { state in
+            let window = state.window
+            let count = state.waiting.count
+            state.waiting.removeAll { $0.fingerprint.map(window.hasOrdered) ?? false }
+            guard state.waiting.count < count else { return }
+            state.waitingBytes = state.waiting.reduce(0) { $0 + $1.bytes.count }
+            state.cutter.rebound(
+                state.cutter.bounds,
+                queue: state.waiting.lazy.map { ($0.size, $0.isConfig) },
+                at: now
+            )
+        }
+    }
+
     /// The envelopes are not ordered, or it is not known whether they are.
     func answer(_ batch: [OrderingChannel.Waiting], _ response: Orderer_BroadcastResponse) {
         guard !batch.isEmpty else { return }

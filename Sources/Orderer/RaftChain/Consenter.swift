@@ -416,7 +416,10 @@ final class Consenter {
             self.electedTerm = details.term
             self.electedTick = self.ticks
         }
-        if let electedAt, !self.isCaughtUp, details.applied >= electedAt { self.isCaughtUp = true }
+        if let electedAt, !self.isCaughtUp, details.applied >= electedAt {
+            self.isCaughtUp = true
+            self.dropOrdered()
+        }
         if isLeader { self.noteActive(details.activeNodes) }
         let links = self.chain.membership
         if self.chain.unfinishedChange == nil { self.links.configure(links, own: self.chain.id) }

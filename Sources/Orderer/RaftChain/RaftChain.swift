@@ -332,6 +332,8 @@ final class RaftChain {
     /// Appends a block that other orderers have signed.
     ///
     /// It is durable only after ``close()`` or the next release.
+    ///
+    /// - Throws: ``DiskFailure``, ``ChainHalted``, or what is wrong with the block.
     func append(pulled block: Common_Block) throws -> Applied {
         try block.checkStructure(after: self.lastHeader, expected: self.lastHeader.number + 1)
         try block.verifySignatures(under: self.configuration)
@@ -344,7 +346,11 @@ final class RaftChain {
             change?.metadata = metadata
         }
         do {
-            try self.log.append(block, durably: false)
+            do {
+                try self.log.append(block, durably: false)
+            } catch {
+                throw DiskFailure(description: "\(error)")
+            }
         } catch {
             throw DiskFailure(description: "\(error)")
         }
