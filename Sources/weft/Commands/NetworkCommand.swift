@@ -283,9 +283,10 @@ struct NetworkCommand: AsyncParsableCommand {
             let commit =
                 status.commitHash.isEmpty ? "" : ", commit hash \(status.commitHash.hexadecimal.prefix(16))"
             let operations = node.operations.map { ", operations http://\($0)" } ?? ""
+            let view = node.role == .orderer ? status.view.map { ", view \($0)" } ?? "" : ""
             let leader = leads == true ? ", leader" : ""
             return "  \(name) \(node.endpoint)  process \(process)  height \(status.height), block hash "
-                + "\(status.blockHash.hexadecimal.prefix(16))\(commit)\(leader)\(operations)"
+                + "\(status.blockHash.hexadecimal.prefix(16))\(commit)\(view)\(leader)\(operations)"
         }
 
         private static func entry(
@@ -302,6 +303,7 @@ struct NetworkCommand: AsyncParsableCommand {
                 "process": process.map { .integer(Int64($0)) } ?? .null,
                 "leads": leads.map { .boolean($0) } ?? .null,
                 "height": status.map { .unsigned($0.height) } ?? .null,
+                "view": status?.view.map { .unsigned($0) } ?? .null,
                 "blockHash": status.map { .string($0.blockHash.hexadecimal) } ?? .null,
                 "commitHash": status.map { .string($0.commitHash.hexadecimal) } ?? .null,
             ])

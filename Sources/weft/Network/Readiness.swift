@@ -15,6 +15,21 @@ struct NodeStatus: Sendable {
     var blockHash: Data
     /// The commit hash of the newest block; empty at an orderer, which keeps none.
     var commitHash: Data
+    /// The view in which BFT consenters agreed on the newest block; `nil` on other channels.
+    var view: UInt64?
+}
+
+extension Common_Block {
+    /// The view in which BFT consenters agreed on this block; `nil` if others made it.
+    ///
+    /// - Source: Fabric v3.1, package `orderer/consensus/smartbft`: the consenters' metadata of a block is a `ViewMetadata`.
+    fileprivate var view: UInt64? {
+        guard let (metadata, orderer) = try? self.ordererMetadata(),
+            metadata.signatures.contains(where: { !$0.identifierHeader.isEmpty }),
+            let round = try? Smartbftprotos_ViewMetadata(serializedBytes: orderer.consenterMetadata)
+        else { return nil }
+        return round.viewID
+    }
 }
 
 extension NetworkDescription {
@@ -35,7 +50,8 @@ extension NetworkDescription {
             return NodeStatus(
                 height: block.header.number &+ 1,
                 blockHash: block.header.hash,
-                commitHash: BlockSummary(block).commitHash ?? Data()
+                commitHash: BlockSummary(block).commitHash ?? Data(),
+                view: block.view
             )
         }
     }
