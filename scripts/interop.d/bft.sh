@@ -76,7 +76,7 @@ censorship_checks() {
         addresses+=("$(endpoint "$name")")
     done
     node=$network/organizations/utility/peers/node0.utility.example/tls
-    "$python" scripts/interop.d/censor.py "$home" "$(IFS=,; echo "${servers[*]}")" "$node" "${addresses[@]}" \
+    "$python" Tests/EndToEndTests/censor.py "$home" "$(IFS=,; echo "${servers[*]}")" "$node" "${addresses[@]}" \
         > "$home/log" 2>&1 &
     pids+=($!)
     required "$kind: the censor starts" until_true 20 test -f "$home/addresses" || return

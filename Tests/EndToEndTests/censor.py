@@ -4,7 +4,8 @@ censor.py FOLDER SERVER_CERTIFICATES CLIENT_CERTIFICATE ORDERER...
 
 Listens on a free port for each ORDERER (host:port), with the TLS certificate of that orderer, and passes every call on
 with the client's certificate. While FOLDER/withhold exists, the orderer that gave the blocks until then gives no more of
-them: its headers, and all that the others send, go on. Writes FOLDER/addresses, one line for each orderer: its
+them: its headers, and all that the others send, go on. The orderer that FOLDER/swallow names answers SUCCESS to every
+transaction on streams that are opened from then on, and never hears of it. Writes FOLDER/addresses, one line for each orderer: its
 address and the one that it is to be reached at. SERVER_CERTIFICATES are the folders, joined by commas, that hold
 server.crt, server.key and ca.crt of each orderer; CLIENT_CERTIFICATE is the peer's. Needs grpcio.
 """
@@ -19,6 +20,7 @@ folder = pathlib.Path(sys.argv[1])
 servers = [pathlib.Path(name) for name in sys.argv[2].split(",")]
 client = pathlib.Path(sys.argv[3])
 orderers = sys.argv[4:]
+SUCCESS = b"\x08\xc8\x01"  # BroadcastResponse.status
 last_asked = None
 withholding = None
 
@@ -31,6 +33,12 @@ def withholds(orderer):
     elif withholding is None:
         withholding = last_asked
     return withholding == orderer
+
+
+def swallows(orderer):
+    """Whether this is the orderer that says that it takes what it doesn't pass on."""
+    file = folder / "swallow"
+    return file.exists() and file.read_text().strip() == orderer
 
 
 def fields(message):
@@ -79,6 +87,11 @@ class Calls(grpc.GenericRpcHandler):
             requests = iter(requests)
             first = next(requests, None)
             if first is None:
+                return
+            if details.method.endswith("/Broadcast") and swallows(self.orderer):
+                yield SUCCESS
+                for _ in requests:
+                    yield SUCCESS
                 return
             blocks = details.method.endswith("/Deliver") and not wants_headers(first)
             if blocks:
