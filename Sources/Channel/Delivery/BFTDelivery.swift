@@ -213,10 +213,11 @@ package struct BFTDelivery<Source: Hashable & Sendable>: Sendable {
             if let blocks { commands.append(.close(blocks.number)) }
             self.blocks = nil
         }
-        for (source, attester) in self.attesters where !sources.contains(source) {
-            if let stream = attester.stream { commands.append(.close(stream.number)) }
-            self.attesters[source] = nil
+        for stream in self.attesters.values.compactMap(\.stream).sorted(by: { $0.number < $1.number })
+        where !sources.contains(stream.source) {
+            commands.append(.close(stream.number))
         }
+        self.attesters = self.attesters.filter { sources.contains($0.key) }
         return commands + self.decide()
     }
 
@@ -291,7 +292,9 @@ package struct BFTDelivery<Source: Hashable & Sendable>: Sendable {
     }
 
     private func attesterWithOverdueBlock() -> Source? {
-        self.attesters.first { entry in self.deadline(entry.value).map { $0 <= self.owing } ?? false }?.key
+        self.sources.first { source in
+            self.attesters[source].flatMap(self.deadline).map { $0 <= self.owing } ?? false
+        }
     }
 
     /// Leaves the source if a quorum has signed what the attester has shown, else the attester.
