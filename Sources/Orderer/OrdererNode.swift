@@ -56,9 +56,7 @@ package struct OrdererNode: Service, CustomStringConvertible {
         self.cluster = cluster
         self.clusterIdentity =
             configuration.cluster.followsServerIdentity ? configuration.cluster.identity : nil
-        let ownKey = try OwnServerKey(
-            configuration.cluster.listener?.identity ?? configuration.tls?.identity
-        )
+        let ownKey = try OwnServerKey(configuration)
         self.ownKey = ownKey
         let settings = OrderingChannel.Settings(
             signer: configuration.identity,

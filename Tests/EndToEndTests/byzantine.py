@@ -12,11 +12,13 @@ import time
 import pytest
 
 from members import Load, check_nothing_lost
-from orderers import Cluster, Gaps, check_orderers_agree
+from orderers import Cluster, Gaps, Wires, check_orderers_agree
 
 
 class BFTCluster(Cluster):
     """A consortium with so many orderers of a BFT channel."""
+
+    is_bft = True
 
     def up(self):
         self.start("--orgs", 2, "--bft", self.orderers, "--base-port", 0, "--contract", "kv")
@@ -96,6 +98,24 @@ def test_two_of_seven_bft_consenters_may_be_down(cluster):
             print(f"{name} of seven killed: no commit for {gaps.longest:.2f} s")
         cluster.start()
         load.go_on(30)
+    check_nothing_lost(cluster, load, ["utility", "auditor"])
+    check_orderers_agree(cluster, cluster.ordering)
+
+
+@pytest.mark.parametrize("cluster", [(BFTCluster, 4)], indirect=True)
+def test_a_bft_leader_that_is_cut_off_is_replaced_and_comes_back(cluster):
+    with Load(cluster, "utility") as load, Wires(cluster) as wires:
+        load.go_on(30)
+        for kind in ["in both directions", "in the direction to it", "in the direction from it"]:
+            leader = cluster.leader()
+            others = [name for name in cluster.ordering if name != leader]
+            to, back = [(name, leader) for name in others], [(leader, name) for name in others]
+            with Gaps(load) as gaps:
+                wires.cut({"in both directions": to + back, "in the direction to it": to}.get(kind, back))
+                load.go_on(30)
+            print(f"BFT leader cut off {kind}: no commit for {gaps.longest:.2f} s")
+            wires.mend()
+            load.go_on(30)
     check_nothing_lost(cluster, load, ["utility", "auditor"])
     check_orderers_agree(cluster, cluster.ordering)
 

@@ -19,6 +19,7 @@ import pytest
 
 import fabric
 from fabric_protos.common import common_pb2, configtx_pb2
+from fabric_protos.common import configuration_pb2 as common_configuration_pb2
 from fabric_protos.orderer import configuration_pb2
 from fabric_protos.orderer.etcdraft import configuration_pb2 as raft_pb2
 from members import Consortium, free_port
@@ -27,6 +28,8 @@ from processes import check_chain
 
 class Cluster(Consortium):
     """A consortium with so many orderers, of which tests kill, pause, add and remove some."""
+
+    is_bft = False
 
     def __init__(self, root, executable, orderers):
         super().__init__(root, executable)
@@ -142,18 +145,33 @@ class Cluster(Consortium):
 
     def change_raft(self, edit):
         """Changes what the channel's configuration says of Raft: `edit` gets an etcdraft.ConfigMetadata."""
-        block, original, updated, update = (self.root / f"raft.{kind}" for kind in ["block", "now", "new", "update"])
+        def change(group):
+            value = group.values["ConsensusType"]
+            consensus = configuration_pb2.ConsensusType.FromString(value.value)
+            metadata = raft_pb2.ConfigMetadata.FromString(consensus.metadata)
+            edit(metadata)
+            consensus.metadata = metadata.SerializeToString()
+            value.value = consensus.SerializeToString()
+        self.change_ordering(change)
+
+    def change_bft(self, edit):
+        """Changes what the channel's configuration says of BFT's consenters: `edit` gets a common.Orderers."""
+        def change(group):
+            value = group.values["Orderers"]
+            consenters = common_configuration_pb2.Orderers.FromString(value.value)
+            edit(consenters)
+            value.value = consenters.SerializeToString()
+        self.change_ordering(change)
+
+    def change_ordering(self, edit):
+        """Changes the group Orderer of the channel's configuration."""
+        block, original, updated, update = (self.root / f"ordering.{kind}" for kind in ["block", "now", "new", "update"])
         self.weft("channel", "fetch", block, *self["auditor"].flags(self.channel))
         envelope = common_pb2.Envelope.FromString(common_pb2.Block.FromString(block.read_bytes()).data.data[0])
         config = configtx_pb2.ConfigEnvelope.FromString(
             common_pb2.Payload.FromString(envelope.payload).data).config
         original.write_bytes(config.SerializeToString())
-        value = config.channel_group.groups["Orderer"].values["ConsensusType"]
-        consensus = configuration_pb2.ConsensusType.FromString(value.value)
-        metadata = raft_pb2.ConfigMetadata.FromString(consensus.metadata)
-        edit(metadata)
-        consensus.metadata = metadata.SerializeToString()
-        value.value = consensus.SerializeToString()
+        edit(config.channel_group.groups["Orderer"])
         updated.write_bytes(config.SerializeToString())
         self.weft("fabric", "configtxlator", "compute_update", "--channel_id", self.channel, "--original", original,
                   "--updated", updated, "--output", update)
@@ -243,10 +261,13 @@ class Wires:
             threading.Thread(target=self.serve, args=(name,), daemon=True).start()
         ports = {self.cluster.port(name): door.getsockname()[1] for name, door in self.doors.items()}
 
-        def move(metadata):
-            for consenter in metadata.consenters:
+        def move(consenters):
+            for consenter in consenters:
                 consenter.port = ports[consenter.port]
-        self.cluster.change_raft(move)
+        if self.cluster.is_bft:
+            self.cluster.change_bft(lambda message: move(message.consenter_mapping))
+        else:
+            self.cluster.change_raft(lambda message: move(message.consenters))
         return self
 
     def __exit__(self, *_):

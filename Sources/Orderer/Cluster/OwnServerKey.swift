@@ -13,6 +13,13 @@ final class OwnServerKey: Sendable {
         self.key = Mutex(try identity.map(Self.key))
     }
 
+    /// The key that a node shows other orderers.
+    ///
+    /// - Throws: `CryptographyError` if the certificate can't be read.
+    convenience init(_ configuration: OrdererNodeConfiguration) throws {
+        try self.init(configuration.cluster.listener?.identity ?? configuration.tls?.identity)
+    }
+
     /// `nil` without TLS.
     var current: PublicKey? { self.key.withLock { $0 } }
 
