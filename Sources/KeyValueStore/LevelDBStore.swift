@@ -15,6 +15,8 @@ package final class LevelDBStore: KeyValueStore {
         var handle: LevelDBHandle?
         /// Why nothing is written, or, without a handle, why nothing is read either.
         var failure: String?
+        /// Something was written that no durable write has followed.
+        var hasUnsynced = false
     }
 
     /// The folder of the database.
@@ -56,13 +58,34 @@ package final class LevelDBStore: KeyValueStore {
     }
 
     package func write(_ batch: WriteBatch, durably: Bool) throws(KeyValueStoreError) {
-        let (handle, failure) = self.state.withLock { ($0.handle, $0.failure) }
+        let (handle, failure, syncsJournals) = self.state.withLock { state in
+            defer { if durably { state.hasUnsynced = false } }
+            return (state.handle, state.failure, durably && state.hasUnsynced)
+        }
         guard let handle, failure == nil else { throw self.stopped("write", failure) }
         do {
+            if syncsJournals { try self.syncJournals() }
             try handle.write(batch, durably: durably)
         } catch {
             self.state.withLock { $0.failure = $0.failure ?? error.reason }
             throw error
+        }
+        if !durably { self.state.withLock { $0.hasUnsynced = true } }
+    }
+
+    /// Makes what was written without sync durable.
+    ///
+    /// LevelDB syncs the journal that it writes to. The one before it, which is full and about to become a table, it
+    /// closes without sync: were the power lost in that moment, the journal's last changes would be missing, though
+    /// later ones are there.
+    private func syncJournals() throws(KeyValueStoreError) {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: self.folder)) ?? []
+        for name in names where name.hasSuffix(".log") {
+            let file = Glibc.open("\(self.folder)/\(name)", O_RDONLY | O_CLOEXEC)
+            if file < 0, errno == ENOENT { continue }  // It has become a table.
+            guard file >= 0 else { throw self.systemError("sync", errno) }
+            defer { close(file) }
+            guard fsync(file) == 0 else { throw self.systemError("sync", errno) }
         }
     }
 

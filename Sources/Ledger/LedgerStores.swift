@@ -56,7 +56,7 @@ extension LevelDBOptions {
     /// For state and indexes: small values, keys in no order, looked up one by one and often in vain.
     package static var forDerived: LevelDBOptions {
         var options = LevelDBOptions()
-        options.writeBufferBytes = 8 << 20
+        options.writeBufferBytes = 4 << 20
         options.fileBytes = 8 << 20
         options.cacheBytes = 8 << 20
         return options

@@ -41,6 +41,24 @@ import Testing
         #expect(LevelDBFiles.damage(in: self.folder("db")).isEmpty)
     }
 
+    /// A journal that can't be opened shows that a durable write asks for all of them, if anything was not synced.
+    @Test func aDurableWriteSyncsTheJournalsOfUnsyncedOnes() throws {
+        let store = try LevelDBStore(folder: self.folder("db"))
+        let loop = self.folder("db/loop.log")
+        try FileManager.default.createSymbolicLink(atPath: loop, withDestinationPath: loop)
+        var batch = WriteBatch()
+        batch.set(bytes("1"), forKey: bytes("a"))
+        try store.write(batch, durably: true)
+        try store.write(batch, durably: false)
+        let error = #expect(throws: KeyValueStoreError.self) { try store.write(WriteBatch(), durably: true) }
+        #expect(error?.operation == "sync")
+        try FileManager.default.removeItem(atPath: loop)
+        try store.reopen()
+        try store.write(batch, durably: false)
+        try store.write(WriteBatch(), durably: true)
+        #expect(try store.value(forKey: bytes("a")) == bytes("1"))
+    }
+
     @Test func destroyRemovesEverything() throws {
         try self.fill("db", count: 10, compacting: false)
         try LevelDBStore.destroy(folder: self.folder("db"))

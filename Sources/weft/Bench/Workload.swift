@@ -73,7 +73,7 @@ struct Workload: Sendable {
             try await group.waitForAll()
         }
         let measured = begin.duration(to: min(clock.now, end))
-        return (board.tally.withLock(\.self), Double(max(Self.microseconds(measured), 1)) / 1e6)
+        return (board.tally.withLock(\.self), Double(max(microseconds(measured), 1)) / 1e6)
     }
 
     private func work(
@@ -96,7 +96,7 @@ struct Workload: Sendable {
                 let done = try await self.submit(invocation, over: gateway)
                 let finish = clock.now
                 guard finish >= begin, finish < end else { continue }
-                let microseconds = Self.microseconds(start.duration(to: finish))
+                let microseconds = microseconds(start.duration(to: finish))
                 board.tally.withLock { tally in
                     tally.committed += 1
                     tally.latency.record(microseconds)
@@ -127,10 +127,5 @@ struct Workload: Sendable {
         let committed = try await gateway.commit(of: endorsed)
         try record.valid(committed.transactionID, block: committed.block)
         return committed
-    }
-
-    private static func microseconds(_ duration: Duration) -> UInt64 {
-        let (seconds, attoseconds) = duration.components
-        return UInt64(max(seconds, 0)) * 1_000_000 + UInt64(max(attoseconds, 0) / 1_000_000_000_000)
     }
 }

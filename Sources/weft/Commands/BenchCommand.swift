@@ -12,7 +12,7 @@ struct BenchCommand: AsyncParsableCommand {
         commandName: "bench",
         abstract:
             "Measure how many transactions a network commits, at what cost in time, processor, memory and disk.",
-        subcommands: [Transactions.self, CatchUp.self],
+        subcommands: [Transactions.self, CatchUp.self, Orderer.self],
         defaultSubcommand: Transactions.self
     )
 
@@ -214,8 +214,11 @@ struct MeasuredServer: Sendable {
     }
 
     /// The running nodes of a network.
-    static func all(of network: NetworkDescription) throws -> [MeasuredServer] {
-        try network.nodes.map { node in
+    static func all(
+        of network: NetworkDescription,
+        where isMeasured: (NetworkDescription.Node) -> Bool = { _ in true }
+    ) throws -> [MeasuredServer] {
+        try network.nodes.filter(isMeasured).map { node in
             let process = network.process(of: node)
             guard let running = process.runningProcess else {
                 throw Failure("\(node.name) does not run; start the network with: weft network up")

@@ -96,7 +96,7 @@ extension OrdererConfiguration {
 func runNode(_ services: [any Service], logger: Logger) async throws {
     try await ServiceGroup(
         configuration: ServiceGroupConfiguration(
-            services: services.map {
+            services: ([HeapTrimming()] + services).map {
                 .init(service: $0, failureTerminationBehavior: .gracefullyShutdownGroup)
             },
             gracefulShutdownSignals: [.sigterm, .sigint],
