@@ -156,9 +156,8 @@ struct ChannelThread: Sendable {
             switch try self.orderRaft(log, consensus, opened) {
             case .stopped: return true
             case .removed: break
-            case .migrated:
-                self.fail(.starting)
-                return false
+            // What is queued is ordered by the next protocol.
+            case .migrated: return false
             }
         }
         // What is still queued here is for others to order.

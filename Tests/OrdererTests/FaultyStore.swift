@@ -58,6 +58,13 @@ final class FaultyDisk: Sendable {
         }
     }
 
+    /// What of the store with this name would survive a loss of power now.
+    func durable(_ name: String) -> MemoryStore {
+        let store = MemoryStore()
+        for batch in self.state.withLock({ $0.durable[name] ?? [] }) { store.write(batch, durably: true) }
+        return store
+    }
+
     /// Opens the store with this name.
     func open(_ name: String) -> FaultyStore {
         let store = self.state.withLock { state in

@@ -268,12 +268,12 @@ final class BFTConsenter {
     /// Envelopes that have waited long: given to everybody again, held against the leader, given up.
     private func care(_ now: Duration) -> [BFT.Input] {
         let timing = self.chain.timing
-        let (expired, late, stale, oldest) = self.channel.monitor.withLock { state in
+        let (expired, late, stale, isLeftOut) = self.channel.monitor.withLock { state in
             (
                 state.takeQueued(before: now - timing.expiry),
                 state.takeUnforwarded(before: now - timing.forwarding, atMost: Self.forwardedAtOnce),
                 state.queued(checkedBefore: self.chain.configuration.sequence, atMost: Self.recheckedAtOnce),
-                state.waiting.first?.arrival
+                state.isLeftOut(since: self.viewSince, at: now, timing)
             )
         }
         if !expired.isEmpty {
@@ -282,8 +282,7 @@ final class BFTConsenter {
         }
         if !late.isEmpty { self.network.spread(late) }
         if !stale.isEmpty { _ = self.recheck(stale) }
-        guard let oldest, now - max(oldest, self.viewSince) >= timing.patience else { return [] }
-        return [.command(.complain(view: self.view))]
+        return isLeftOut ? [.command(.complain(view: self.view))] : []
     }
 
     /// Envelopes that are given to the others again in one tick.

@@ -18,6 +18,8 @@ struct BFTQueues: Sendable {
     private(set) var checked: [EnvelopeFingerprint: UInt64] = [:]
     /// Everything that was queued before this was given to the others again.
     var forwardedThrough = Duration.zero
+    /// When the latest of the envelopes was queued that blocks have taken from the queue.
+    fileprivate(set) var newestOrdered = Duration.zero
 
     mutating func queued(_ envelope: OrderingChannel.Waiting) {
         if let origin = envelope.origin {
@@ -45,7 +47,29 @@ extension OrderingChannel.State {
     /// Removes what is in a block, from wherever it stands: mostly near the front.
     mutating func dropQueued(_ fingerprints: [EnvelopeFingerprint]) {
         let gone = Set(fingerprints.filter { self.bft.checked[$0] != nil })
-        self.dropQueued(gone.count) { envelope in envelope.fingerprint.map { gone.contains($0) } ?? false }
+        var newest = self.bft.newestOrdered
+        self.dropQueued(gone.count) { envelope in
+            guard let fingerprint = envelope.fingerprint, gone.contains(fingerprint) else { return false }
+            newest = max(newest, envelope.arrival)
+            return true
+        }
+        self.bft.newestOrdered = newest
+    }
+
+    /// Whether the oldest envelope has waited long enough to hold it against a leader that makes blocks.
+    ///
+    /// Long queues are no fault of the leader's: it counts only that others were taken that came much later, or that the
+    /// wait has no end.
+    ///
+    /// - Parameters:
+    ///   - since: when the leader began to lead.
+    ///   - now: the time.
+    ///   - timing: how long is long.
+    func isLeftOut(since: Duration, at now: Duration, _ timing: BFTTiming) -> Bool {
+        guard let oldest = self.waiting.first?.arrival else { return false }
+        let wait = now - max(oldest, since)
+        guard wait >= timing.patience else { return false }
+        return self.bft.newestOrdered >= oldest + timing.forwarding || wait >= timing.patience * 3
     }
 
     mutating func dropQueued(_ envelopes: [OrderingChannel.Waiting]) {

@@ -5,10 +5,10 @@ internal import Foundation
 internal import SwiftProtobuf
 
 /// Signs what this node says in the protocol.
-struct BFTSigner {
+struct BFTSigner: Sendable {
     let channel: ChannelID
     let signer: RenewableIdentity
-    let nonce: () -> Data
+    let nonce: @Sendable () -> Data
 
     /// The signature of a statement: of a commit vote a serialized `common.MetadataSignature`, as it will stand in the
     /// block, since each has a nonce of its own.

@@ -9,7 +9,7 @@ internal import SwiftProtobuf
 /// A commit vote is Fabric's block signature: `OrdererBlockMetadata ‖ identifier header ‖ header`, whose metadata hold
 /// the round as `ViewMetadata`. The other statements are Weft's own. They begin with a byte that no protobuf message
 /// begins with, so that none of them can be taken for anything else that the same key signs; they name the kind and the
-/// channel, and every field has a fixed size or its length before it. `docs/formats/bft-messages.md` has them.
+/// channel, and every field has a fixed size or its length before it. `docs/formats/consensus-store.md` has them.
 ///
 /// Source: Fabric v3.1, package `orderer/consensus/smartbft`, assembling and verifying of block signatures.
 enum BFTSignedBytes {

@@ -7,7 +7,8 @@ internal import Consensus
 ///
 /// - A leader is given up after `leader_heartbeat_timeout`, or after `request_forward_timeout` and
 ///   `request_complain_timeout` if those are shorter, without a block although envelopes wait.
-/// - It is given up, too, when one envelope waits for those two times although blocks are made.
+/// - It is given up, too, when one envelope waits for those two times although blocks are made with others that came
+///   `request_forward_timeout` later, or when it waits three times as long.
 /// - What was missed is repeated after a fifth of the first time, `view_change_resend_interval` or a second, whichever is
 ///   shortest.
 /// - A batch waits at most for half of the first time.

@@ -1,5 +1,6 @@
 internal import Channel
 internal import Consensus
+internal import DequeModule
 internal import FabricProtos
 internal import Foundation
 internal import KeyValueStore
@@ -73,6 +74,7 @@ extension ChannelThread {
             state.standing = OrderingChannel.Standing(id: chain.id, membership: membership)
             state.bft = BFTQueues()
             state.bft.holdsRequests = true
+            for envelope in state.waiting { state.bft.queued(envelope) }
             state.inFlight = 0
             state.forwarded = 0
         }

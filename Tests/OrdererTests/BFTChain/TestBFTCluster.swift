@@ -73,6 +73,7 @@ final class TestBFTCluster: Sendable {
                 consenters: members.prefix(count).map(\.consenter)
             )
             profile.orderer?.organizations[0].ordererEndpoints = members.map(\.address)
+            profile.orderer?.batchSize.absoluteMaxBytes = 1 << 20
         }
     }
 
