@@ -133,11 +133,15 @@ import Testing
                 _ = try await cluster.order(cluster.network.envelope(), through: 1)
             }
         }
-        let answer = try await cluster.order(cluster.network.envelope(), through: 3)
+        let envelope = try cluster.network.envelope()
+        let answer = try await cluster.order(envelope, through: 3)
         isOver.withLock { $0 = true }
         try await others.value
         #expect(answer.status == .success, "\(answer.info)")
-        #expect(cluster.channel(3)?.standing.leader != 1)
+        let bytes: Data = try envelope.serializedBytes()
+        let block = try #require(try cluster.blocks(of: 3).first { $0.data.data.contains(bytes) })
+        let round = try #require(try BFTRound(of: block))
+        #expect(round.view % 4 != 0)
         await cluster.stopAll()
     }
 

@@ -262,7 +262,7 @@ private struct TestBlockNetwork: ClusterNetwork {
         Task {
             guard let cluster,
                 let member = cluster.members.first(where: { $0.address == pull.source.address }),
-                cluster.channel(member.id) != nil,
+                cluster.channel(member.id)?.isServed == true,
                 let envelope = try? pull.request(),
                 let payload = try? Common_Payload(serializedBytes: envelope.payload),
                 let seek = try? Orderer_SeekInfo(serializedBytes: payload.data)
@@ -274,7 +274,7 @@ private struct TestBlockNetwork: ClusterNetwork {
                     number += 1
                 } else {
                     do { try await Task.sleep(for: .milliseconds(10)) } catch { return }
-                    guard cluster.channel(member.id) != nil else {
+                    guard cluster.channel(member.id)?.isServed == true else {
                         return pull.end(BlocksRefused(status: .serviceUnavailable))
                     }
                 }
