@@ -52,6 +52,8 @@ final class OrderingChannel: Sendable {
         var sequence: UInt64
         /// What names it in the window of duplicates; config envelopes are not in it.
         var fingerprint: EnvelopeFingerprint?
+        /// What names the client's update in a config envelope.
+        var update: EnvelopeFingerprint?
         /// Called with the answer of a config envelope.
         var completion: DuplicateWindow.Completion?
         /// When it was queued.
@@ -226,7 +228,8 @@ final class OrderingChannel: Sendable {
             bytes: try Self.serialized(envelope),
             size: envelope.payload.count + envelope.signature.count,
             isConfig: true,
-            sequence: configuration.sequence
+            sequence: configuration.sequence,
+            update: EnvelopeFingerprint(try Self.serialized(update))
         )
     }
 

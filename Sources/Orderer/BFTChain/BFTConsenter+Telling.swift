@@ -29,7 +29,8 @@ extension BFTConsenter {
     func settle(_ applied: BFTChain.Applied, proposed count: Int?) -> Bool {
         let envelopes = applied.block.data.data
         let fingerprints = envelopes.map { EnvelopeFingerprint($0) }
-        let update = applied.configuration == nil ? nil : OrderingChannel.Waiting.update(in: envelopes.first)
+        let update =
+            applied.configuration == nil ? nil : OrderingChannel.Waiting.update(named: envelopes.first)
         let (completions, isOwn) = self.channel.monitor.withLock { state in
             let isOwn =
                 count == envelopes.count && state.waiting.count >= envelopes.count

@@ -16,6 +16,8 @@ struct BFTQueues: Sendable {
     private(set) var spread: [NodeID: Int] = [:]
     /// Under which sequence of the configuration each queued envelope was checked.
     private(set) var checked: [EnvelopeFingerprint: UInt64] = [:]
+    /// How many config envelopes are queued of each client's update.
+    private var updates: [EnvelopeFingerprint: Int] = [:]
     /// Everything that was queued before this was given to the others again.
     var forwardedThrough = Duration.zero
     /// When the latest of the envelopes was queued that blocks have taken from the queue.
@@ -27,8 +29,12 @@ struct BFTQueues: Sendable {
         } else {
             self.unspread.append(envelope)
         }
+        if let update = envelope.update { self.updates[update, default: 0] += 1 }
         self.rechecked(envelope)
     }
+
+    /// Whether a config envelope of this client's update is queued.
+    func hasQueued(_ update: EnvelopeFingerprint) -> Bool { self.updates[update] != nil }
 
     mutating func rechecked(_ envelope: OrderingChannel.Waiting) {
         if let fingerprint = envelope.fingerprint { self.checked[fingerprint] = envelope.sequence }
@@ -37,6 +43,9 @@ struct BFTQueues: Sendable {
     mutating func removed(_ envelope: OrderingChannel.Waiting) {
         if let origin = envelope.origin, let count = self.spread[origin] {
             self.spread[origin] = count > 1 ? count - 1 : nil
+        }
+        if let update = envelope.update, let count = self.updates[update] {
+            self.updates[update] = count > 1 ? count - 1 : nil
         }
         if let fingerprint = envelope.fingerprint { self.checked[fingerprint] = nil }
     }
@@ -65,6 +74,7 @@ extension OrderingChannel.State {
     ///   - since: when the leader began to lead.
     ///   - now: the time.
     ///   - timing: how long is long.
+    /// - Returns: whether this node should complain.
     func isLeftOut(since: Duration, at now: Duration, _ timing: BFTTiming) -> Bool {
         guard let oldest = self.waiting.first?.arrival else { return false }
         let wait = now - max(oldest, since)
@@ -100,13 +110,11 @@ extension OrderingChannel.State {
         self.waiting.insert(contentsOf: kept, at: 0)
     }
 
-    /// Takes the updates that the client's envelope `update` stands in, whichever consenter made them.
-    mutating func takeQueued(updates update: Common_Envelope) -> [OrderingChannel.Waiting] {
-        let taken = self.waiting.filter {
-            $0.isConfig && OrderingChannel.Waiting.update(in: $0.bytes) == update
-        }
-        self.dropQueued(Array(taken))
-        return Array(taken)
+    /// Takes the config envelopes of the client's update with this name, whichever consenter made them.
+    mutating func takeQueued(updates update: EnvelopeFingerprint) -> [OrderingChannel.Waiting] {
+        let taken = Array(self.waiting.filter { $0.update == update })
+        self.dropQueued(taken)
+        return taken
     }
 
     /// Takes what was queued before `moment`.
@@ -154,11 +162,18 @@ extension OrderingChannel.State {
 
 extension OrderingChannel.Waiting {
     /// The client's envelope in a CONFIG envelope.
-    static func update(in bytes: Data?) -> Common_Envelope? {
-        guard let bytes, let envelope = try? Common_Envelope(serializedBytes: bytes),
+    private static func update(in bytes: Data) -> Common_Envelope? {
+        guard let envelope = try? Common_Envelope(serializedBytes: bytes),
             let payload = try? Common_Payload(serializedBytes: envelope.payload)
         else { return nil }
         return try? Common_ConfigEnvelope(serializedBytes: payload.data).lastUpdate
+    }
+
+    /// What names the client's update in a CONFIG envelope.
+    static func update(named bytes: Data?) -> EnvelopeFingerprint? {
+        bytes.flatMap { self.update(in: $0) }.flatMap { try? $0.serializedBytes() }.map {
+            EnvelopeFingerprint($0)
+        }
     }
 
     /// The envelope as the client sent it: of a CONFIG envelope the CONFIG_UPDATE in it.

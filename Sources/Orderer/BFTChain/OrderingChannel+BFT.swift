@@ -6,6 +6,11 @@ internal import SwiftProtobuf
 
 /// What other consenters of a BFT channel give its thread.
 extension OrderingChannel {
+    /// Whether an envelope, as its client sent it, waits here or was ordered lately.
+    func knows(_ fingerprint: EnvelopeFingerprint) -> Bool {
+        self.monitor.withLock { $0.window.knows(fingerprint) || $0.bft.hasQueued(fingerprint) }
+    }
+
     /// A consenter sent a message: whoever calls this knows that it came from `message.from`.
     func receive(_ message: BFTMessage) {
         let isNew = self.monitor.withLock { state in
@@ -26,6 +31,7 @@ extension OrderingChannel {
         envelope.completion = nil
         let (intake, wake) = self.monitor.withLock { state -> (Intake, Bool) in
             guard state.health == .serving, state.bft.holdsRequests else { return (.early, false) }
+            if let update = envelope.update, state.bft.hasQueued(update) { return (.taken, false) }
             guard state.hasRoom(for: envelope, self.settings.limits) else { return (.full, false) }
             // No consenter takes more than its part of the room, so that a flood leaves the others theirs.
             let share =

@@ -94,7 +94,7 @@ final class SpreadEnvelopes: Sendable {
         var refused = 0
         for bytes in envelopes {
             let fingerprint = EnvelopeFingerprint(bytes)
-            guard !channel.monitor.withLock({ $0.window.knows(fingerprint) }) else { continue }
+            guard !channel.knows(fingerprint) else { continue }
             do {
                 let envelope = try Common_Envelope(serializedBytes: bytes)
                 let headers = try EnvelopeHeaders(envelope)

@@ -174,7 +174,9 @@ final class TestBFTCluster: Sendable {
         for other in self.running where other != id && !isCensored(id, other) {
             guard let channel = self.channel(other) else { continue }
             for envelope in envelopes.compactMap(\.clientEnvelope) {
-                guard let headers = try? EnvelopeHeaders(envelope),
+                guard let bytes: Data = try? envelope.serializedBytes(),
+                    !channel.knows(EnvelopeFingerprint(bytes)),
+                    let headers = try? EnvelopeHeaders(envelope),
                     let waiting = try? channel.check(envelope, headers)
                 else { continue }
                 _ = channel.queue(waiting, spreadBy: id)
