@@ -4,6 +4,8 @@ import Peer
 import RPC
 import Testing
 
+import struct Channel.BFTDeliveryTimeouts
+
 @testable import weft
 
 /// A `core.yaml` or `orderer.yaml` in a folder of its own, which goes when this does.
