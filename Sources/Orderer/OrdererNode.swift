@@ -58,29 +58,7 @@ package struct OrdererNode: Service, CustomStringConvertible {
             configuration.cluster.followsServerIdentity ? configuration.cluster.identity : nil
         let ownKey = try OwnServerKey(configuration)
         self.ownKey = ownKey
-        let settings = OrderingChannel.Settings(
-            signer: configuration.identity,
-            limits: configuration.limits,
-            cutting: configuration.cutting,
-            acknowledgesWhenDurable: configuration.acknowledgesWhenDurable,
-            checksExpiration: configuration.checksExpiration,
-            clock: Self.clock(),
-            date: { Date() },
-            nonce: { (try? secureRandomBytes(24)) ?? Data() },
-            logger: logger.named("orderer.consensus.etcdraft"),
-            adopted: { configuration in
-                // The MSPs were checked with their configuration: their certificates are PEM.
-                try? clientRoots?.set(configuration.tlsRootsPEM, of: configuration.channelID.description)
-            },
-            removed: { channel in try? clientRoots?.set([], of: channel.description) },
-            metrics: configuration.metrics,
-            network: cluster,
-            bftNetwork: { BFTLinks($0) },
-            serverKey: { ownKey.current },
-            certificateHash: { cluster.certificateHash },
-            sendBufferSize: configuration.cluster.sendBufferSize,
-            tickInterval: configuration.tickInterval
-        )
+        let settings = Self.settings(configuration, cluster, ownKey, clientRoots, logger)
         self.registrar = try ChannelRegistrar(
             folders: ChannelFolders(root: configuration.dataFolder),
             settings: settings,
@@ -109,6 +87,39 @@ package struct OrdererNode: Service, CustomStringConvertible {
             try Self.listen(listener, options: configuration.transport)
         }
         self.observe(configuration.health)
+    }
+
+    /// What the node's channels have in common.
+    private static func settings(
+        _ configuration: OrdererNodeConfiguration,
+        _ cluster: ClusterConnections,
+        _ ownKey: OwnServerKey,
+        _ clientRoots: ClientRoots?,
+        _ logger: Logger
+    ) -> OrderingChannel.Settings {
+        OrderingChannel.Settings(
+            signer: configuration.identity,
+            limits: configuration.limits,
+            cutting: configuration.cutting,
+            acknowledgesWhenDurable: configuration.acknowledgesWhenDurable,
+            checksExpiration: configuration.checksExpiration,
+            clock: Self.clock(),
+            date: { Date() },
+            nonce: { (try? secureRandomBytes(24)) ?? Data() },
+            logger: logger.named("orderer.consensus.etcdraft"),
+            adopted: { configuration in
+                // The MSPs were checked with their configuration: their certificates are PEM.
+                try? clientRoots?.set(configuration.tlsRootsPEM, of: configuration.channelID.description)
+            },
+            removed: { channel in try? clientRoots?.set([], of: channel.description) },
+            metrics: configuration.metrics,
+            network: cluster,
+            bftNetwork: { BFTLinks($0) },
+            serverKey: { ownKey.current },
+            certificateHash: { cluster.certificateHash },
+            sendBufferSize: configuration.cluster.sendBufferSize,
+            tickInterval: configuration.tickInterval
+        )
     }
 
     private static func listen(

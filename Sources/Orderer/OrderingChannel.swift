@@ -109,6 +109,8 @@ final class OrderingChannel: Sendable {
         var leader: NodeID?
         /// The consenters; `nil` on a node that isn't one.
         var membership: ClusterMembership?
+        /// A consenter that the configuration no longer has, while Raft still needs it to be removed.
+        var departing: ClusterMember?
         /// The consenters that the leader has heard from lately, itself included.
         var active: [NodeID] = []
 
@@ -177,6 +179,13 @@ final class OrderingChannel: Sendable {
 
     /// The consenters; `nil` on a node that isn't one.
     var membership: ClusterMembership? { self.monitor.withLock { $0.standing.membership } }
+
+    /// The consenter that shows a certificate with this key; `nil` also on a node that isn't one.
+    func consenter(clientKey: PublicKey) -> ClusterMember? {
+        let standing = self.standing
+        if standing.departing?.clientKey == clientKey { return standing.departing }
+        return standing.membership?.member(clientKey: clientKey)
+    }
 
     /// Whether clients find the channel here: not on a node that only follows it.
     var isServed: Bool { self.monitor.withLock { $0.standing.relation == .consenter } }

@@ -80,6 +80,32 @@ def test_a_service_grows_from_one_orderer_to_three_and_shrinks_under_load(cluste
     check_nothing_lost(cluster, load, ["utility", "auditor"])
 
 
+@pytest.mark.parametrize("leads", [True, False], ids=["the leader", "the follower"])
+@pytest.mark.parametrize("cluster", [2], indirect=True)
+def test_one_of_two_orderers_leaves_under_load_and_comes_back(cluster, leads):
+    with Load(cluster, "utility") as load:
+        load.go_on()
+        leader = cluster.leader()
+        name = next(name for name in cluster.ordering if (name == leader) == leads)
+        node, number = cluster.network.node(name), cluster.ordering.index(name)
+        with Gaps(load) as gaps:
+            cluster.change(["orderer"], "remove-consenter", f"address={node['endpoint']}")
+            cluster.wait(lambda: cluster.relation(node["administration"]) == ("follower", "active"), "it does not leave")
+            load.go_on(30)
+        print(f"one of two removed: no commit for {gaps.longest:.2f} s")
+        # The other one is enough now.
+        cluster.signal(name, signal.SIGKILL)
+        load.go_on(30)
+        cluster.start()
+        certificate = cluster.orderer(f"orderers/node{number}.orderer.example/tls/server.crt")
+        cluster.change(["orderer"], "add-consenter", f"address={node['endpoint']}", f"client-cert={certificate}",
+                       f"server-cert={certificate}")
+        cluster.wait(lambda: cluster.relation(node["administration"]) == ("consenter", "active"), "it does not come back")
+        load.go_on(30)
+    check_nothing_lost(cluster, load, ["utility", "auditor"])
+    check_orderers_agree(cluster, cluster.ordering)
+
+
 @pytest.mark.parametrize("cluster", [3], indirect=True)
 def test_orderers_show_fabrics_metrics_of_clusters(cluster):
     with Load(cluster, "utility") as load:

@@ -332,20 +332,11 @@ final class TestOrderer: Sendable {
     ) throws {
         self.network = network
         self.disk = disk
-        let start = ContinuousClock.now
-        var logger = Logger(label: "test")
-        logger.logLevel = .critical
-        let settings = OrderingChannel.Settings(
-            signer: RenewableIdentity(network.orderer),
-            limits: limits,
-            cutting: cutting,
-            acknowledgesWhenDurable: acknowledgesWhenDurable,
-            checksExpiration: true,
-            clock: { ContinuousClock.now - start },
-            date: date,
-            nonce: { (try? secureRandomBytes(24)) ?? Data() },
-            logger: logger
-        )
+        var settings = OrderingChannel.Settings.forTests(network)
+        settings.limits = limits
+        settings.cutting = cutting
+        settings.acknowledgesWhenDurable = acknowledgesWhenDurable
+        settings.date = date
         self.channel = OrderingChannel(
             configuration: try ChannelConfiguration(configBlock: network.genesis),
             settings: settings
@@ -359,7 +350,7 @@ final class TestOrderer: Sendable {
             checkers: WorkerThreads(name: "check", count: 2),
             readers: WorkerThreads(name: "read", count: 2),
             date: date,
-            logger: logger
+            logger: settings.logger
         )
         self.thread = ChannelThread(channel: self.channel, join: network.genesis) {
             ChannelThread.Stores(log: disk.open("log"), consensus: disk.open("consensus"))
@@ -461,5 +452,25 @@ extension OrdererLimits {
         var limits = OrdererLimits()
         limits.reopenDelay = .milliseconds(10)
         return limits
+    }
+}
+
+extension OrderingChannel.Settings {
+    /// Real time, no log, and no other orderers.
+    static func forTests(_ network: TestNetwork) -> Self {
+        let start = ContinuousClock.now
+        var logger = Logger(label: "test")
+        logger.handler = SwiftLogNoOpLogHandler()
+        return Self(
+            signer: RenewableIdentity(network.orderer),
+            limits: .forTests,
+            cutting: .adaptive,
+            acknowledgesWhenDurable: true,
+            checksExpiration: true,
+            clock: { ContinuousClock.now - start },
+            date: { Date() },
+            nonce: { (try? secureRandomBytes(24)) ?? Data() },
+            logger: logger
+        )
     }
 }

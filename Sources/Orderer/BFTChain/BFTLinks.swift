@@ -20,12 +20,13 @@ final class BFTLinks: BFTNetwork {
     /// Opens no stream yet.
     ///
     /// `capacity` messages may wait for one consenter on each of its two streams; further ones are dropped.
-    init(channel: ChannelID, network: any ClusterNetwork, capacity: Int) {
+    init(channel: ChannelID, network: any ClusterNetwork, capacity: Int, metrics: LinkMetrics? = nil) {
         self.channel = channel.description
         self.links = StepLinks(
             network: network,
             capacity: capacity,
             submitCapacity: capacity,
+            metrics: metrics,
             lost: { _, _ in },
             silent: { _ in }
         )
@@ -36,7 +37,8 @@ final class BFTLinks: BFTNetwork {
         self.init(
             channel: channel.id,
             network: channel.settings.network,
-            capacity: channel.settings.sendBufferSize
+            capacity: channel.settings.sendBufferSize,
+            metrics: LinkMetrics(metrics: channel.settings.metrics, channel: channel.id.description)
         )
     }
 

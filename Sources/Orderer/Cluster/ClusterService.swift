@@ -114,7 +114,7 @@ package struct ClusterService: RegistrableRPCService {
         guard let key else {
             throw RPCError(code: .unauthenticated, message: "no TLS certificate sent")
         }
-        guard let channel = self.channels[name], let membership = channel.membership,
+        guard let channel = self.channels[name], channel.membership != nil,
             channel.configuration.orderer?.consensusType == "etcdraft"
         else {
             throw RPCError(
@@ -122,7 +122,7 @@ package struct ClusterService: RegistrableRPCService {
                 message: "channel \(name) doesn't exist, or this node is no Raft consenter of it"
             )
         }
-        guard let member = membership.member(clientKey: key) else {
+        guard let member = channel.consenter(clientKey: key) else {
             throw RPCError(
                 code: .permissionDenied,
                 message: "the TLS certificate is not that of a consenter of channel \(name)"

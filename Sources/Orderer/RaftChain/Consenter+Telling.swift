@@ -86,8 +86,13 @@ extension Consenter {
         let settings = self.channel.settings
         settings.adopted(configuration)
         let membership = self.chain.membership
+        let change = self.chain.unfinishedChange
         self.channel.monitor.withLock { state in
             state.configuration = configuration
+            // Of two consenters, Raft needs both for the removal of one.
+            if case .remove(let id) = change, let member = state.standing.membership?.member(id) {
+                state.standing.departing = member
+            }
             state.standing.membership = membership
             state.cutter.rebound(
                 BatchBounds(configuration),
@@ -96,7 +101,7 @@ extension Consenter {
             )
         }
         // Those who are being removed are still told, until they are.
-        if case .remove = self.chain.unfinishedChange { return }
+        if case .remove = change { return }
         self.links.configure(membership, own: self.chain.id)
     }
 

@@ -421,8 +421,10 @@ final class Consenter {
             self.dropOrdered()
         }
         if isLeader { self.noteActive(details.activeNodes) }
-        let links = self.chain.membership
-        if self.chain.unfinishedChange == nil { self.links.configure(links, own: self.chain.id) }
+        if self.chain.unfinishedChange == nil {
+            self.links.configure(self.chain.membership, own: self.chain.id)
+            self.channel.monitor.withLock { $0.standing.departing = nil }
+        }
         guard details.leader != self.leader else { return }
         let before = self.leader
         self.leader = details.leader

@@ -3,7 +3,6 @@ import Cryptography
 import FabricProtos
 import Foundation
 import KeyValueStore
-import Logging
 import SwiftProtobuf
 import Synchronization
 import Testing
@@ -69,23 +68,10 @@ import Testing
     private func follower(_ network: TestNetwork, join: Common_Block, _ orderers: CannedOrderers) throws
         -> ChannelThread
     {
-        let start = ContinuousClock.now
         let other = try Certificate(pem: network.ordererOrganization.issueTLS("orderer9")).publicKey
-        var logger = Logger(label: "test")
-        logger.handler = SwiftLogNoOpLogHandler()
-        let settings = OrderingChannel.Settings(
-            signer: RenewableIdentity(network.orderer),
-            limits: .forTests,
-            cutting: .adaptive,
-            acknowledgesWhenDurable: true,
-            checksExpiration: true,
-            clock: { ContinuousClock.now - start },
-            date: { Date() },
-            nonce: { (try? secureRandomBytes(24)) ?? Data() },
-            logger: logger,
-            network: orderers,
-            serverKey: { other }
-        )
+        var settings = OrderingChannel.Settings.forTests(network)
+        settings.network = orderers
+        settings.serverKey = { other }
         let channel = OrderingChannel(
             configuration: try ChannelConfiguration(configBlock: join),
             settings: settings

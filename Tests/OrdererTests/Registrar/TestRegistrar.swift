@@ -28,24 +28,11 @@ struct TestRegistrar: Sendable {
     ) throws {
         self.network = network
         self.folder = folder
-        let start = ContinuousClock.now
-        var logger = Logger(label: "test")
-        logger.logLevel = .critical
-        logger.handler = SwiftLogNoOpLogHandler()
+        var settings = OrderingChannel.Settings.forTests(network)
+        settings.serverKey = { serverKey }
         self.registrar = try ChannelRegistrar(
             folders: ChannelFolders(root: folder),
-            settings: OrderingChannel.Settings(
-                signer: RenewableIdentity(network.orderer),
-                limits: .forTests,
-                cutting: .adaptive,
-                acknowledgesWhenDurable: true,
-                checksExpiration: true,
-                clock: { ContinuousClock.now - start },
-                date: { Date() },
-                nonce: { (try? secureRandomBytes(24)) ?? Data() },
-                logger: logger,
-                serverKey: { serverKey }
-            ),
+            settings: settings,
             genesisBlocks: genesisBlocks
         )
         self.registrar.start()
