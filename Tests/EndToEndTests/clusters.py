@@ -94,9 +94,9 @@ def test_one_of_two_orderers_leaves_under_load_and_comes_back(cluster, leads):
             load.go_on(30)
         print(f"one of two removed: no commit for {gaps.longest:.2f} s")
         # The other one is enough now.
-        cluster.signal(name, signal.SIGKILL)
+        cluster.signal(name, signal.SIGSTOP)
         load.go_on(30)
-        cluster.start()
+        cluster.signal(name, signal.SIGCONT)
         certificate = cluster.orderer(f"orderers/node{number}.orderer.example/tls/server.crt")
         cluster.change(["orderer"], "add-consenter", f"address={node['endpoint']}", f"client-cert={certificate}",
                        f"server-cert={certificate}")
