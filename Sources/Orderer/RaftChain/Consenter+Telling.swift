@@ -105,6 +105,28 @@ extension Consenter {
         self.links.configure(membership, own: self.chain.id)
     }
 
+    /// A leader tells the others whom it hears from, as Fabric's do.
+    ///
+    /// One that was only just elected has not heard from all of them yet: it doesn't know.
+    func noteActive(_ heard: [NodeID]) {
+        let isNew = self.ticks - self.electedTick < self.chain.consenters.options.electionTick
+        let active = isNew ? [] : heard
+        if active != self.active {
+            self.active = active
+            self.toldActive = self.ticks
+            self.channel.monitor.withLock { $0.standing.active = active }
+        }
+    }
+
+    /// What goes along with a heartbeat: who is active, for some ticks after that changed, and now and then.
+    func heartbeatMetadata() -> Data {
+        let age = self.ticks - self.toldActive
+        guard !self.active.isEmpty, age < 4 || age % 40 == 0 else { return Data() }
+        var metadata = Etcdraft_ClusterMetadata()
+        metadata.activeNodes = self.active
+        return (try? metadata.serializedBytes()) ?? Data()
+    }
+
     func facts(_ facts: Logger.Metadata) -> Logger.Metadata {
         facts.merging(["channel": "\(self.channel.id)"]) { fact, _ in fact }
     }

@@ -50,19 +50,19 @@ final class Consenter {
     /// Where the log ended when this node was elected; it makes blocks once everything through that is applied.
     private(set) var electedAt: UInt64?
     private var electedTerm: Term = 0
-    private var electedTick = 0
+    var electedTick = 0
     var isCaughtUp = false
     private(set) var leader: NodeID?
     private var nextTick: Duration
-    private var ticks = 0
+    var ticks = 0
     /// When this leader saw that the channel migrates.
     private var migratedTick: Int?
     private var suspicion: LeaderSuspicion
     var leaderlessSince: Duration
     /// An update that removes this leader, or its certificate: it waits for another leader.
     var transferring: (update: OrderingChannel.Waiting, attempts: Int)?
-    private var active: [NodeID] = []
-    private var toldActive = 0
+    var active: [NodeID] = []
+    var toldActive = 0
     /// Envelopes wait for a leader that takes no more at present.
     var isHeldBack = false
     /// Blocks that no message of the others brings.
@@ -477,27 +477,5 @@ final class Consenter {
         if leader != nil { self.channel.feed.report(failure: nil) }
         let reason = "channel \(self.channel.id) has no leader at present"
         self.answer(waiting, Refusal.notOrdered(reason).response)
-    }
-
-    /// A leader tells the others whom it hears from, as Fabric's do.
-    ///
-    /// One that was only just elected has not heard from all of them yet: it doesn't know.
-    private func noteActive(_ heard: [NodeID]) {
-        let isNew = self.ticks - self.electedTick < self.chain.consenters.options.electionTick
-        let active = isNew ? [] : heard
-        if active != self.active {
-            self.active = active
-            self.toldActive = self.ticks
-            self.channel.monitor.withLock { $0.standing.active = active }
-        }
-    }
-
-    /// What goes along with a heartbeat: who is active, for some ticks after that changed, and now and then.
-    func heartbeatMetadata() -> Data {
-        let age = self.ticks - self.toldActive
-        guard !self.active.isEmpty, age < 4 || age % 40 == 0 else { return Data() }
-        var metadata = Etcdraft_ClusterMetadata()
-        metadata.activeNodes = self.active
-        return (try? metadata.serializedBytes()) ?? Data()
     }
 }
