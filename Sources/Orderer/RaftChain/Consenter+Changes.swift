@@ -42,4 +42,14 @@ extension Consenter {
         self.transferring?.attempts += 1
         try self.handOver()
     }
+
+    /// Whether Raft is done on this channel; a leader goes on for some ticks, so that the others learn that the block is
+    /// decided.
+    var hasMigrated: Bool {
+        guard self.chain.isMigrated else { return false }
+        let since = self.migratedTick ?? self.ticks
+        self.migratedTick = since
+        return self.leader != self.chain.id || self.chain.membership.members.count == 1
+            || self.ticks - since > 2 * self.chain.consenters.options.heartbeatTick
+    }
 }

@@ -56,7 +56,7 @@ final class Consenter {
     private var nextTick: Duration
     var ticks = 0
     /// When this leader saw that the channel migrates.
-    private var migratedTick: Int?
+    var migratedTick: Int?
     private var suspicion: LeaderSuspicion
     var leaderlessSince: Duration
     /// An update that removes this leader, or its certificate: it waits for another leader.
@@ -139,16 +139,6 @@ final class Consenter {
         self.chain.unfinishedChange == .remove(self.chain.id)
             && (self.leader != nil
                 || self.channel.settings.clock() - self.leaderlessSince < Self.suspicion)
-    }
-
-    /// Whether Raft is done on this channel; a leader goes on for some ticks, so that the others learn that the block is
-    /// decided.
-    private var hasMigrated: Bool {
-        guard self.chain.isMigrated else { return false }
-        let since = self.migratedTick ?? self.ticks
-        self.migratedTick = since
-        return self.leader != self.chain.id || self.chain.membership.members.count == 1
-            || self.ticks - since > 2 * self.chain.consenters.options.heartbeatTick
     }
 
     // MARK: - What is next
