@@ -165,8 +165,14 @@ let package = Package(
         tests("SimulationTests", of: "Simulation", and: ["ChainSimulation", "Consensus"]),
         .executableTarget(
             name: "simulate",
-            dependencies: ["ChainSimulation", "Simulation", arguments],
+            dependencies: ["Simulation", arguments],
             path: "Tests/Simulate",
+            swiftSettings: settings
+        ),
+        .executableTarget(
+            name: "simulate-chains",
+            dependencies: ["ChainSimulation", "Simulation", arguments],
+            path: "Tests/SimulateChains",
             swiftSettings: settings
         ),
         tests("ChannelTests", of: "Channel", and: ["Cryptography", "FabricProtos", protobuf]),

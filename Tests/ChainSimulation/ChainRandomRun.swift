@@ -103,7 +103,7 @@ extension ChainCluster {
         else { return }
         self.faults += 1
         let length = self.dice.between(300.milliseconds, 6.seconds)
-        switch self.dice.below(15) {
+        switch self.dice.below(16) {
         case 0...3: self.crash(node, restartAfter: length)
         case 4:
             let leader = self.members.compactMap { self.nodes[$0] }.first(where: \.isLeader)
@@ -138,6 +138,7 @@ extension ChainCluster {
             self.trace("machine \(machine) serves forged blocks")
             node.forges = true
             self.after(length) { _ in node.forges = false }
+        case 13: self.losePower(restartWithin: length)
         default: self.changeConsenters(through: node)
         }
     }
@@ -151,6 +152,16 @@ extension ChainCluster {
             node.crash()
             cluster.trace("machine \(node.machine) starts")
             node.start()
+        }
+    }
+
+    /// All machines lose power at once.
+    private func losePower(restartWithin length: Moment) {
+        self.trace("all machines lose power")
+        for node in self.members.compactMap({ self.nodes[$0] }) where node.isUp {
+            node.losesPower = true
+            node.crash()
+            self.after(self.dice.between(50.milliseconds, length)) { _ in node.start() }
         }
     }
 

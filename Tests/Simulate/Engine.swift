@@ -1,18 +1,12 @@
 import ArgumentParser
-import ChainSimulation
 import Simulation
 
-/// What is run: a consensus engine under a model of ordering, or the real chains above it.
+/// A consensus engine whose clusters are run.
 enum Engine: String, CaseIterable, ExpressibleByArgument {
     case raft
     case bft
-    /// Channels, consenters and block writers above Raft.
-    case chain
 
-    /// Runs a cluster of this engine with a seed; the closure hears what happens.
-    typealias Run = @Sendable (UInt64, ((String) -> Void)?) -> RunReport
-
-    func run(mutation name: String?) throws -> Run {
+    func run(mutation name: String?) throws -> Campaign.Run {
         switch self {
         case .raft:
             let mutation = try name.map { try Self.find($0, of: Mutation.self) }
@@ -20,9 +14,6 @@ enum Engine: String, CaseIterable, ExpressibleByArgument {
         case .bft:
             let mutation = try name.map { try Self.find($0, of: BFTMutation.self) }
             return { BFTCluster.random(seed: $0, mutation: mutation, trace: $1) }
-        case .chain:
-            let mutation = try name.map { try Self.find($0, of: ChainMutation.self) }
-            return { ChainCluster.random(seed: $0, mutation: mutation, trace: $1) }
         }
     }
 
@@ -38,7 +29,6 @@ enum Engine: String, CaseIterable, ExpressibleByArgument {
             switch self {
             case .raft: Mutation.allCases.map(\.rawValue)
             case .bft: BFTMutation.allCases.map(\.rawValue)
-            case .chain: ChainMutation.allCases.map(\.rawValue)
             }
         return "with \(self.rawValue) \(names.joined(separator: ", "))"
     }
@@ -54,11 +44,6 @@ enum Engine: String, CaseIterable, ExpressibleByArgument {
         case .bft:
             BFTMutation.allCases.lazy.map { mutation in
                 let detection = BFTDetection(of: mutation, seeds: seeds)
-                return ("\(detection)", detection.isCaught)
-            }
-        case .chain:
-            ChainMutation.allCases.lazy.map { mutation in
-                let detection = ChainDetection(of: mutation, seeds: seeds)
                 return ("\(detection)", detection.isCaught)
             }
         }

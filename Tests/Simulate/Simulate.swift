@@ -1,8 +1,5 @@
 import ArgumentParser
-import Dispatch
-import Foundation
 import Simulation
-import Synchronization
 
 /// Runs clusters of the real consensus engine under virtual time, network and disk.
 @main
@@ -62,7 +59,11 @@ struct Simulate: ParsableCommand {
         if let scenario { return try self.play(scenario) }
         if self.everyCrash { return try self.crashEverywhere() }
         if self.mutations { return try self.tryMutations() }
-        try self.runMany(run)
+        let campaign = Campaign(seeds: self.seeds, first: self.first, run)
+        if let violation = campaign.violation {
+            say("replay: scripts/simulate --engine \(self.engine.rawValue) --seed \(violation.seed)")
+            throw ExitCode(1)
+        }
     }
 
     /// One seed tells what happens; many try other delays, clocks and disks.
@@ -123,78 +124,5 @@ struct Simulate: ParsableCommand {
             missed = missed || !detection.isCaught
         }
         if missed { throw ExitCode(1) }
-    }
-
-    private func runMany(_ run: @escaping Engine.Run) throws {
-        let totals = Mutex(Totals())
-        let start = ContinuousClock.now
-        let limit = self.seeds.map { self.first &+ UInt64($0) } ?? .max
-        let next = Mutex(self.first)
-        DispatchQueue.concurrentPerform(iterations: ProcessInfo.processInfo.activeProcessorCount) { _ in
-            while true {
-                let seed = next.withLock { next -> UInt64? in
-                    guard next < limit else { return nil }
-                    next += 1
-                    return next - 1
-                }
-                guard let seed else { return }
-                let report = run(seed, nil)
-                let goesOn = totals.withLock { totals -> Bool in
-                    totals.add(report)
-                    if totals.seeds % 1_000 == 0 { totals.tell(since: start) }
-                    return totals.violation == nil
-                }
-                if !goesOn { return }
-            }
-        }
-        try totals.withLock { totals in
-            totals.tell(since: start)
-            guard let violation = totals.violation else { return }
-            say("violated: \(violation.summary)")
-            say("replay: scripts/simulate --engine \(self.engine.rawValue) --seed \(violation.seed)")
-            throw ExitCode(1)
-        }
-    }
-}
-
-/// Prints at once, also into a file: a run may be stopped at any moment.
-func say(_ text: some CustomStringConvertible) {
-    FileHandle.standardOutput.write(Data("\(text)\n".utf8))
-}
-
-/// What all seeds did together.
-struct Totals {
-    private(set) var seeds = 0
-    private var counting = 0
-    private var virtualSeconds = 0
-    private var faults = 0
-    private var commits = 0
-    private var acknowledged = 0
-    private var messages = 0
-    private var counts = Counts()
-    private(set) var violation: RunReport?
-
-    mutating func add(_ report: RunReport) {
-        self.seeds += 1
-        if report.isCounted {
-            self.counting += 1
-            self.virtualSeconds += report.virtualTime / 1.seconds
-            self.faults += report.faults
-            self.commits += report.commits
-            self.acknowledged += report.acknowledged
-            self.messages += report.messages
-            self.counts += report.counts
-        }
-        if report.violation != nil, self.violation == nil { self.violation = report }
-    }
-
-    func tell(since start: ContinuousClock.Instant) {
-        let elapsed = ContinuousClock.now - start
-        let seconds = Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) / 1e18
-        say(
-            "\(self.seeds) seeds, \(self.counting) of them count: \(self.virtualSeconds / 3_600) virtual hours, "
-                + "\(self.faults) faults, \(self.commits) commits, \(self.acknowledged) envelopes acknowledged, "
-                + "\(self.messages) messages, \(self.counts); \(Int(Double(self.seeds) / max(seconds, 0.001))) seeds per second"
-        )
     }
 }
