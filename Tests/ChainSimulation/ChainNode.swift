@@ -275,7 +275,7 @@ final class ChainNode: @unchecked Sendable {
                 self.spend(50)
                 switch try consenter.carryOut(work) {
                 case nil: break
-                case .stopped, .removed:
+                case .stopped, .removed, .migrated:
                     self.cluster.counts.removed += 1
                     self.cluster.trace("machine \(self.machine) was removed")
                     process.thread.fail(.following)
