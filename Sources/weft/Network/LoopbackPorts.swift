@@ -2,14 +2,17 @@ import Glibc
 
 /// TCP ports on the loopback interface.
 enum LoopbackPorts {
-    /// Ports that nobody listens on at this moment, chosen by the system.
+    /// Below those that systems give to connections: a node that is down for a while finds its port free again.
+    private static let quiet = 15_000..<32_000
+
+    /// Ports that nobody listens on at this moment.
     static func free(_ count: Int) throws(Failure) -> [Int] {
         var sockets: [Int32] = []
         defer { sockets.forEach { _ = close($0) } }
         var ports: [Int] = []
         // All stay bound until the last is chosen, so that none is chosen twice.
         for _ in 0..<count {
-            let (socket, port) = try Self.bind(0)
+            let (socket, port) = try Self.bind(except: ports)
             sockets.append(socket)
             ports.append(port)
         }
@@ -21,6 +24,15 @@ enum LoopbackPorts {
         guard let (socket, _) = try? Self.bind(port) else { return false }
         close(socket)
         return true
+    }
+
+    /// A socket at a quiet port, or at any if those that were tried are taken.
+    private static func bind(except taken: [Int]) throws(Failure) -> (socket: Int32, port: Int) {
+        for _ in 0..<100 {
+            let port = Int.random(in: Self.quiet)
+            if !taken.contains(port), let bound = try? Self.bind(port) { return bound }
+        }
+        return try Self.bind(0)
     }
 
     private static func bind(_ port: Int) throws(Failure) -> (socket: Int32, port: Int) {
