@@ -88,7 +88,9 @@ extension ChainCluster {
         _ attempt: Int,
         from node: ChainNode
     ) {
-        guard node.acts() else { return }
+        guard node.lives else { return }
+        // Answers of one moment come in any order, and must not change what chance decides elsewhere.
+        var dice = Dice(seed: self.seed ^ number << 24 ^ UInt64(attempt))
         let action = { (cluster: ChainCluster) in
             guard response.status == .success else {
                 return cluster.retry(
@@ -100,7 +102,7 @@ extension ChainCluster {
             guard let submission = cluster.clients.outstanding.removeValue(forKey: number) else { return }
             cluster.invariants.acknowledges(number, submission.fingerprint)
         }
-        self.schedule(.run(action), at: node.effectMoment + self.dice.between(1_000, 5_000))
+        self.schedule(.run(action), at: node.effectMoment + dice.between(1_000, 5_000))
     }
 
     /// Clients of a machine that went down send to another one soon.

@@ -62,6 +62,8 @@ final class ChainNode: @unchecked Sendable {
     }
 
     var isUp: Bool { self.process != nil }
+    /// Whether what it does has an effect.
+    var lives: Bool { self.isUp && !self.isDying }
     var channel: OrderingChannel? { self.process?.channel }
     var consenter: Consenter? { self.process?.consenter }
     var height: BlockNumber { self.process?.log?.height ?? 0 }
