@@ -17,8 +17,8 @@ final class ChainDisk: @unchecked Sendable {
         case full
     }
 
-    private(set) var log: ChainStore
-    private(set) var consensus: ChainStore
+    let log: ChainStore
+    let consensus: ChainStore
     /// Asked before each write.
     var fate: (_ isSync: Bool) -> Fate = { _ in .done }
     /// Told of each write of consensus that is durable.
@@ -37,12 +37,6 @@ final class ChainDisk: @unchecked Sendable {
     func open() {
         self.log.isBroken = false
         self.consensus.isBroken = false
-    }
-
-    /// The consensus store is gone.
-    func loseConsensus() {
-        self.consensus = ChainStore(name: "consensus")
-        self.consensus.disk = self
     }
 
     /// Power is lost; returns how many writes went with it.

@@ -69,9 +69,6 @@ struct ChainInvariants {
         self.hardStates[machine] = known
     }
 
-    /// A consenter lost its store, and starts anew.
-    mutating func forgets(_ machine: UInt64) { self.hardStates[machine] = nil }
-
     /// One block per height, each envelope in one of them, each block signed as the configuration before it demands.
     ///
     /// - Returns: the block, if nobody had one at this height before.
