@@ -202,6 +202,8 @@ def record_many_bills(network, arguments):
 
 def ask_for_totals(network, load, rates):
     chapter("5. Anyone on the channel asks for totals")
+    # The one peer that took the transactions may be a moment ahead of the others.
+    network.agreeing()
     totals = [network.ask(name, "GetTotals", {}) for name in network.organizations]
     check(totals[0] == totals[1] == totals[2], "the three organizations give the same totals")
     total = totals[0]

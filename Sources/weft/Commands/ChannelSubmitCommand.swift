@@ -85,12 +85,16 @@ struct ChannelSubmitCommand: AsyncParsableCommand {
     }
 
     /// Tries the channel's orderers until one takes the update.
+    ///
+    /// One that refuses it may be a consenter no longer: it then says that it doesn't order the channel.
     private func send(
         _ envelope: Common_Envelope,
         _ target: ConnectionOptions.Target,
         _ current: ChannelConfiguration
     ) async throws {
         var reasons: [String] = []
+        var refusal: ClientError?
+        var isUnavailable = false
         for node in try self.orderers(current) {
             do {
                 let security = try self.connection.security(trusting: node.roots)
@@ -101,9 +105,14 @@ struct ChannelSubmitCommand: AsyncParsableCommand {
                 }
                 return
             } catch let error as ClientError where error.code == .unavailable {
+                isUnavailable = true
+                reasons.append("\(error)")
+            } catch let error as ClientError where error.code == .invalidArgument {
+                refusal = error
                 reasons.append("\(error)")
             }
         }
+        if let refusal, !isUnavailable { throw refusal }
         throw Failure(
             "no orderer of channel \(target.channel) took the update: \(reasons.joined(separator: "; "))",
             code: .unavailable

@@ -225,8 +225,10 @@ import Testing
             options: ClusterDeliveryOptions(policy: .simple)
         )
         #expect(channel.ledger.height == 7)
-        let asked = orderers.flatMap { $0.seeks.withLock { $0.map(\.contentType) } }
-        #expect(asked == [.block])
+        let asked = orderers.flatMap { $0.seeks.withLock { $0 } }
+        #expect(asked.count { $0.contentType == .block } == 1)
+        // On a busy machine others may be asked whether there is a newer block, and for nothing else.
+        #expect(asked.allSatisfy { $0.contentType == .block || $0.start == $0.stop })
     }
 
     /// Whichever orderer is asked first: three of four withhold block 3, so that the source is changed.
