@@ -41,10 +41,16 @@ struct ChainInvariants {
             guard let value = change.value else { continue }
             switch change.key.first {
             case UInt8(ascii: "h"):
-                guard let state = try? Raftpb_HardState(serializedBytes: value) else { continue }
+                guard let state = try? Raftpb_HardState(serializedBytes: value) else {
+                    self.violated("machine \(machine) writes a hard state that can't be read")
+                    continue
+                }
                 self.votes(machine, state)
             case UInt8(ascii: "e"):
-                guard let entry = try? Raftpb_Entry(serializedBytes: value) else { continue }
+                guard let entry = try? Raftpb_Entry(serializedBytes: value) else {
+                    self.violated("machine \(machine) writes an entry that can't be read")
+                    continue
+                }
                 let digest = Digest.sha256(value)
                 let known = self.entries[entry.index, default: [:]].updateValue(digest, forKey: entry.term)
                 if let known, known != digest {

@@ -21,21 +21,12 @@ extension BlockDelivery {
         _ client: GRPCClient<Transport>,
         _ patience: Duration
     ) async throws {
-        var pause = Self.firstProcessCheck
-        var height = self.channel.ledger.height
-        while true {
-            try await Task.sleep(for: pause)
-            let now = self.channel.ledger.height
-            guard now == height else {
-                height = now
-                pause = Self.firstProcessCheck
-                continue
-            }
+        try await self.whenNoBlockComes(first: Self.firstProcessCheck, longest: Self.longestProcessCheck) {
+            _ in
             guard await HealthService.answers(client, within: patience) else {
                 try Task.checkCancellation()
                 throw OrdererStalled(endpoint, saidNothingFor: patience)
             }
-            pause = min(pause * 2, Self.longestProcessCheck)
         }
     }
 
@@ -47,25 +38,37 @@ extension BlockDelivery {
     ///
     /// Asks another orderer when no block came for 1 s, and then less and less often.
     func watchForStall(at endpoint: OrdererEndpoint) async throws {
-        var pause = Self.firstStallCheck
+        try await self.whenNoBlockComes(first: Self.firstStallCheck, longest: Self.longestStallCheck) {
+            height in
+            let others = self.channel.configuration.ordererEndpoints(overrides: self.options.overrides)
+                .filter { $0 != endpoint }
+            guard let other = others.randomElement(), let newest = await self.newestBlock(of: other),
+                newest >= height
+            else { return }
+            // What is on its way gets a moment to arrive.
+            try await Task.sleep(for: .milliseconds(500))
+            guard self.channel.ledger.height > newest else { throw OrdererStalled(endpoint, other, newest) }
+        }
+    }
+
+    /// Asks, with the ledger's height, when no block came for `first`, and then half as often each time, until one comes.
+    private func whenNoBlockComes(
+        first: Duration,
+        longest: Duration,
+        _ ask: (BlockNumber) async throws -> Void
+    ) async throws {
+        var pause = first
         var height = self.channel.ledger.height
         while true {
             try await Task.sleep(for: pause)
             let now = self.channel.ledger.height
             guard now == height else {
                 height = now
-                pause = Self.firstStallCheck
+                pause = first
                 continue
             }
-            pause = min(pause * 2, Self.longestStallCheck)
-            let others = self.channel.configuration.ordererEndpoints(overrides: self.options.overrides)
-                .filter { $0 != endpoint }
-            guard let other = others.randomElement(), let newest = await self.newestBlock(of: other),
-                newest >= height
-            else { continue }
-            // What is on its way gets a moment to arrive.
-            try await Task.sleep(for: .milliseconds(500))
-            guard self.channel.ledger.height > newest else { throw OrdererStalled(endpoint, other, newest) }
+            pause = min(pause * 2, longest)
+            try await ask(height)
         }
     }
 
