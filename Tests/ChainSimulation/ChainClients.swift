@@ -37,6 +37,7 @@ extension ChainCluster {
                 headers: try EnvelopeHeaders(envelope),
                 fingerprint: EnvelopeFingerprint(try envelope.serializedBytes())
             )
+            self.clients.outstanding[number].map { self.invariants.sends($0.fingerprint) }
             self.submit(number)
         } catch {
             self.invariants.violated("envelope \(number) can't be made: \(error)")

@@ -21,6 +21,8 @@ package final class ChainCluster: @unchecked Sendable {
             case consensus(Orderer_ConsensusRequest)
             /// An envelope, which the receiver keeps trying to queue until then.
             case submit(Orderer_SubmitRequest, until: Moment)
+            /// What one BFT consenter sends another.
+            case step(Weft_Consensus_StepRequest)
         }
 
         var from: UInt64
@@ -47,18 +49,25 @@ package final class ChainCluster: @unchecked Sendable {
     package private(set) var messages = 0
     var dice: Dice
     var invariants = ChainInvariants()
+    /// Of the BFT consenters that don't lie.
+    var promises = ChainPromises()
+    let adversary: ChainAdversary
+    /// Envelopes of the newest blocks.
+    private(set) var lately: [Data] = []
     var network = SimulatedNetwork()
     private(set) var nodes: [UInt64: ChainNode] = [:]
     /// The numbers of ``nodes``, in the order in which they came.
     private(set) var members: [UInt64] = []
     var clients = ChainClients()
     var readers: [ChainReader] = []
+    var deliveries: [ChainDelivery] = []
     private var queue = EventQueue<Event>()
     private let tell: ((String) -> Void)?
 
     init(
         seed: UInt64,
         voters: Int,
+        liars: Set<UInt64> = [],
         settings: ChainSettings,
         mutation: ChainMutation? = nil,
         trace: ((String) -> Void)? = nil
@@ -69,10 +78,18 @@ package final class ChainCluster: @unchecked Sendable {
         self.mutation = mutation
         self.tell = trace
         self.identities = try Self.allIdentities.get()
+        self.adversary = ChainAdversary(liars: liars, identities: self.identities)
         let founders = (1...UInt64(voters)).map { $0 }
         let genesis = try self.identities.genesis(consenters: founders, settings: settings)
         for machine in founders { self.add(machine, join: genesis) }
-        for _ in 0..<2 { self.readers.append(ChainReader(genesis: genesis)) }
+        for _ in 0..<2 {
+            if settings.isBFT {
+                self.deliveries.append(try ChainDelivery(genesis: genesis))
+            } else {
+                self.readers.append(ChainReader(genesis: genesis))
+            }
+        }
+        self.promises.votes(on: 1, BFTVoters(founders))
     }
 
     /// Made once, since nothing in them changes.
@@ -93,9 +110,13 @@ package final class ChainCluster: @unchecked Sendable {
     /// The consenters' machines, as of the newest block.
     var consenters: [UInt64] {
         guard let configuration = self.invariants.configuration,
-            let consenters = try? RaftConsenters(configuration)
+            let consenters = try? ChannelConsenters(configuration)
         else { return self.members }
-        return consenters.endpoints.compactMap { ChainIdentities.machine(at: $0) }
+        switch consenters {
+        case .raft(let consenters):
+            return consenters.endpoints.compactMap { ChainIdentities.machine(at: $0) }
+        case .bft(let consenters): return consenters.identifiers
+        }
     }
 
     func trace(_ text: @autoclosure () -> String) {
@@ -103,10 +124,21 @@ package final class ChainCluster: @unchecked Sendable {
     }
 
     func logger(of machine: UInt64) -> Logger {
-        guard let tell else { return Logger(label: "simulation") { _ in SwiftLogNoOpLogHandler() } }
-        return Logger(label: "simulation") { [unowned self] _ in
-            ChainLog { tell("\(Double(self.now) / 1_000_000) s: machine \(machine): \($0)") }
+        Logger(label: "simulation") { [unowned self] _ in
+            ChainLog(level: self.tell == nil ? .warning : .info) { message, facts in
+                self.judge(message, facts, by: machine)
+                self.trace("machine \(machine): \(message) \(facts)")
+            }
         }
+    }
+
+    /// No honest consenter may be taken for a liar.
+    private func judge(_ message: String, _ facts: String, by machine: UInt64) {
+        guard message == "a consenter is faulty", !self.isLiar(machine),
+            let number = facts.split(separator: "reason=consenter ").last?.prefix(while: \.isNumber),
+            let accused = UInt64(number), !self.isLiar(accused)
+        else { return }
+        self.invariants.violated("machine \(machine) takes honest machine \(accused) for faulty: \(facts)")
     }
 
     // MARK: - Time
@@ -161,6 +193,7 @@ package final class ChainCluster: @unchecked Sendable {
             guard let node = cluster.nodes[parcel.from], node.life == parcel.life, let channel = node.channel
             else { return }
             var isSubmit = false
+            if case .step = parcel.content { return }
             if case .submit = parcel.content { isSubmit = true }
             channel.lost(to: parcel.known, isSubmits: isSubmit)
             node.wake(at: cluster.now)
@@ -175,6 +208,7 @@ package final class ChainCluster: @unchecked Sendable {
         else { return }
         do {
             switch parcel.content {
+            case .step(let request): try self.receive(request, by: node, from: sender)
             case .consensus(let request): try service.receive(request, from: sender.tlsKey.tlsKey)
             case .submit(let request, let until):
                 let (envelope, channel, id) = try service.read(request, from: sender.tlsKey.tlsKey)
@@ -244,8 +278,10 @@ package final class ChainCluster: @unchecked Sendable {
 
     /// The chain has grown.
     func appended(_ block: Common_Block) {
+        self.lately = (self.lately + block.data.data).suffix(50)
         guard block.isConfigBlock, block.header.number > 0 else { return }
         self.trace("block \(block.header.number) has consenters \(self.consenters)")
+        self.promises.votes(on: block.header.number + 1, BFTVoters(self.consenters))
         for machine in self.consenters where self.nodes[machine] == nil {
             self.counts.added += 1
             self.add(machine, join: block)
@@ -261,11 +297,14 @@ package final class ChainCluster: @unchecked Sendable {
 struct ChainLog: LogHandler, @unchecked Sendable {
     // Why `@unchecked`: a simulation runs on one thread.
 
-    let tell: (String) -> Void
+    let tell: (_ message: String, _ facts: String) -> Void
     var metadata: Logger.Metadata = [:]
-    var logLevel = Logger.Level.info
+    var logLevel: Logger.Level
 
-    init(_ tell: @escaping (String) -> Void) { self.tell = tell }
+    init(level: Logger.Level, _ tell: @escaping (_ message: String, _ facts: String) -> Void) {
+        self.logLevel = level
+        self.tell = tell
+    }
 
     subscript(metadataKey key: String) -> Logger.Metadata.Value? {
         get { self.metadata[key] }
@@ -274,6 +313,6 @@ struct ChainLog: LogHandler, @unchecked Sendable {
 
     func log(event: LogEvent) {
         let facts = (event.metadata ?? [:]).sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
-        self.tell("\(event.message) \(facts.joined(separator: " "))")
+        self.tell("\(event.message)", facts.joined(separator: " "))
     }
 }

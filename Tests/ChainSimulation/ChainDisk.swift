@@ -21,8 +21,8 @@ final class ChainDisk: @unchecked Sendable {
     let consensus: ChainStore
     /// Asked before each write.
     var fate: (_ isSync: Bool) -> Fate = { _ in .done }
-    /// Told of each write of consensus that is durable.
-    var wroteConsensus: (WriteBatch) -> Void = { _ in }
+    /// Told of each write of consensus that shall be durable, and whether it is.
+    var wroteConsensus: (_ batch: WriteBatch, _ isDurable: Bool) -> Void = { _, _ in }
     /// The fault of a disk, or a node, that doesn't wait until what it writes is durable.
     var forgetsSync = false
 
@@ -74,7 +74,7 @@ final class ChainStore: KeyValueStore, @unchecked Sendable {
         self.add(batch)
         guard durably else { return }
         if !disk.forgetsSync { self.sync() }
-        if self === disk.consensus { disk.wroteConsensus(batch) }
+        if self === disk.consensus { disk.wroteConsensus(batch, !disk.forgetsSync) }
     }
 
     private func add(_ batch: WriteBatch) {

@@ -106,22 +106,6 @@ struct ChainIdentities: Sendable {
 
     /// The first block of a channel that these machines order.
     func genesis(consenters: [UInt64], settings: ChainSettings) throws -> Common_Block {
-        var metadata = Etcdraft_ConfigMetadata()
-        metadata.consenters = consenters.map { number in
-            .with {
-                $0.host = "orderer\(number).sim"
-                $0.port = 7050
-                $0.clientTlsCert = self.machine(number).tlsCertificate
-                $0.serverTlsCert = self.machine(number).tlsCertificate
-            }
-        }
-        metadata.options = .with {
-            $0.tickInterval = "100ms"
-            $0.electionTick = 10
-            $0.heartbeatTick = 1
-            $0.maxInflightBlocks = UInt32(settings.maxInflightBlocks)
-            $0.snapshotIntervalSize = UInt32(settings.keptEntryBytes)
-        }
         let organization = ChannelProfile.OrganizationProfile(
             name: "Org",
             msp: try self.msp,
@@ -130,7 +114,7 @@ struct ChainIdentities: Sendable {
         )
         let profile = ChannelProfile(
             orderer: .init(
-                consensus: .raft(metadata),
+                consensus: settings.isBFT ? self.bft(consenters) : self.raft(consenters, settings),
                 organizations: [organization],
                 batchTimeout: .milliseconds(settings.batchTimeout / 1.milliseconds),
                 batchSize: .with {
@@ -149,11 +133,57 @@ struct ChainIdentities: Sendable {
         )
     }
 
+    private func raft(_ consenters: [UInt64], _ settings: ChainSettings) -> ChannelProfile.Consensus {
+        var metadata = Etcdraft_ConfigMetadata()
+        metadata.consenters = consenters.map { number in
+            .with {
+                $0.host = "orderer\(number).sim"
+                $0.port = 7050
+                $0.clientTlsCert = self.machine(number).tlsCertificate
+                $0.serverTlsCert = self.machine(number).tlsCertificate
+            }
+        }
+        metadata.options = .with {
+            $0.tickInterval = "100ms"
+            $0.electionTick = 10
+            $0.heartbeatTick = 1
+            $0.maxInflightBlocks = UInt32(settings.maxInflightBlocks)
+            $0.snapshotIntervalSize = UInt32(settings.keptEntryBytes)
+        }
+        return .raft(metadata)
+    }
+
+    /// The number of a consenter is that of its machine.
+    private func bft(_ consenters: [UInt64]) -> ChannelProfile.Consensus {
+        var options = Orderer_Smartbft_Options.quick
+        options.requestComplainTimeout = "2s"
+        options.requestAutoRemoveTimeout = "20s"
+        return .bft(
+            options: options,
+            consenters: consenters.map { number in
+                .with {
+                    $0.id = UInt32(number)
+                    $0.host = "orderer\(number).sim"
+                    $0.port = 7050
+                    $0.mspID = Self.mspID
+                    $0.identity = self.machine(number).signer.certificate.pem
+                    $0.clientTlsCert = self.machine(number).tlsCertificate
+                    $0.serverTlsCert = self.machine(number).tlsCertificate
+                }
+            }
+        )
+    }
+
     /// A client's envelope; every number gives another one.
-    func envelope(_ number: UInt64, size: Int) throws -> Common_Envelope {
+    func envelope(
+        _ number: UInt64,
+        size: Int,
+        channel: String = Self.channel,
+        type: Common_HeaderType = .endorserTransaction
+    ) throws -> Common_Envelope {
         try Common_Envelope.signed(
-            .endorserTransaction,
-            channel: Self.channel,
+            type,
+            channel: channel,
             data: Data(repeating: UInt8(truncatingIfNeeded: number), count: size),
             signer: self.client,
             nonce: Self.nonce(number),
@@ -187,13 +217,15 @@ struct ChainIdentities: Sendable {
         )
     }
 
-    func addition(of machine: UInt64) -> ConfigurationEdit {
-        .addConsenter(
+    func addition(of machine: UInt64, isBFT: Bool) -> ConfigurationEdit {
+        let signer = self.machine(machine).signer
+        return .addConsenter(
             ConfigurationEdit.Consenter(
                 host: "orderer\(machine).sim",
                 port: 7050,
                 clientTLSCertificate: self.machine(machine).tlsCertificate,
-                serverTLSCertificate: self.machine(machine).tlsCertificate
+                serverTLSCertificate: self.machine(machine).tlsCertificate,
+                identity: isBFT ? (UInt32(machine), Self.mspID, signer.certificate.pem) : nil
             )
         )
     }
@@ -201,6 +233,8 @@ struct ChainIdentities: Sendable {
 
 /// What a random run varies besides its faults.
 struct ChainSettings {
+    /// Whether BFT consenters order the channel, and not Raft's.
+    var isBFT = false
     var maxInflightBlocks = 5
     /// Bytes of entries that are kept for consenters that lag behind.
     var keptEntryBytes = 20_000

@@ -17,6 +17,8 @@ struct ChainInvariants {
     private(set) var blocks: [Data] = []
     /// Where each envelope stands.
     private(set) var ordered: [EnvelopeFingerprint: BlockNumber] = [:]
+    /// What clients have sent.
+    private var sent: Set<EnvelopeFingerprint> = []
     private(set) var acknowledged: [UInt64: EnvelopeFingerprint] = [:]
     /// The configuration after the newest block.
     private(set) var configuration: ChannelConfiguration?
@@ -101,16 +103,27 @@ struct ChainInvariants {
             } catch {
                 self.violated("block \(number) of machine \(machine) is not signed as it must be: \(error)")
             }
+            let consenters = configuration.orderer?.consenters.count ?? 0
+            let signatures = try block.ordererMetadata().metadata.signatures.count
+            if consenters > 0, signatures < BFTBlockValidation.quorum(of: consenters) {
+                self.violated("block \(number) of machine \(machine) has \(signatures) signatures only")
+            }
         }
         self.blocks.append(hash)
         for envelope in block.data.data {
             if let other = self.ordered.updateValue(number, forKey: EnvelopeFingerprint(envelope)) {
                 self.violated("block \(number) holds an envelope that is in block \(other) already")
             }
+            if !block.isConfigBlock, !self.sent.contains(EnvelopeFingerprint(envelope)) {
+                self.violated("block \(number) holds an envelope that no client has sent")
+            }
         }
         if block.isConfigBlock { self.configuration = try ChannelConfiguration(configBlock: block) }
         return block
     }
+
+    /// A client sends an envelope.
+    mutating func sends(_ fingerprint: EnvelopeFingerprint) { self.sent.insert(fingerprint) }
 
     /// A client was told that its envelope is ordered.
     mutating func acknowledges(_ number: UInt64, _ fingerprint: EnvelopeFingerprint) {

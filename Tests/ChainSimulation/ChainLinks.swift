@@ -64,6 +64,7 @@ struct ChainPulls: ClusterNetwork {
     ) {}
 
     func run(_ pull: BlockPull) {
+        if self.node.streamsBlocks { return self.stream(pull) }
         defer { pull.end(RPCError(code: .unavailable, message: "the orderer has no more blocks")) }
         guard self.node.life == self.life, self.node.acts(),
             let machine = ChainIdentities.machine(at: pull.source.address)
@@ -77,6 +78,17 @@ struct ChainPulls: ClusterNetwork {
                 guard let block = try self.node.cluster.block(number, of: source) else { return }
                 guard self.node.acts(), pull.offer(block) == true else { return }
             }
+        } catch {
+            pull.end(error)
+        }
+    }
+
+    private func stream(_ pull: BlockPull) {
+        guard self.node.life == self.life, self.node.acts(),
+            let machine = ChainIdentities.machine(at: pull.source.address)
+        else { return pull.end(RPCError(code: .unavailable, message: "the orderer can't be reached")) }
+        do {
+            try ChainStream(pull, to: self.node, from: machine).begin()
         } catch {
             pull.end(error)
         }

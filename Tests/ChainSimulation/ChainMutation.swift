@@ -4,7 +4,7 @@ import Simulation
 ///
 /// Each is made where the chain meets what is simulated, so that the product holds no switch for it.
 package enum ChainMutation: String, CaseIterable, Sendable {
-    /// Writes count as durable before they are.
+    /// Writes count as durable before they are: also a BFT consenter's record of what it promised.
     case acknowledgeBeforeSync
     /// A new leader makes blocks before it has applied what was decided before its election.
     case orderTooEarly
@@ -12,6 +12,15 @@ package enum ChainMutation: String, CaseIterable, Sendable {
     case forgetDuplicates
     /// The signatures of pulled blocks are not looked at.
     case trustPulledBlocks
+    /// BFT consenters vote for a leader's block without looking at its envelopes.
+    case skipProposalRules
+
+    /// Those that make a difference to such chains.
+    package static func all(isBFT: Bool) -> [ChainMutation] {
+        isBFT
+            ? [.acknowledgeBeforeSync, .skipProposalRules]
+            : [.acknowledgeBeforeSync, .orderTooEarly, .forgetDuplicates, .trustPulledBlocks]
+    }
 }
 
 /// Where a fault that was put into chains on purpose is caught.
@@ -23,11 +32,11 @@ package struct ChainDetection: CustomStringConvertible {
     package var isCaught: Bool { self.violation != nil }
 
     /// Tries seeds from 1 on.
-    package init(of mutation: ChainMutation, seeds: Int) {
+    package init(of mutation: ChainMutation, isBFT: Bool = false, seeds: Int) {
         self.mutation = mutation
         for seed in 1...UInt64(max(1, seeds)) {
             self.seed = seed
-            self.violation = ChainCluster.random(seed: seed, mutation: mutation).violation
+            self.violation = ChainCluster.random(seed: seed, isBFT: isBFT, mutation: mutation).violation
             if self.isCaught { return }
         }
     }

@@ -2,6 +2,7 @@ import Channel
 import Consensus
 import FabricProtos
 import Foundation
+import KeyValueStore
 import Ledger
 import Logging
 import Simulation
@@ -16,10 +17,14 @@ final class ChainNode: @unchecked Sendable {
     struct Process {
         var channel: OrderingChannel
         var thread: ChannelThread
+        var channels: OrderingChannels
         var service: ClusterService
         var log: BlockLog?
         var consenter: Consenter?
+        var bft: BFTConsenter?
         var follower: Follower?
+        /// How a follower gets the blocks of a BFT channel.
+        var puller: ClusterPuller?
     }
 
     let machine: UInt64
@@ -41,6 +46,8 @@ final class ChainNode: @unchecked Sendable {
     var pausedUntil: Moment = 0
     /// Serves blocks that nobody has signed to whoever pulls from it.
     var forges = false
+    /// Serves headers, and not the blocks.
+    var withholds = false
 
     /// How long the present piece of work has taken already.
     private(set) var elapsed: Moment = 0
@@ -58,7 +65,7 @@ final class ChainNode: @unchecked Sendable {
         self.join = join
         self.disk.forgetsSync = cluster.mutation == .acknowledgeBeforeSync
         self.disk.fate = { [unowned self] isSync in self.fate(isSync) }
-        self.disk.wroteConsensus = { [unowned self] in self.cluster.invariants.writes(self.machine, $0) }
+        self.disk.wroteConsensus = { [unowned self] in self.wrote($0, isDurable: $1) }
     }
 
     var isUp: Bool { self.process != nil }
@@ -67,7 +74,14 @@ final class ChainNode: @unchecked Sendable {
     var channel: OrderingChannel? { self.process?.channel }
     var consenter: Consenter? { self.process?.consenter }
     var height: BlockNumber { self.process?.log?.height ?? 0 }
-    var isLeader: Bool { self.consenter?.electedAt != nil }
+    /// Whether it is a consenter at work.
+    var orders: Bool { self.process?.consenter != nil || self.process?.bft != nil }
+    /// Whether what it gets of other orderers comes in streams that go on, while it does other things.
+    var streamsBlocks: Bool { self.process?.bft != nil || self.process?.puller != nil }
+    var isLeader: Bool {
+        if let bft = self.process?.bft { return bft.chain.details.leader == bft.chain.id }
+        return self.consenter?.electedAt != nil
+    }
     var tlsKey: ChainIdentities.Machine { self.cluster.identities.machines[Int(self.machine) - 1] }
 
     // MARK: - Time
@@ -140,7 +154,7 @@ final class ChainNode: @unchecked Sendable {
             let channels = OrderingChannels()
             channels.add(channel)
             let service = ClusterService(channels: channels, logger: channel.settings.logger)
-            self.process = Process(channel: channel, thread: thread, service: service)
+            self.process = Process(channel: channel, thread: thread, channels: channels, service: service)
             self.perform { try self.open() }
         } catch {
             self.cluster.invariants.violated("machine \(self.machine) can't start: \(error)")
@@ -181,10 +195,10 @@ final class ChainNode: @unchecked Sendable {
     }
 
     private func begin(_ log: BlockLog, _ thread: ChannelThread) throws {
-        self.process?.consenter = nil
-        self.process?.follower = nil
+        self.endWork()
         if thread.orders(log) {
             do {
+                guard !self.cluster.settings.isBFT else { return try self.beginBFT(log, thread) }
                 let links = ChainLinks(node: self, life: self.life)
                 let consenter = try thread.consenter(log, self.disk.consensus, links)
                 self.process?.consenter = consenter
@@ -198,6 +212,31 @@ final class ChainNode: @unchecked Sendable {
         }
         let follower = try thread.follower(log)
         self.process?.follower = follower
+    }
+
+    private func beginBFT(_ log: BlockLog, _ thread: ChannelThread) throws {
+        let links = ChainBFTLinks(node: self, life: self.life, channel: thread.channel.id)
+        self.process?.bft = try thread.bftConsenter(log, self.disk.consensus, links)
+        if self.cluster.mutation == .forgetDuplicates {
+            self.channel?.monitor.withLock { $0.window.forgetOrdered() }
+        }
+    }
+
+    /// It is neither consenter nor follower for now.
+    private func endWork() {
+        self.process?.consenter = nil
+        self.process?.bft = nil
+        self.process?.follower = nil
+        self.process?.puller?.close()
+        self.process?.puller = nil
+    }
+
+    private func wrote(_ batch: WriteBatch, isDurable: Bool) {
+        guard self.cluster.settings.isBFT else { return self.cluster.invariants.writes(self.machine, batch) }
+        if isDurable { self.cluster.promises.writes(self.machine, batch) }
+        if !self.cluster.isLiar(self.machine), let text = self.cluster.promises.violation {
+            self.cluster.invariants.violated(text)
+        }
     }
 
     /// Runs a piece of work, and what follows from its failure or from the death of the process in it.
@@ -219,13 +258,16 @@ final class ChainNode: @unchecked Sendable {
     /// As a channel's thread does when its stores fail.
     private func failed(_ error: any Error) {
         guard self.isDiskFull, !(error is ChainHalted), let process = self.process else {
+            if self.cluster.isLiar(self.machine) {
+                self.cluster.trace("machine \(self.machine), a liar, fails: \(error)")
+                return self.endWork()
+            }
             return self.cluster.invariants.violated("machine \(self.machine) fails: \(error)")
         }
         self.cluster.trace("machine \(self.machine): \(error)")
         process.channel.feed.released()
         process.thread.fail(.unavailable("\(error)"))
-        self.process?.consenter = nil
-        self.process?.follower = nil
+        self.endWork()
         self.process?.log = nil
         self.reopen()
     }
@@ -267,6 +309,7 @@ final class ChainNode: @unchecked Sendable {
             return self.wake(at: max(self.pausedUntil, self.busyUntil))
         }
         if self.process?.follower != nil { return self.perform { try self.follow() } }
+        if let process = self.process, let bft = process.bft { return self.work(process, bft) }
         guard let process = self.process, let consenter = process.consenter else { return }
         switch process.channel.monitor.withLock({ consenter.next(&$0) }) {
         case .again(let delay?): self.wake(at: self.cluster.now + self.virtual(delay))
@@ -277,14 +320,30 @@ final class ChainNode: @unchecked Sendable {
                 self.spend(50)
                 switch try consenter.carryOut(work) {
                 case nil: break
-                case .stopped, .removed, .migrated:
-                    self.cluster.counts.removed += 1
-                    self.cluster.trace("machine \(self.machine) was removed")
-                    process.thread.fail(.following)
-                    if let log = process.log { try self.begin(log, process.thread) }
+                case .stopped, .removed, .migrated: try self.leave(process)
                 }
             }
         }
+    }
+
+    private func work(_ process: Process, _ consenter: BFTConsenter) {
+        switch process.channel.monitor.withLock({ consenter.next(&$0) }) {
+        case .again(let delay?): self.wake(at: self.cluster.now + self.virtual(delay))
+        case .again(nil): break
+        case .done(let work):
+            self.perform {
+                self.spend(50)
+                if try consenter.carryOut(work) != nil { try self.leave(process) }
+            }
+        }
+    }
+
+    /// It is a consenter no longer.
+    private func leave(_ process: Process) throws {
+        self.cluster.counts.removed += 1
+        self.cluster.trace("machine \(self.machine) was removed")
+        process.thread.fail(.following)
+        if let log = process.log { try self.begin(log, process.thread) }
     }
 
     private func virtual(_ own: Duration) -> Moment {
@@ -299,7 +358,12 @@ final class ChainNode: @unchecked Sendable {
             return
         }
         let puller = BlockPuller(channel: process.channel)
-        for source in puller.shuffled(follower.sources) where !follower.mayOrder {
+        if !follower.isOnboarding, let configuration = follower.configuration, configuration.isBFT,
+            let header = log.lastHeader
+        {
+            try self.followCluster(follower, puller, header, configuration)
+        }
+        for source in puller.shuffled(follower.sources) where !follower.mayOrder && self.process?.puller == nil {
             guard ChainIdentities.machine(at: source.address) != self.machine else { continue }
             do {
                 let isEnough = try puller.follow(from: log.height, source) { block in
@@ -316,7 +380,30 @@ final class ChainNode: @unchecked Sendable {
             self.cluster.trace("machine \(self.machine) orders from height \(log.height) on")
             try self.begin(log, process.thread)
         } else {
-            self.spend(self.cluster.dice.between(100.milliseconds, 500.milliseconds))
+            let longest = self.process?.puller == nil ? 500.milliseconds : 150.milliseconds
+            self.spend(self.cluster.dice.between(100.milliseconds, longest))
+        }
+    }
+
+    /// As a follower of a BFT channel does each time that something came in.
+    private func followCluster(
+        _ follower: Follower,
+        _ puller: BlockPuller,
+        _ header: Common_BlockHeader,
+        _ configuration: ChannelConfiguration
+    ) throws {
+        let cluster =
+            self.process?.puller
+            ?? ClusterPuller(
+                puller,
+                header: header,
+                configuration: configuration,
+                timeouts: BFTDeliveryTimeouts(censorship: .seconds(5))
+            )
+        self.process?.puller = cluster
+        _ = try cluster.look { block in
+            try follower.append(block)
+            return (follower.configuration ?? configuration, !follower.mayOrder)
         }
     }
 

@@ -1,4 +1,5 @@
 import Channel
+import Consensus
 import FabricProtos
 package import Simulation
 
@@ -6,18 +7,22 @@ package import Simulation
 
 extension ChainCluster {
     private static let loadEnds: Moment = 60.seconds
-    private static let calmAfterwards: Moment = 120.seconds
+    private var calmAfterwards: Moment { self.settings.isBFT ? 180.seconds : 120.seconds }
 
     /// Runs an ordering service for 60 virtual seconds of random faults under load, then without faults until
     /// everything that was sent is ordered, and every consenter and reader has it.
+    ///
+    /// Of BFT consenters up to f lie, also after the other faults have ended.
     package static func random(
         seed: UInt64,
+        isBFT: Bool = false,
         mutation: ChainMutation? = nil,
         trace: ((String) -> Void)? = nil
     ) -> RunReport {
         var dice = Dice(seed: seed &* 0x9e37_79b9 &+ 13)
-        let voters = [3, 3, 3, 4, 5, 5, 7][dice.below(7)]
+        let voters = (isBFT ? [4, 4, 4, 5, 6, 7, 7] : [3, 3, 3, 4, 5, 5, 7])[dice.below(7)]
         var settings = ChainSettings()
+        settings.isBFT = isBFT
         settings.maxInflightBlocks = dice.between(1, 5)
         settings.maxMessageCount = dice.between(1, 10)
         settings.keptEntryBytes = [1, 5_000, 20_000, 100_000][dice.below(4)]
@@ -25,10 +30,12 @@ extension ChainCluster {
         settings.batchTimeout = dice.between(20, 500).milliseconds
         // One run in four is a storm.
         if dice.chance(250) { settings.calm = 50.milliseconds...1.seconds }
+        let liars = isBFT ? self.liars(among: voters, &dice) : []
         do {
             let cluster = try ChainCluster(
                 seed: seed,
                 voters: voters,
+                liars: liars,
                 settings: settings,
                 mutation: mutation,
                 trace: trace
@@ -37,6 +44,10 @@ extension ChainCluster {
             cluster.scheduleClient()
             cluster.scheduleReaders()
             cluster.scheduleFault()
+            if !liars.isEmpty {
+                cluster.trace("machines \(liars.sorted()) lie")
+                cluster.scheduleLies()
+            }
             cluster.run(until: Self.loadEnds)
             if cluster.violation == nil { cluster.healAndCheck() }
             return cluster.report
@@ -45,9 +56,19 @@ extension ChainCluster {
         }
     }
 
+    /// Mostly as many as there may be.
+    private static func liars(among count: Int, _ dice: inout Dice) -> Set<UInt64> {
+        let machines = (1...UInt64(count)).map { $0 }
+        let most = BFTVoters(machines).faults
+        var liars: Set<UInt64> = []
+        let number = dice.chance(800) ? most : dice.below(most + 1)
+        while liars.count < number { liars.insert(dice.pick(machines) ?? 1) }
+        return liars
+    }
+
     private var report: RunReport {
         var counts = self.counts
-        counts.leaders = self.invariants.leaderCount
+        counts.leaders = self.settings.isBFT ? Int(clamping: self.promises.view) : self.invariants.leaderCount
         return RunReport(
             seed: self.seed,
             nodes: self.members.count,
@@ -82,7 +103,23 @@ extension ChainCluster {
                 }
                 cluster.readers[index] = reader
             }
+            for index in cluster.deliveries.indices {
+                var delivery = cluster.deliveries[index]
+                do {
+                    try delivery.read(cluster)
+                } catch {
+                    cluster.invariants.violated("a peer can't read: \(error)")
+                }
+                cluster.deliveries[index] = delivery
+            }
             cluster.scheduleReaders()
+        }
+    }
+
+    private func scheduleLies() {
+        self.after(self.dice.between(50.milliseconds, 600.milliseconds)) { cluster in
+            cluster.adversary.act(in: cluster)
+            cluster.scheduleLies()
         }
     }
 
@@ -134,7 +171,7 @@ extension ChainCluster {
             self.trace("disk of machine \(machine) is full")
             node.isDiskFull = true
             self.after(length) { _ in node.isDiskFull = false }
-        case 12:
+        case 12 where !self.settings.isBFT:
             self.trace("machine \(machine) serves forged blocks")
             node.forges = true
             self.after(length) { _ in node.forges = false }
@@ -169,7 +206,7 @@ extension ChainCluster {
     private func changeConsenters(through node: ChainNode) {
         guard let configuration = self.invariants.configuration else { return }
         let consenters = self.consenters
-        var edit: ConfigurationEdit
+        let edit: ConfigurationEdit
         if consenters.count < 7, self.dice.chance(consenters.count < 3 ? 900 : 400) {
             // Rarely one that was removed is wanted back.
             let known = self.members.filter { !consenters.contains($0) }
@@ -177,10 +214,12 @@ extension ChainCluster {
             if let old = self.dice.pick(known), self.dice.chance(300) || next > ChainIdentities.machines {
                 next = old
             }
-            guard next <= ChainIdentities.machines else { return }
+            guard next <= ChainIdentities.machines, self.mayOrder(consenters + [next]) else { return }
             self.trace("add machine \(next)")
-            edit = self.identities.addition(of: next)
-        } else if self.dice.chance(600), consenters.count > 1, let gone = self.dice.pick(consenters) {
+            edit = self.identities.addition(of: next, isBFT: self.settings.isBFT)
+        } else if self.dice.chance(600), consenters.count > 1, let gone = self.dice.pick(consenters),
+            self.mayOrder(consenters.filter { $0 != gone })
+        {
             self.trace("remove machine \(gone)")
             edit = .removeConsenter(ChainIdentities.address(of: gone))
         } else {
@@ -197,9 +236,16 @@ extension ChainCluster {
         }
     }
 
+    /// Whether these are enough that the liars among them do no harm.
+    private func mayOrder(_ consenters: [UInt64]) -> Bool {
+        guard self.settings.isBFT else { return true }
+        return consenters.count >= 4
+            && consenters.count { self.isLiar($0) } <= BFTVoters(consenters).faults
+    }
+
     // MARK: - The end
 
-    /// Ends all faults; then everything that was sent must be ordered, all consenters and readers must have it, and
+    /// Ends all faults but the liars; then everything that was sent must be ordered, all consenters and readers must have it, and
     /// nothing that was acknowledged may be missing.
     private func healAndCheck() {
         self.trace("all faults end")
@@ -215,7 +261,7 @@ extension ChainCluster {
             node.wake(at: self.now)
         }
         self.submitNew()
-        let end = self.now + Self.calmAfterwards
+        let end = self.now + self.calmAfterwards
         while self.now < end, self.violation == nil, !self.hasHealed {
             self.run(until: self.now + 200.milliseconds)
         }
@@ -224,9 +270,10 @@ extension ChainCluster {
         guard self.hasHealed else {
             let heights = self.members.compactMap { self.nodes[$0] }.map { "\($0.machine): \($0.height)" }
             return self.invariants.violated(
-                "no progress for \(Self.calmAfterwards / 1.seconds) s after all faults ended: "
+                "no progress for \(self.calmAfterwards / 1.seconds) s after all faults ended: "
                     + "\(self.clients.outstanding.count) envelopes wait, consenters \(self.consenters), heights "
-                    + "\(heights.joined(separator: ", ")), readers \(self.readers.map(\.height))"
+                    + "\(heights.joined(separator: ", ")), readers \(self.readers.map(\.height)) "
+                    + "\(self.deliveries.map(\.height))"
             )
         }
     }
@@ -235,8 +282,9 @@ extension ChainCluster {
         let height = BlockNumber(self.invariants.blocks.count)
         return self.clients.outstanding.isEmpty
             && self.consenters.allSatisfy {
-                self.nodes[$0]?.consenter != nil && self.nodes[$0]?.height == height
+                self.isLiar($0) || (self.nodes[$0]?.orders == true && self.nodes[$0]?.height == height)
             }
             && self.readers.allSatisfy { $0.height == height }
+            && self.deliveries.allSatisfy { $0.height == height }
     }
 }

@@ -9,11 +9,15 @@ struct SimulateChains: ParsableCommand {
         commandName: "scripts/simulate --engine chain",
         abstract: "Runs ordering services of the real chains under virtual time, network and disk.",
         discussion: """
-            Channels, consenters, block writers and followers above the Raft engine, with clients and peers. Each seed \
-            runs for 60 virtual seconds under load and faults; then all faults end and it must heal. The first breach \
-            of an invariant ends the run with exit code 1 and the seed, which --seed replays step by step.
+            Channels, consenters, block writers and followers above the Raft engine, with clients and peers; with --bft \
+            above the BFT engine, where some consenters lie. Each seed runs for 60 virtual seconds under load and \
+            faults; then all faults end and it must heal. The first breach of an invariant ends the run with exit code \
+            1 and the seed, which --seed replays step by step.
             """
     )
+
+    @Flag(help: "Runs BFT chains; the same as --engine bft-chain.")
+    var bft = false
 
     @Option(help: "How many seeds to run; without it, until stopped.")
     var seeds: Int?
@@ -42,26 +46,27 @@ struct SimulateChains: ParsableCommand {
             return mutation
         }
         if let seed {
-            let report = ChainCluster.random(seed: seed, mutation: mutation) { say($0) }
+            let report = ChainCluster.random(seed: seed, isBFT: self.bft, mutation: mutation) { say($0) }
             say(report.summary)
             if report.violation != nil { throw ExitCode(1) }
             return
         }
         if self.mutations {
             var missed = false
-            for mutation in ChainMutation.allCases {
-                let detection = ChainDetection(of: mutation, seeds: self.seeds ?? 100)
+            for mutation in ChainMutation.all(isBFT: self.bft) {
+                let detection = ChainDetection(of: mutation, isBFT: self.bft, seeds: self.seeds ?? 100)
                 say("\(detection)")
                 missed = missed || !detection.isCaught
             }
             if missed { throw ExitCode(1) }
             return
         }
+        let isBFT = self.bft
         let campaign = Campaign(seeds: self.seeds, first: self.first, telling: 20) {
-            ChainCluster.random(seed: $0, mutation: mutation, trace: $1)
+            ChainCluster.random(seed: $0, isBFT: isBFT, mutation: mutation, trace: $1)
         }
         if let violation = campaign.violation {
-            say("replay: scripts/simulate --engine chain --seed \(violation.seed)")
+            say("replay: scripts/simulate --engine \(isBFT ? "bft-chain" : "chain") --seed \(violation.seed)")
             throw ExitCode(1)
         }
     }

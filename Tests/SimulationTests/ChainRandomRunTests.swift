@@ -23,4 +23,9 @@ import Testing
         print(detection)
         #expect(detection.isCaught, "\(detection)")
     }
+
+    @Test("the same seed gives the same run, step by step")
+    func isDeterministic() {
+        #expect(ChainTrace(seed: 2, isBFT: false) == ChainTrace(seed: 2, isBFT: false))
+    }
 }

@@ -98,7 +98,7 @@ final class BFTLinks: BFTNetwork {
         }
     }
 
-    private static func clientBytes(_ envelope: OrderingChannel.Waiting) -> Data? {
+    static func clientBytes(_ envelope: OrderingChannel.Waiting) -> Data? {
         guard envelope.isConfig else { return envelope.bytes }
         return try? envelope.clientEnvelope?.serializedBytes()
     }

@@ -58,9 +58,9 @@ package struct BFTService: RegistrableRPCService {
         from key: PublicKey?,
         _ refused: inout Int
     ) async throws(RPCError) {
-        let (channel, sender) = try self.sender(key, of: request)
-        let bounds = BFTMessageBounds(channel.configuration)
+        let (channel, sender) = try Self.sender(key, of: request, among: self.channels)
         guard case .message = request.content else {
+            let bounds = BFTMessageBounds(channel.configuration)
             refused += try await self.spread.take(request, within: bounds, from: sender, for: channel)
             guard refused <= SpreadEnvelopes.mostRefused else {
                 throw RPCError(
@@ -71,9 +71,18 @@ package struct BFTService: RegistrableRPCService {
             }
             return
         }
+        try Self.receive(request, from: sender, for: channel)
+    }
+
+    /// Takes a message of the protocol.
+    static func receive(
+        _ request: Weft_Consensus_StepRequest,
+        from sender: NodeID,
+        for channel: OrderingChannel
+    ) throws(RPCError) {
         let message: BFTMessage
         do {
-            message = try BFTMessage(request, within: bounds)
+            message = try BFTMessage(request, within: BFTMessageBounds(channel.configuration))
         } catch {
             throw RPCError(
                 code: .invalidArgument,
@@ -89,9 +98,11 @@ package struct BFTService: RegistrableRPCService {
         channel.receive(message)
     }
 
-    private func sender(
+    /// Which channel a message is for, and which of its consenters sent it.
+    static func sender(
         _ key: PublicKey?,
-        of request: Weft_Consensus_StepRequest
+        of request: Weft_Consensus_StepRequest,
+        among channels: OrderingChannels
     ) throws(RPCError) -> (OrderingChannel, NodeID) {
         guard request.version == Weft_Consensus_StepRequest.spokenVersion else {
             throw RPCError(
@@ -102,7 +113,7 @@ package struct BFTService: RegistrableRPCService {
             )
         }
         guard let key else { throw RPCError(code: .unauthenticated, message: "no TLS certificate sent") }
-        guard let channel = self.channels[request.channel], let membership = channel.membership,
+        guard let channel = channels[request.channel], let membership = channel.membership,
             channel.configuration.orderer?.consensusType == "BFT"
         else {
             throw RPCError(

@@ -56,7 +56,7 @@ final class SpreadEnvelopes: Sendable {
         return checked.refused
     }
 
-    private static func envelopes(
+    static func envelopes(
         of request: Weft_Consensus_StepRequest,
         within bounds: BFTMessageBounds
     ) throws(RPCError) -> [Data] {
@@ -86,7 +86,7 @@ final class SpreadEnvelopes: Sendable {
     }
 
     /// Checks envelopes; those that this node has already are passed over.
-    private static func check(
+    static func check(
         _ envelopes: [Data],
         for channel: OrderingChannel
     ) -> (waiting: [OrderingChannel.Waiting], refused: Int) {

@@ -149,9 +149,12 @@ final class BlockPull: Sendable {
         self.arrived()
     }
 
+    /// Whether no more blocks are wanted.
+    var isClosed: Bool { self.state.withLock { $0.isClosed } }
+
     /// Waits until the pull is closed.
     func closed() async {
-        while !self.state.withLock({ $0.isClosed }) {
+        while !self.isClosed {
             do { try await Task.sleep(for: .milliseconds(100)) } catch { return }
         }
     }

@@ -43,7 +43,8 @@ final class ClusterPuller {
 
     private static func sources(_ configuration: ChannelConfiguration, _ puller: BlockPuller) -> [BlockSource]
     {
-        puller.shuffled(Array(Set(configuration.blockSources)))
+        var known: Set<BlockSource> = []
+        return puller.shuffled(configuration.blockSources.filter { known.insert($0).inserted })
     }
 
     /// Copies blocks until `take` says that it is enough, or the channel is stopped.
@@ -54,20 +55,33 @@ final class ClusterPuller {
     func follow(
         _ take: (Common_Block) throws -> (configuration: ChannelConfiguration, goesOn: Bool)
     ) throws {
-        defer { for entry in self.open.values { entry.pull.close() } }
-        while !self.puller.isStopped {
-            self.obey(self.decisions.wake(at: self.now))
-            for number in self.open.keys.sorted() {
-                guard let entry = self.open[number] else { continue }
-                switch entry.stream.content {
-                case .blocks: guard try self.takeBlocks(entry, take) else { return }
-                case .headers: try self.takeHeaders(entry)
-                }
-            }
+        defer { self.close() }
+        while !self.puller.isStopped, try self.look(take) {
             if !self.open.values.contains(where: \.pull.hasNews) {
                 self.puller.rest(.milliseconds(100))
             }
         }
+    }
+
+    /// Takes what has come in; says whether more is wanted.
+    func look(
+        _ take: (Common_Block) throws -> (configuration: ChannelConfiguration, goesOn: Bool)
+    ) throws -> Bool {
+        self.obey(self.decisions.wake(at: self.now))
+        for number in self.open.keys.sorted() {
+            guard let entry = self.open[number] else { continue }
+            switch entry.stream.content {
+            case .blocks: guard try self.takeBlocks(entry, take) else { return false }
+            case .headers: try self.takeHeaders(entry)
+            }
+        }
+        return true
+    }
+
+    /// Ends all streams.
+    func close() {
+        for entry in self.open.values { entry.pull.close() }
+        self.open = [:]
     }
 
     private var now: Duration { self.puller.channel.settings.clock() }

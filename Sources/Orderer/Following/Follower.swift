@@ -27,7 +27,7 @@ final class Follower {
     private let join: Common_Block
     private let joinConfiguration: ChannelConfiguration
     /// As of the newest block; `nil` while there is none.
-    private var configuration: ChannelConfiguration?
+    private(set) var configuration: ChannelConfiguration?
     private var unsyncedBytes = 0
 
     /// - Throws: ``OrdererError`` or ``ChainHalted`` for a ledger that can't be continued.
@@ -141,5 +141,5 @@ final class Follower {
 
 extension ChannelConfiguration {
     /// Whether orderers of the channel may lie.
-    fileprivate var isBFT: Bool { self.orderer?.consensusType == "BFT" }
+    var isBFT: Bool { self.orderer?.consensusType == "BFT" }
 }

@@ -1,0 +1,42 @@
+import ChainSimulation
+import Simulation
+import Testing
+
+/// Ordering services of the real BFT chains, some of whose consenters lie, under random faults.
+///
+/// A debug build is slow: here run a few seeds; `scripts/simulate --engine bft-chain` runs many optimized.
+@Suite struct BFTChainRandomRunTests {
+    @Test("no seed breaks an invariant, and every service orders everything", arguments: [1, 2] as [UInt64])
+    func survives(seed: UInt64) {
+        print("replay: scripts/simulate --engine bft-chain --seed \(seed)")
+        let report = ChainCluster.random(seed: seed, isBFT: true)
+        #expect(report.violation == nil)
+        #expect(report.isCounted, "\(report.summary)")
+    }
+
+    @Test("each broken rule is caught", arguments: ChainMutation.all(isBFT: true))
+    func isCaught(mutation: ChainMutation) {
+        let detection = ChainDetection(of: mutation, isBFT: true, seeds: 4)
+        print(detection)
+        #expect(detection.isCaught, "\(detection)")
+    }
+
+    @Test("the same seed gives the same run, step by step")
+    func isDeterministic() {
+        #expect(ChainTrace(seed: 3, isBFT: true) == ChainTrace(seed: 3, isBFT: true))
+    }
+}
+
+/// All that happens in a run.
+struct ChainTrace: Equatable, CustomStringConvertible {
+    private var lines: [String] = []
+    private var summary: String
+
+    init(seed: UInt64, isBFT: Bool) {
+        var lines: [String] = []
+        self.summary = ChainCluster.random(seed: seed, isBFT: isBFT) { lines.append($0) }.summary
+        self.lines = lines
+    }
+
+    var description: String { "\(self.lines.count) steps: \(self.summary)" }
+}
