@@ -47,7 +47,8 @@ final class ChainAdversary {
         } else {
             self.seen[Int(message.height % 200)] = message
         }
-        if message.height > self.height {
+        // What liars say of where they are isn't true.
+        if message.height > self.height, !self.liars.contains(message.from) {
             self.height = message.height
             self.ballots.removeAll { $0.round.height + 1 < message.height }
             self.votes = self.votes.filter { $0.key.height + 1 >= message.height }
@@ -60,7 +61,9 @@ final class ChainAdversary {
         }
         for claim in message.claims {
             self.votes[claim.statement, default: [:]][claim.signature.signer] = claim.signature.bytes
-            guard case .vote(_, let ballot) = claim.statement, !self.ballots.contains(ballot) else { continue }
+            guard case .vote(_, let ballot) = claim.statement, !self.ballots.contains(ballot) else {
+                continue
+            }
             self.ballots.append(ballot)
         }
     }
@@ -89,7 +92,8 @@ final class ChainAdversary {
                 // Lies about its lock.
                 if timeout.lock != nil, cluster.dice.chance(500) {
                     timeout.lock = nil
-                    timeout.signature = try self.signer(message.from).sign(timeout.statement, as: message.from)
+                    let signer = try self.signer(message.from)
+                    timeout.signature = try signer.sign(timeout.statement, as: message.from)
                 }
                 content = .timeout(timeout)
             case .vote, .decision, .payload, .enter:
@@ -124,7 +128,11 @@ final class ChainAdversary {
         }
     }
 
-    private func propose(_ block: ProposedBlock, _ honest: BFTProposal, by liar: NodeID) throws -> BFTProposal {
+    private func propose(
+        _ block: ProposedBlock,
+        _ honest: BFTProposal,
+        by liar: NodeID
+    ) throws -> BFTProposal {
         var proposal = honest
         proposal.payload = block.payload
         proposal.ballot.digest = block.digest
@@ -154,9 +162,9 @@ final class ChainAdversary {
             cluster.trace("machine \(liar) leaves envelopes out of block \(honest.block.header.number)")
             return .lie(censored)
         }
-        guard let lie = cluster.dice.pick(BlockLies.Lie.allCases), let block = try lies.block(lie, cluster) else {
-            return .honest
-        }
+        guard let lie = cluster.dice.pick(BlockLies.Lie.allCases),
+            let block = try lies.block(lie, cluster)
+        else { return .honest }
         cluster.trace("machine \(liar) proposes block \(honest.block.header.number) that is a lie: \(lie)")
         return .lie(block)
     }

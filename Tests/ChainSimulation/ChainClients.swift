@@ -32,12 +32,13 @@ extension ChainCluster {
         let number = self.clients.last
         do {
             let envelope = try self.identities.envelope(number, size: self.dice.between(50, 400))
+            let fingerprint = EnvelopeFingerprint(try envelope.serializedBytes())
             self.clients.outstanding[number] = ChainClients.Submission(
                 envelope: envelope,
                 headers: try EnvelopeHeaders(envelope),
-                fingerprint: EnvelopeFingerprint(try envelope.serializedBytes())
+                fingerprint: fingerprint
             )
-            self.clients.outstanding[number].map { self.invariants.sends($0.fingerprint) }
+            self.invariants.sends(fingerprint)
             self.submit(number)
         } catch {
             self.invariants.violated("envelope \(number) can't be made: \(error)")

@@ -31,6 +31,7 @@ struct ChainDelivery {
     /// Does what is to be done at one moment.
     mutating func read(_ cluster: ChainCluster) throws {
         let now = Duration.microseconds(cluster.now)
+        if self.sources.isEmpty { self.sources = cluster.members }
         var decisions = self.decisions ?? self.begin(cluster, now)
         defer { self.decisions = decisions }
         if self.sources != cluster.members {
@@ -44,9 +45,8 @@ struct ChainDelivery {
         }
     }
 
-    private mutating func begin(_ cluster: ChainCluster, _ now: Duration) -> Decisions {
-        self.sources = cluster.members
-        return Decisions(
+    private func begin(_ cluster: ChainCluster, _ now: Duration) -> Decisions {
+        Decisions(
             sources: self.sources.map { ($0, cluster.dice.number()) }.sorted { $0.1 < $1.1 }.map(\.0),
             header: self.lastHeader,
             configuration: self.configuration,

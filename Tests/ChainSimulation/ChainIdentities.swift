@@ -225,7 +225,8 @@ struct ChainIdentities: Sendable {
                 port: 7050,
                 clientTLSCertificate: self.machine(machine).tlsCertificate,
                 serverTLSCertificate: self.machine(machine).tlsCertificate,
-                identity: isBFT ? (UInt32(machine), Self.mspID, signer.certificate.pem) : nil
+                identity: isBFT
+                    ? (number: UInt32(machine), mspID: Self.mspID, certificate: signer.certificate.pem) : nil
             )
         )
     }

@@ -233,10 +233,9 @@ final class ChainNode: @unchecked Sendable {
 
     private func wrote(_ batch: WriteBatch, isDurable: Bool) {
         guard self.cluster.settings.isBFT else { return self.cluster.invariants.writes(self.machine, batch) }
-        if isDurable { self.cluster.promises.writes(self.machine, batch) }
-        if !self.cluster.isLiar(self.machine), let text = self.cluster.promises.violation {
-            self.cluster.invariants.violated(text)
-        }
+        guard isDurable, !self.cluster.isLiar(self.machine) else { return }
+        self.cluster.promises.writes(self.machine, batch)
+        if let text = self.cluster.promises.violation { self.cluster.invariants.violated(text) }
     }
 
     /// Runs a piece of work, and what follows from its failure or from the death of the process in it.
@@ -363,7 +362,8 @@ final class ChainNode: @unchecked Sendable {
         {
             try self.followCluster(follower, puller, header, configuration)
         }
-        for source in puller.shuffled(follower.sources) where !follower.mayOrder && self.process?.puller == nil {
+        for source in puller.shuffled(follower.sources)
+        where !follower.mayOrder && self.process?.puller == nil {
             guard ChainIdentities.machine(at: source.address) != self.machine else { continue }
             do {
                 let isEnough = try puller.follow(from: log.height, source) { block in
