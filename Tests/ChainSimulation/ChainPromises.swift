@@ -24,6 +24,8 @@ struct ChainPromises {
     private var prepared: [BFTBallot: Set<UInt64>] = [:]
     private var locked: [BFTBallot: Set<UInt64>] = [:]
     private var gaveUp: Set<Place> = []
+    /// The place of each consenter's newest durable record.
+    private var places: [UInt64: Place] = [:]
     private var prepares: [Place: [UInt8]] = [:]
     private var commits: [Place: [UInt8]] = [:]
     /// Who votes on the block at each height.
@@ -57,6 +59,7 @@ struct ChainPromises {
             bounds: BFTMessageBounds(signatures: .max, blockBytes: .max, envelopeBytes: .max)
         )
         self.view = max(self.view, record.view)
+        self.places[machine] = Place(machine: machine, height: record.height, view: record.view)
         if record.hasVoted { self.prepared[try reader.ballot(record.voted), default: []].insert(machine) }
         if record.hasLock {
             let ballot = try reader.certificate(record.lock).ballot
@@ -72,6 +75,12 @@ struct ChainPromises {
         }
     }
 
+    /// Whether the consenter's record is durable at a later place: what it says of this one can't be contradicted.
+    private func isPast(_ place: Place) -> Bool {
+        guard let durable = self.places[place.machine] else { return false }
+        return (durable.height, durable.view) > (place.height, place.view)
+    }
+
     // MARK: - Messages
 
     /// An honest consenter sends something.
@@ -85,7 +94,7 @@ struct ChainPromises {
             }
         case .timeout(let timeout):
             let place = Place(machine: message.from, height: timeout.height, view: timeout.view)
-            if !self.gaveUp.contains(place) {
+            if !self.gaveUp.contains(place), !self.isPast(place) {
                 self.violated(
                     "machine \(place.machine) says that it gives up view \(place.view) of block \(place.height) "
                         + "before that is durable"
@@ -102,6 +111,7 @@ struct ChainPromises {
                 "machine \(machine) votes for two blocks \(place.height) in view \(place.view)"
             )
         }
+        if self.isPast(place) { self.prepared[ballot, default: []].insert(machine) }
         if self.prepared[ballot]?.contains(machine) != true {
             self.violated(
                 "a prepare vote of machine \(machine) for block \(place.height) in view \(place.view) leaves before it is "
@@ -115,7 +125,7 @@ struct ChainPromises {
         if let known = self.commits.updateValue(ballot.digest, forKey: place), known != ballot.digest {
             self.violated("machine \(machine) signs two blocks \(place.height) in view \(place.view)")
         }
-        if self.locked[ballot]?.contains(machine) != true {
+        if self.locked[ballot]?.contains(machine) != true, !self.isPast(place) {
             self.violated(
                 "the signature of machine \(machine) for block \(place.height) in view \(place.view) leaves before its "
                     + "lock is durable"
