@@ -226,12 +226,14 @@ final class ChainAdversary {
 
     /// Votes in both phases for the newest blocks that it knows of.
     private func voteForEverything(by liar: UInt64) throws -> [BFTMessage.Content] {
-        try self.ballots.suffix(3).flatMap { ballot in
-            try [BFTPhase.prepare, .commit].map { phase in
+        var contents: [BFTMessage.Content] = []
+        for ballot in self.ballots.suffix(3) {
+            for phase in [BFTPhase.prepare, .commit] {
                 let signature = try self.signer(liar).sign(.vote(phase, ballot), as: liar)
-                return .vote(BFTVote(phase: phase, ballot: ballot, signature: signature))
+                contents.append(.vote(BFTVote(phase: phase, ballot: ballot, signature: signature)))
             }
         }
+        return contents
     }
 
     /// A certificate of all votes that it has seen, though they are too few, or doubled.
