@@ -34,9 +34,14 @@ final class ChainDisk: @unchecked Sendable {
     }
 
     /// Opens both stores.
+    ///
+    /// What a process left that was killed becomes durable with that: LevelDB moves its journal into a synced table.
     func open() {
         self.log.isBroken = false
         self.consensus.isBroken = false
+        guard !self.forgetsSync else { return }
+        self.log.sync()
+        for batch in self.consensus.sync() { self.wroteConsensus(batch, true) }
     }
 
     /// Power is lost; returns how many writes went with it.
@@ -82,9 +87,12 @@ final class ChainStore: KeyValueStore, @unchecked Sendable {
         self.unsynced.append(batch)
     }
 
-    private func sync() {
+    /// Returns what was not durable before.
+    @discardableResult
+    fileprivate func sync() -> [WriteBatch] {
         for batch in self.unsynced { self.durable.write(batch, durably: true) }
-        self.unsynced = []
+        defer { self.unsynced = [] }
+        return self.unsynced
     }
 
     fileprivate func losePower(_ dice: inout Dice) -> Int {

@@ -123,7 +123,12 @@ struct ChainIdentities: Sendable {
                     $0.preferredMaxBytes = 1 << 19
                 }
             ),
-            application: .init(organizations: [])
+            // Without an organization, anybody may write.
+            application: .init(
+                organizations: [
+                    .init(name: "Org", msp: try self.msp, policies: .applicationOrganization(Self.mspID))
+                ]
+            )
         )
         return try GenesisBlock.make(
             channelID: ChannelID(Self.channel),

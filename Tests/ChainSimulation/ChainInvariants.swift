@@ -115,7 +115,11 @@ struct ChainInvariants {
                 self.violated("block \(number) holds an envelope that is in block \(other) already")
             }
             if !block.isConfigBlock, !self.sent.contains(EnvelopeFingerprint(envelope)) {
-                self.violated("block \(number) holds an envelope that no client has sent")
+                let headers = try? EnvelopeHeaders(Common_Envelope(serializedBytes: envelope))
+                self.violated(
+                    "block \(number) holds an envelope that no client has sent: channel \(headers?.channel.channelID ?? ""), type "
+                        + "\(headers?.channel.type ?? 0), nonce \(headers?.signature.nonce.map { $0 } ?? [])"
+                )
             }
         }
         if block.isConfigBlock { self.configuration = try ChannelConfiguration(configBlock: block) }

@@ -216,7 +216,8 @@ final class ChainNode: @unchecked Sendable {
 
     private func beginBFT(_ log: BlockLog, _ thread: ChannelThread) throws {
         let links = ChainBFTLinks(node: self, life: self.life, channel: thread.channel.id)
-        self.process?.bft = try thread.bftConsenter(log, self.disk.consensus, links)
+        let consenter = try thread.bftConsenter(log, self.disk.consensus, links)
+        self.process?.bft = consenter
         if self.cluster.mutation == .forgetDuplicates {
             self.channel?.monitor.withLock { $0.window.forgetOrdered() }
         }
