@@ -117,12 +117,11 @@ extension ChainCluster {
         }
     }
 
-    /// Has a node take the envelopes of a proposal for ones that it has checked and that are new.
+    /// Has a node take the envelopes of a proposal for ones that it has checked.
     private func trust(_ request: Weft_Consensus_StepRequest, on channel: OrderingChannel) {
         guard let block = try? Common_Block(serializedBytes: request.block) else { return }
         let sequence = channel.configuration.sequence
         channel.monitor.withLock { state in
-            state.window.forgetOrdered()
             for bytes in block.data.data {
                 state.bft.rechecked(
                     OrderingChannel.Waiting(

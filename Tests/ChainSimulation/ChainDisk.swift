@@ -99,7 +99,9 @@ final class ChainStore: KeyValueStore, @unchecked Sendable {
         let kept = dice.between(0, self.unsynced.count)
         let lost = self.unsynced.count - kept
         self.unsynced.removeSubrange(kept...)
-        for batch in self.sync() where self === self.disk?.consensus { self.disk?.wroteConsensus(batch, true) }
+        for batch in self.sync() where self === self.disk?.consensus {
+            self.disk?.wroteConsensus(batch, true)
+        }
         if lost > 0 {
             self.live = MemoryStore()
             var all = WriteBatch()

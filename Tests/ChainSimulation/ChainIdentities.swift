@@ -241,6 +241,8 @@ struct ChainIdentities: Sendable {
 struct ChainSettings {
     /// Whether BFT consenters order the channel, and not Raft's.
     var isBFT = false
+    /// How long clients send and faults happen.
+    var load: Moment = 60.seconds
     var maxInflightBlocks = 5
     /// Bytes of entries that are kept for consenters that lag behind.
     var keptEntryBytes = 20_000

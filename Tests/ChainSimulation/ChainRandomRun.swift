@@ -6,10 +6,9 @@ package import Simulation
 @testable import Orderer
 
 extension ChainCluster {
-    private static let loadEnds: Moment = 60.seconds
     private var calmAfterwards: Moment { self.settings.isBFT ? 180.seconds : 120.seconds }
 
-    /// Runs an ordering service for 60 virtual seconds of random faults under load, then without faults until
+    /// Runs an ordering service under random faults and load, for 60 virtual seconds or `load`, then without faults until
     /// everything that was sent is ordered, and every consenter and reader has it.
     ///
     /// Of BFT consenters up to f lie, also after the other faults have ended.
@@ -17,12 +16,14 @@ extension ChainCluster {
         seed: UInt64,
         isBFT: Bool = false,
         mutation: ChainMutation? = nil,
+        load: Moment = 60.seconds,
         trace: ((String) -> Void)? = nil
     ) -> RunReport {
         var dice = Dice(seed: seed &* 0x9e37_79b9 &+ 13)
         let voters = (isBFT ? [4, 4, 4, 5, 6, 7, 7] : [3, 3, 3, 4, 5, 5, 7])[dice.below(7)]
         var settings = ChainSettings()
         settings.isBFT = isBFT
+        settings.load = load
         settings.maxInflightBlocks = dice.between(1, 5)
         settings.maxMessageCount = dice.between(1, 10)
         settings.keptEntryBytes = [1, 5_000, 20_000, 100_000][dice.below(4)]
@@ -48,7 +49,7 @@ extension ChainCluster {
                 cluster.trace("machines \(liars.sorted()) lie")
                 cluster.scheduleLies()
             }
-            cluster.run(until: Self.loadEnds)
+            cluster.run(until: cluster.settings.load)
             if cluster.violation == nil { cluster.healAndCheck() }
             return cluster.report
         } catch {
@@ -86,7 +87,7 @@ extension ChainCluster {
 
     private func scheduleClient() {
         self.after(self.dice.between(40.milliseconds, 200.milliseconds)) { cluster in
-            guard cluster.now < Self.loadEnds else { return }
+            guard cluster.now < cluster.settings.load else { return }
             cluster.submitNew()
             cluster.scheduleClient()
         }
@@ -128,7 +129,7 @@ extension ChainCluster {
     private func scheduleFault() {
         self.after(self.dice.between(self.settings.calm.lowerBound, self.settings.calm.upperBound)) {
             cluster in
-            guard cluster.now < Self.loadEnds else { return }
+            guard cluster.now < cluster.settings.load else { return }
             cluster.injectFault()
             cluster.scheduleFault()
         }
