@@ -6,7 +6,7 @@ import Testing
 ///
 /// A debug build is slow: here run a few seeds; `scripts/simulate --engine bft-chain` runs many optimized.
 @Suite struct BFTChainRandomRunTests {
-    @Test("no seed breaks an invariant, and every service orders everything", arguments: [1, 3] as [UInt64])
+    @Test("no seed breaks an invariant, and every service orders everything", arguments: [1] as [UInt64])
     func survives(seed: UInt64) {
         print("replay: scripts/simulate --engine bft-chain --seed \(seed)")
         let report = ChainCluster.random(seed: seed, isBFT: true, load: 15.seconds)
@@ -23,7 +23,7 @@ import Testing
 
     @Test("the same seed gives the same run, step by step")
     func isDeterministic() {
-        #expect(ChainTrace(seed: 3, isBFT: true) == ChainTrace(seed: 3, isBFT: true))
+        #expect(ChainTrace(seed: 1, isBFT: true) == ChainTrace(seed: 1, isBFT: true))
     }
 }
 
@@ -35,7 +35,7 @@ struct ChainTrace: Equatable, CustomStringConvertible {
     init(seed: UInt64, isBFT: Bool) {
         var lines: [String] = []
         self.summary =
-            ChainCluster.random(seed: seed, isBFT: isBFT, load: 8.seconds) { lines.append($0) }.summary
+            ChainCluster.random(seed: seed, isBFT: isBFT, load: 4.seconds) { lines.append($0) }.summary
         self.lines = lines
     }
 
