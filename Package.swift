@@ -40,16 +40,17 @@ let grpcNIO: Target.Dependency = .product(name: "GRPCNIOTransportHTTP2", package
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 let asn1: Target.Dependency = .product(name: "SwiftASN1", package: "swift-asn1")
 let deque: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
+let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let http: [Target.Dependency] = [
     .product(name: "HummingbirdCore", package: "hummingbird"),
     .product(name: "HTTPTypes", package: "swift-http-types"),
-    .product(name: "NIOCore", package: "swift-nio"),
+    nioCore,
     .product(name: "NIOPosix", package: "swift-nio"),
     .product(name: "NIOSSL", package: "swift-nio-ssl"),
 ]
 let httpClient: [Target.Dependency] = [
     .product(name: "AsyncHTTPClient", package: "async-http-client"),
-    .product(name: "NIOCore", package: "swift-nio"),
+    nioCore,
     .product(name: "NIOHTTP1", package: "swift-nio"),
     .product(name: "NIOSSL", package: "swift-nio-ssl"),
 ]
@@ -144,7 +145,7 @@ let package = Package(
         ),
         tests("RPCTests", of: "RPC", and: ["CGRPC", "RPCTestService", grpc]),
         // Apart from RPCTests, since SwiftNIO is much to build and sanitizers have nothing to find in it.
-        tests("RPCInteropTests", of: "RPC", and: ["RPCTestService", grpc, grpcNIO]),
+        tests("RPCInteropTests", of: "RPC", and: ["RPCTestService", grpc, grpcNIO, nioCore]),
         tests("OperationsTests", of: "Operations", and: ["RPC", "Cryptography", grpc, log, metrics, lifecycle] + http),
         tests("ConsensusTests", of: "Consensus"),
         // Whole clusters under virtual time: see docs/operations/simulate.md.

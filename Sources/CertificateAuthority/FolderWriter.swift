@@ -181,15 +181,17 @@ struct FolderLock: ~Copyable {
 
     init(_ folder: String) throws(AuthorityError) {
         let path = "\(folder)/.lock"
-        self.file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-        guard self.file >= 0 else { throw Files.failure("open", path) }
-        guard flock(self.file, LOCK_EX | LOCK_NB) == 0 else {
-            close(self.file)
+        let file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard file >= 0 else { throw Files.failure("open", path) }
+        guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
+            close(file)
             throw AuthorityError(
                 .busy,
                 "another process is at work in \(folder); wait for it to finish, then try again"
             )
         }
+        // Set last: once it is set, an error thrown from here runs `deinit`, which would close it a second time.
+        self.file = file
     }
 
     deinit { close(self.file) }

@@ -3,6 +3,7 @@ import Logging
 import Operations
 import RPC
 import ServiceLifecycle
+import Synchronization
 import TestSupport
 import Testing
 
@@ -112,6 +113,22 @@ import Testing
             #expect(throws: HTTPServerError.self) { try server.replaceTLS(broken) }
             try server.replaceTLS(renewed)
             #expect(try await client.request("GET /echo/").status == 200)
+        }
+    }
+
+    @Test(.timeLimit(.minutes(3)))
+    func `A server that stops while connections come in lets them go`() async throws {
+        for _ in 0..<30 {
+            let callers = Mutex<[Task<Void, Never>]>([])
+            try await withServer(routes: [Self.echo]) { _, port in
+                let client = RawClient(port: port)
+                let begun = (0..<24).map { _ in
+                    Task<Void, Never> { _ = try? await client.request("GET /echo/") }
+                }
+                callers.withLock { $0 = begun }
+                _ = try await client.request("GET /echo/")
+            }
+            for caller in callers.withLock({ $0 }) { await caller.value }
         }
     }
 

@@ -23,17 +23,20 @@ struct RawClient {
     /// - Throws: what TLS refused, or that the server closed without a word.
     func send(_ text: String) async throws -> String {
         let context = try self.context()
-        let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-            .connect(host: "127.0.0.1", port: self.port) { channel in
+        let socket = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    if let context {
-                        try channel.pipeline.syncOperations.addHandler(
-                            NIOSSLClientHandler(context: context, serverHostname: "localhost")
-                        )
-                    }
-                    return try NIOAsyncChannel<ByteBuffer, ByteBuffer>(wrappingChannelSynchronously: channel)
+                    guard let context else { return }
+                    try channel.pipeline.syncOperations.addHandler(
+                        NIOSSLClientHandler(context: context, serverHostname: "localhost")
+                    )
                 }
             }
+            .connect(host: "127.0.0.1", port: self.port).get()
+        // Not before it is connected: SwiftNIO ends the process when it gives up a connection that is one already.
+        let channel = try await socket.eventLoop.submit {
+            try NIOAsyncChannel<ByteBuffer, ByteBuffer>(wrappingChannelSynchronously: socket)
+        }.get()
         return try await channel.executeThenClose { inbound, outbound in
             var answer = ByteBuffer()
             do {

@@ -115,31 +115,25 @@ import Testing
     }
 
     @Test func `Metrics come over TCP, and the connection is made again when it breaks`() async throws {
+        let (received, continuation) = AsyncStream.makeStream(of: String.self)
         let server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-            .bind(host: "127.0.0.1", port: 0) { channel in
+            .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try NIOAsyncChannel<ByteBuffer, ByteBuffer>(wrappingChannelSynchronously: channel)
+                    try channel.pipeline.syncOperations.addHandler(FirstPart(continuation))
                 }
             }
-        let port = try #require(server.channel.localAddress?.port)
+            .bind(host: "127.0.0.1", port: 0).get()
+        let port = try #require(server.localAddress?.port)
         self.metrics.gauge(.blockchainHeight, "a").set(7 as Int64)
         try await self.sending(.tcp, to: port) {
-            try await server.executeThenClose { connections in
-                var count = 0
-                for try await connection in connections {
-                    try await connection.executeThenClose { inbound, _ in
-                        var first = ByteBuffer()
-                        for try await part in inbound {
-                            first.writeImmutableBuffer(part)
-                            break
-                        }
-                        #expect(String(buffer: first).hasPrefix("p.ledger.blockchain_height.a:7.000000|g\n"))
-                    }
-                    count += 1
-                    if count == 2 { break }
-                }
+            var count = 0
+            for await part in received {
+                #expect(part.hasPrefix("p.ledger.blockchain_height.a:7.000000|g\n"))
+                count += 1
+                if count == 2 { break }
             }
         }
+        try await server.close()
     }
 
     @Test func `A server that isn't there at the start is named`() async throws {
@@ -151,5 +145,21 @@ import Testing
             try await self.sending(.tcp, to: port) { try await Task.sleep(for: .seconds(60)) }
         }
         #expect(error?.description.hasPrefix("can't reach StatsD at localhost:\(port) over tcp") == true)
+    }
+}
+
+/// Hands on what a connection brings first, and breaks it.
+private final class FirstPart: ChannelInboundHandler, Sendable {
+    typealias InboundIn = ByteBuffer
+
+    private let parts: AsyncStream<String>.Continuation
+
+    init(_ parts: AsyncStream<String>.Continuation) {
+        self.parts = parts
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        self.parts.yield(String(buffer: self.unwrapInboundIn(data)))
+        context.close(promise: nil)
     }
 }

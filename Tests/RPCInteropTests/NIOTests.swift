@@ -6,18 +6,10 @@ import Testing
 
 /// Our transports against those of SwiftNIO, over TCP with mutual TLS.
 @Suite struct NIOTests {
-    /// Without the pings that measure the bandwidth: a debug build of swift-nio-http2 1.46 can trap when a ping
-    /// comes while its socket is full ("Received flush data frames while buffering control frames").
-    private static let options = {
-        var options = TransportOptions()
-        options.adaptsWindows = false
-        return options
-    }()
-
     @Test func ourClientCallsANIOServer() async throws {
         let service = TestService()
         try await withNIOServer(service) { port in
-            try await withCoreClient(port: port, options: Self.options) { client in
+            try await withCoreClient(port: port) { client in
                 try await makeEveryKindOfCall(client, service)
             }
         }
@@ -25,7 +17,7 @@ import Testing
 
     @Test func aNIOClientCallsOurServer() async throws {
         let service = TestService()
-        try await withCoreServer(service, options: Self.options) { port in
+        try await withCoreServer(service) { port in
             try await withNIOClient(port: port) { client in
                 try await makeEveryKindOfCall(client, service)
             }
@@ -35,7 +27,7 @@ import Testing
     @Test(arguments: 1...10, [true, false])
     func aNIOClientThatLeavesEarlyFreesTheHandler(round: Int, halfClosed: Bool) async throws {
         let service = TestService()
-        try await withCoreServer(service, options: Self.options) { port in
+        try await withCoreServer(service) { port in
             try await withNIOClient(port: port) { client in
                 try await client.leaveFlood(after: round, halfClosed: halfClosed)
                 try await service.ended.wait()
@@ -45,7 +37,7 @@ import Testing
 
     @Test func aNIOClientThatLeavesAStreamBlockedBothWaysFreesTheHandler() async throws {
         let service = TestService()
-        try await withCoreServer(service, options: Self.options) { port in
+        try await withCoreServer(service) { port in
             try await withNIOClient(port: port) { client in
                 try await client.leaveBlockedChat()
                 try await service.ended.wait()
@@ -54,7 +46,7 @@ import Testing
     }
 
     @Test func aNIOClientSeesARefusalBeforeTheEndOfItsRequest() async throws {
-        try await withCoreServer(TestService(), options: Self.options) { port in
+        try await withCoreServer(TestService()) { port in
             try await withNIOClient(port: port) { client in
                 for _ in 0..<20 {
                     let error = try await client.beRefused()
@@ -68,18 +60,16 @@ import Testing
     @Test func ourClientThatLeavesEarlyFreesANIOHandler() async throws {
         let service = TestService()
         try await withNIOServer(service) { port in
-            try await withCoreClient(port: port, options: Self.options) { client in
+            try await withCoreClient(port: port) { client in
                 try await client.leaveFlood(after: 3)
                 try await service.ended.wait()
             }
         }
     }
 
-    /// Not by default: SwiftNIO's client was seen to stand still in its own writer, for minutes.
-    @Test(.enabled(if: ProcessInfo.processInfo.environment["WEFT_LOAD"] != nil, "asked for with WEFT_LOAD=1"))
-    func largeCallsOfANIOClientPassUnderLoad() async throws {
+    @Test func largeCallsOfANIOClientPassUnderLoad() async throws {
         let service = TestService()
-        try await withCoreServer(service, options: Self.options) { port in
+        try await withCoreServer(service) { port in
             try await withNIOClient(port: port) { client in
                 try await makeLargeAndSmallCalls(client)
             }
@@ -89,7 +79,7 @@ import Testing
     @Test func largeCallsToANIOServerPassUnderLoad() async throws {
         let service = TestService()
         try await withNIOServer(service) { port in
-            try await withCoreClient(port: port, options: Self.options) { client in
+            try await withCoreClient(port: port) { client in
                 try await makeLargeAndSmallCalls(client)
             }
         }

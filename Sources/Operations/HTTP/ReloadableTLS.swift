@@ -1,5 +1,3 @@
-internal import HummingbirdCore
-internal import Logging
 internal import NIOCore
 internal import NIOSSL
 internal import RPC
@@ -70,31 +68,5 @@ final class ReloadableTLS: Sendable {
             throw HTTPServerError("\(what) of the HTTP server can't be read as PEM: \(error)")
         }
         throw HTTPServerError("\(what) of the HTTP server is missing: give a file with CERTIFICATE blocks")
-    }
-}
-
-/// Sets up a connection with HTTP/1.1, over TLS where there is any.
-struct ReloadableTLSChannel: ServerChildChannel {
-    let base: HTTP1Channel
-    let tls: ReloadableTLS?
-    /// What the log calls the server.
-    let name: String
-    /// Where failed handshakes are noted.
-    let log: Logger
-
-    func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<HTTP1Channel.Value> {
-        channel.eventLoop.makeCompletedFuture {
-            guard let tls = self.tls else { return }
-            try channel.pipeline.syncOperations.addHandlers(
-                NIOSSLServerHandler(context: tls.current),
-                HandshakeFailures(of: self.name, logger: self.log)
-            )
-        }.flatMap {
-            self.base.setup(channel: channel, logger: logger)
-        }
-    }
-
-    func handle(value: HTTP1Channel.Value, logger: Logger) async {
-        await self.base.handle(value: value, logger: logger)
     }
 }
