@@ -7,7 +7,8 @@ import Testing
 struct VectorInventoryTests {
     /// How many files each folder has.
     private static let files = [
-        "block-signatures": 53, "blocks": 5, "config": 277, "configtx": 29, "endorsement": 386, "msp": 377,
+        "block-signatures": 53, "blocks": 5, "chaincode-stream": 4, "config": 277, "configtx": 29,
+        "endorsement": 386, "msp": 377,
         "policies": 8, "signatures": 8, "snapshots": 24, "translation": 5,
     ]
 
@@ -32,7 +33,8 @@ struct VectorInventoryTests {
     /// How many cases the files have that hold many.
     @Test(arguments: [
         ("block-signatures/cases.json", nil, 49), ("blocks/main.json", "chain", 107),
-        ("blocks/side.json", "chain", 4), ("config/updates.json", nil, 68),
+        ("blocks/side.json", "chain", 4), ("chaincode-stream/cases.json", nil, 36),
+        ("config/updates.json", nil, 68),
         ("config/bft-chain/chain.json", "chain", 13), ("endorsement/cases.json", "cases", 201),
         ("msp/expected.json", nil, 63), ("msp/identities.json", nil, 69), ("msp/principals.json", nil, 148),
         ("policies/cases.json", "cases", 249), ("policies/policy-text.json", "signature_policies", 69),

@@ -16,7 +16,9 @@ package protocol Contract: Sendable {
     /// Executes one transaction, the init call included (``ContractStub/isInit``).
     ///
     /// A status below 400 is endorsed; 400 and above is not.
-    func invoke(_ stub: ContractStub) async -> Protos_Response
+    ///
+    /// - Throws: if there is no response at all, as when a contract's process can't be reached.
+    func invoke(_ stub: ContractStub) async throws -> Protos_Response
 
     /// Whether a call with these arguments takes well under 100 µs: it reads a few keys at most, waits for nothing
     /// and calls no other contract.
@@ -66,10 +68,17 @@ package struct ContractCatalog: Sendable {
     package var system: [String: any Contract]
     /// Contracts that a channel has once their definition is committed.
     package var builtIn: [String: any Contract]
+    /// Contracts that were installed as packages; which one a name stands for is what the organization approved.
+    package var installed: InstalledContracts?
 
-    package init(system: [String: any Contract], builtIn: [String: any Contract]) {
+    package init(
+        system: [String: any Contract],
+        builtIn: [String: any Contract],
+        installed: InstalledContracts? = nil
+    ) {
         self.system = system
         self.builtIn = builtIn
+        self.installed = installed
     }
 
     /// The contracts built into Weft for channels' own use.

@@ -68,10 +68,29 @@ package struct ContractRunner: Sendable {
             approvedBy: self.ownOrganization,
             in: snapshot
         )
-        guard let contract = self.catalog.builtIn[name] else {
+        guard let contract = try self.contract(of: name, definition, snapshot) else {
             throw ContractError("chaincode definition for '\(name)' exists, but chaincode is not installed")
         }
         return Callee(name: name, contract: contract, definition: definition)
+    }
+
+    /// The package that the organization approved, if it is installed; else the built-in contract of that name.
+    private func contract(
+        of name: String,
+        _ definition: ChaincodeDefinition,
+        _ snapshot: StateSnapshot
+    ) throws -> (any Contract)? {
+        if let installed = self.catalog.installed, !installed.isEmpty,
+            let packageID = try definition.packageID(
+                of: name,
+                approvedBy: self.ownOrganization,
+                in: snapshot
+            ),
+            let contract = installed.contract(packageID: packageID)
+        {
+            return contract
+        }
+        return self.catalog.builtIn[name]
     }
 
     /// Executes `callee`, with Fabric's rules for chaincodes that require initialization.
@@ -97,7 +116,7 @@ package struct ContractRunner: Sendable {
             simulation: simulation,
             runner: self
         )
-        let response = await callee.contract.invoke(stub)
+        let response = try await callee.contract.invoke(stub)
         return (response, stub.event)
     }
 
@@ -191,6 +210,8 @@ package struct ContractRunner: Sendable {
         }
         do {
             return try await self.run(callee, arguments: arguments, isInit: false, in: inner).response
+        } catch let failure as TransactionFailure {
+            throw failure
         } catch {
             throw ContractError("execute failed: \(error)")
         }

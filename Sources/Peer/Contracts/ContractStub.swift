@@ -239,6 +239,13 @@ package final class ContractStub {
         }
     }
 
+    /// Takes over the event of a contract that runs in a process of its own.
+    func record(_ event: Protos_ChaincodeEvent) {
+        self.event = event
+        self.event?.chaincodeID = self.chaincodeName
+        self.event?.txID = self.transactionID
+    }
+
     /// Calls another chaincode within this transaction.
     ///
     /// On the same channel its reads and writes become part of this transaction; on another channel they

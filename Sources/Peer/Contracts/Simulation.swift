@@ -48,7 +48,8 @@ package final class Simulation {
     }
 
     package var transactionID: String { self.proposal.channelHeader.txID }
-    package var channelName: String { self.proposal.channelHeader.channelID }
+    /// The channel whose state is read: not the proposal's, where a chaincode was called on another channel.
+    package var channelName: String { self.channel?.id.description ?? self.proposal.channelHeader.channelID }
 
     /// The recorder of reads and writes.
     ///

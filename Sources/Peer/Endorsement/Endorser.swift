@@ -26,6 +26,7 @@ package final class Endorser: Sendable {
     ///   - localMSP: the peer's own organization, whose members may make calls that concern no channel.
     ///   - channels: the channels that the peer has joined.
     ///   - builtIn: contracts that run once a channel has their definition.
+    ///   - installed: contracts whose packages are installed; `nil` where none can be.
     ///   - access: decides and records who may propose and read.
     ///   - executor: the threads on which contracts run, unless a call is quick.
     ///   - own: where the endorsements made here are noted, for the commit.
@@ -38,6 +39,7 @@ package final class Endorser: Sendable {
         localMSP: MSP,
         channels: any EndorsingChannels,
         builtIn: [String: any Contract] = ContractCatalog.standardBuiltIns,
+        installed: InstalledContracts? = nil,
         access: AccessGate,
         executor: BlockingExecutor,
         own: OwnEndorsements? = nil,
@@ -58,13 +60,14 @@ package final class Endorser: Sendable {
                 access: access,
                 ownOrganization: identity.mspID,
                 builtIn: Array(builtIn.keys),
+                installed: installed,
                 channels: channels
             ),
             ChaincodeName.ledgerQueries: LedgerQueries(channels: channels, access: access),
             ChaincodeName.channelConfiguration: ChannelQueries(channels: channels, access: access),
         ]
         self.runner = ContractRunner(
-            catalog: ContractCatalog(system: system, builtIn: builtIn),
+            catalog: ContractCatalog(system: system, builtIn: builtIn, installed: installed),
             channels: channels,
             access: access,
             ownOrganization: identity.mspID
@@ -186,6 +189,9 @@ package final class Endorser: Sendable {
             )
             let results = try simulation.simulator?.results()
             return try self.respond(to: simulation, callee, outcome.response, outcome.event, results)
+        } catch let failure as TransactionFailure {
+            count.simulationFailed()
+            return .failed("error in simulation: \(failure)")
         } catch {
             count.simulationFailed()
             let place = "failed to execute transaction \(simulation.transactionID)"

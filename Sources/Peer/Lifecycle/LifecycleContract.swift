@@ -16,17 +16,20 @@ package struct LifecycleContract: Contract {
     private let ownOrganization: MSPID
     /// Names of the contracts built into this peer, which count as installed.
     private let builtIn: [String]
+    private let installed: InstalledContracts?
     private let channels: any EndorsingChannels
 
     package init(
         access: AccessGate,
         ownOrganization: MSPID,
         builtIn: [String],
+        installed: InstalledContracts? = nil,
         channels: any EndorsingChannels
     ) {
         self.access = access
         self.ownOrganization = ownOrganization
         self.builtIn = builtIn.sorted()
+        self.installed = installed
         self.channels = channels
     }
 
@@ -96,20 +99,16 @@ package struct LifecycleContract: Contract {
             return try self.ledger(stub).definition(decoded(Lifecycle_QueryChaincodeDefinitionArgs.self))
         case "QueryChaincodeDefinitions":
             return try self.ledger(stub).allDefinitions()
+        case "InstallChaincode":
+            return try self.packages.install(decoded(Lifecycle_InstallChaincodeArgs.self))
         case "QueryInstalledChaincodes":
-            return try self.installed()
+            return try self.packages.all()
         case "QueryInstalledChaincode":
-            return try self.installed(decoded(Lifecycle_QueryInstalledChaincodeArgs.self).packageID)
+            return try self.packages.one(decoded(Lifecycle_QueryInstalledChaincodeArgs.self))
         case "GetInstalledChaincodePackage":
-            let identifier = try decoded(Lifecycle_GetInstalledChaincodePackageArgs.self).packageID
-            throw NotDefined(description: "chaincode install package '\(identifier)' not found")
+            return try self.packages.file(decoded(Lifecycle_GetInstalledChaincodePackageArgs.self))
         default:
-            throw ContractError(
-                """
-                this peer runs the contracts that are built into it (\(self.builtIn.joined(separator: ", "))) \
-                and can't run packages; approve and commit the definition of one of those instead
-                """
-            )
+            throw ContractError("_lifecycle has no function \(function)")
         }
     }
 
@@ -124,55 +123,12 @@ package struct LifecycleContract: Contract {
         )
     }
 
-    // MARK: Built-in contracts as installed packages
-
-    private func packageID(of name: String) -> String { "\(name):builtin" }
-
-    private func installed() throws -> Lifecycle_QueryInstalledChaincodesResult {
-        var result = Lifecycle_QueryInstalledChaincodesResult()
-        for name in self.builtIn {
-            var entry = Lifecycle_QueryInstalledChaincodesResult.InstalledChaincode()
-            entry.packageID = self.packageID(of: name)
-            entry.label = name
-            for (channel, version) in try self.references(to: name) {
-                entry.references[channel, default: .init()].chaincodes.append(
-                    .with {
-                        $0.name = name
-                        $0.version = version
-                    }
-                )
-            }
-            result.installedChaincodes.append(entry)
-        }
-        return result
-    }
-
-    private func installed(_ identifier: String) throws -> Lifecycle_QueryInstalledChaincodeResult {
-        guard let name = self.builtIn.first(where: { self.packageID(of: $0) == identifier }) else {
-            throw NotDefined(description: "chaincode install package '\(identifier)' not found")
-        }
-        var result = Lifecycle_QueryInstalledChaincodeResult()
-        result.packageID = identifier
-        result.label = name
-        for (channel, version) in try self.references(to: name) {
-            result.references[channel, default: .init()].chaincodes.append(
-                .with {
-                    $0.name = name
-                    $0.version = version
-                }
-            )
-        }
-        return result
-    }
-
-    /// The channels on which the built-in contract is defined and approved, and its version there.
-    private func references(to name: String) throws -> [(channel: String, version: String)] {
-        try self.channels.channels.compactMap { channel in
-            let snapshot = channel.ledger.snapshot()
-            guard let definition = try LifecycleState.definition(of: name, in: snapshot),
-                try definition.isApproved(of: name, by: self.ownOrganization, in: snapshot)
-            else { return nil }
-            return (channel.id.description, definition.version)
-        }
+    private var packages: LifecyclePackages {
+        LifecyclePackages(
+            builtIn: self.builtIn,
+            installed: self.installed,
+            channels: self.channels.channels,
+            ownOrganization: self.ownOrganization
+        )
     }
 }

@@ -1,7 +1,9 @@
 package import Channel
 internal import Cryptography
+internal import FabricProtos
 internal import Foundation
 package import Ledger
+internal import SwiftProtobuf
 
 extension LifecycleState {
     /// The definition of `chaincode` that is committed in `snapshot`, `nil` if there is none.
@@ -15,7 +17,39 @@ extension LifecycleState {
     }
 }
 
+extension LifecycleState {
+    /// The names of all chaincodes whose definition is committed in `snapshot`.
+    package static func definedChaincodes(in snapshot: StateSnapshot) throws -> [String] {
+        let prefix = self.metadataKey(self.definitions, "")
+        let rows = snapshot.range(namespace: ChaincodeName.lifecycle, start: prefix, end: prefix + "\u{7F}")
+        var names: [String] = []
+        while let row = try rows.next() {
+            names.append(String(decoding: row.key.dropFirst(prefix.utf8.count), as: UTF8.self))
+        }
+        return names
+    }
+}
+
 extension ChaincodeDefinition {
+    /// The package that `organization` runs for this definition of `chaincode`; `nil` if it named none, or this peer
+    /// doesn't hold the organization's approval.
+    package func packageID(
+        of chaincode: String,
+        approvedBy organization: MSPID,
+        in snapshot: StateSnapshot
+    ) throws -> String? {
+        let name = LifecycleState.approvalName(chaincode, sequence: self.sequence)
+        let value = try snapshot.privateValue(
+            namespace: ChaincodeName.lifecycle,
+            collection: LifecycleState.implicitCollection(of: organization.description),
+            key: LifecycleState.fieldKey(LifecycleState.sources, name, "PackageID")
+        )
+        guard let value,
+            case .string(let packageID)? = try Lifecycle_StateData(serializedBytes: value.value).type,
+            !packageID.isEmpty
+        else { return nil }
+        return packageID
+    }
     /// Whether `organization` has approved exactly this definition of `chaincode`.
     ///
     /// Approvals are private to their organizations; every peer compares their hashes.

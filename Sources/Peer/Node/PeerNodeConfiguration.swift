@@ -35,6 +35,8 @@ package struct PeerNodeConfiguration: Sendable {
     package var concurrency: ConcurrencyLimits
     /// Threads that read blocks and state from disk for clients.
     package var readerThreads: Int
+    /// Bounds and timeouts of contracts that run as processes of their own.
+    package var contracts = ChaincodeStreamRules.Options()
     /// Where the peer counts.
     package var metrics = Metrics()
     /// Where the peer says what must be well.

@@ -19,10 +19,17 @@ struct PeerServices {
     let background: [any Service]
 
     init(_ parts: PeerNode.Parts) throws {
+        let installed = try InstalledContracts(
+            dataFolder: parts.configuration.dataFolder,
+            options: parts.configuration.contracts,
+            pollers: parts.pollers,
+            logger: parts.logger.named("chaincode")
+        )
         self.endorser = try Endorser(
             identity: parts.configuration.identity,
             localMSP: parts.localMSP,
             channels: parts.channels,
+            installed: installed,
             access: parts.access,
             executor: BlockingExecutor(name: "weft-endorse", threads: parts.configuration.readerThreads),
             own: parts.ownEndorsements,
@@ -69,7 +76,7 @@ struct PeerServices {
         self.exposed = [endorserService, gatewayService, deliver, health]
         self.direct = endorserService.directMethods + gatewayService.directMethods
         let updates = parts.clientRoots.map { ClientRootsUpdates(channels: parts.channels, roots: $0) }
-        self.background = [connections] + (updates.map { [$0] } ?? [])
+        self.background = [connections, installed] + (updates.map { [$0] } ?? [])
     }
 
     /// Requests on connections with mutual TLS must repeat the hash of the client's certificate.

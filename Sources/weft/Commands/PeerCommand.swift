@@ -71,6 +71,7 @@ extension PeerConfiguration {
         )
         settings.transport = self.transport
         settings.clusterDelivery = self.delivery
+        settings.contracts = self.contracts
         settings.metrics = operations.metrics
         settings.health = operations.health
         let node = try PeerNode(configuration: settings, logger: logger)

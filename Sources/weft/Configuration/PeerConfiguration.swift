@@ -21,6 +21,7 @@ import RPC
 ///   blockCensorshipTimeout: 30s           # how long an orderer may owe a block that another one has shown
 ///   minimalReconnectInterval: 100ms
 /// limits: { endorser: 2500, gateway: 500 } # calls at once; 0 for no limit
+/// contracts: { executeTimeout: 30s }      # how long a contract in a process of its own may take for a transaction
 /// ```
 ///
 /// Paths are meant from the file's own folder. Read once at start; a plain value from then on.
@@ -44,6 +45,8 @@ struct PeerConfiguration: Equatable {
     var ordererRoots: [String: String] = [:]
     /// How blocks of BFT channels are taken.
     var delivery = ClusterDeliveryOptions()
+    /// Bounds and timeouts of contracts in processes of their own.
+    var contracts = ChaincodeStreamRules.Options()
     /// Limits and timings of connections.
     var transport = TransportOptions()
     /// Where metrics and health are shown; nowhere when left out.
@@ -77,7 +80,7 @@ struct PeerConfiguration: Equatable {
     init(_ root: ConfigurationSection) throws(ConfigurationError) {
         try root.allow(keys: [
             "listen", "advertise", "data", "identity", "tls", "channels", "orderers", "delivery",
-            "limits", "operations", "logging",
+            "limits", "contracts", "operations", "logging",
         ])
         self.listen = try root.value("listen", expected: "host:port", configuredAddress)
         self.advertise =
@@ -103,6 +106,15 @@ struct PeerConfiguration: Equatable {
                 try section.optionalValue("endorser", expected: expected, count) ?? self.limits.endorser
             self.limits.gateway =
                 try section.optionalValue("gateway", expected: expected, count) ?? self.limits.gateway
+        }
+        if let section = try root.optionalSection("contracts") {
+            try section.allow(keys: ["executeTimeout"])
+            self.contracts.executeTimeout =
+                try section.optionalValue(
+                    "executeTimeout",
+                    expected: "a duration of at least 1s, such as 30s",
+                    { GoDuration.parse($0).flatMap { $0 >= .seconds(1) ? $0 : nil } }
+                ) ?? self.contracts.executeTimeout
         }
         if let section = try root.optionalSection("delivery") {
             self.delivery = try ClusterDeliveryOptions(section)

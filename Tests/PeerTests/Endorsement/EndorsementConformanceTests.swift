@@ -32,16 +32,38 @@ import Testing
     private static let crashed = "201-invalid-utf8-key-put"
 
     @Test func everyAnswerIsThatOfARealPeer() async throws {
+        try await self.compareAnswers(
+            of: ScriptContract(),
+            whoseDifferences: Self.differences,
+            reported: true
+        )
+    }
+
+    /// The same with the contract at the other end of a chaincode stream, as it was when the answers were recorded.
+    @Test func everyAnswerThroughAChaincodeStreamIsThatOfARealPeer() async throws {
+        let contract = LoopbackContract()
+        let serving = Task { await contract.serve() }
+        defer { serving.cancel() }
+        await contract.waitUntilReady()
+        try await self.compareAnswers(of: contract, whoseDifferences: Self.differences, reported: false)
+    }
+
+    private func compareAnswers(
+        of contract: any Contract,
+        whoseDifferences differences: [String: String],
+        reported: Bool
+    ) async throws {
         var networks: [String: RecordedNetwork] = [:]
         for vector in try EndorsementVector.all() {
             let organization = "\(vector.endorsingPeer.split(separator: ".").last ?? "")MSP"
             if networks[organization] == nil {
-                networks[organization] = try RecordedNetwork(organization: organization)
+                networks[organization] = try RecordedNetwork(organization: organization, script: contract)
             }
             let network = try #require(networks[organization])
             let faults = try await self.faults(vector, network.endorser)
-            let difference = Self.differences[vector.id]
+            let difference = differences[vector.id]
             #expect(faults.isEmpty, "\(vector.id): \(faults.joined(separator: "; "))")
+            guard reported else { continue }
             VectorReport.record(
                 folder: "endorsement",
                 name: vector.id,

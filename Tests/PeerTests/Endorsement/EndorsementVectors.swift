@@ -57,7 +57,11 @@ struct RecordedNetwork: Sendable {
     let main: RecordedChannel
     let executor: BlockingExecutor
 
-    init(organization: String) throws {
+    /// - Parameters:
+    ///   - organization: whose peer it is.
+    ///   - script: what runs as the recorded contracts.
+    /// - Throws: if the recorded files can't be read.
+    init(organization: String, script: any Contract = ScriptContract()) throws {
         let main = try RecordedChannel("main", privateValuesOf: organization)
         let side = try RecordedChannel("side", privateValuesOf: nil)
         let channels = RecordedChannels(list: [main, side])
@@ -71,7 +75,6 @@ struct RecordedNetwork: Sendable {
         )
         self.main = main
         self.executor = BlockingExecutor(name: "simulation", threads: 2)
-        let script = ScriptContract()
         self.endorser = try Endorser(
             identity: RenewableIdentity(TestIdentity.make(organization)),
             localMSP: localMSP,

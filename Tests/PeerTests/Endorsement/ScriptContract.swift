@@ -24,7 +24,7 @@ struct ScriptContract: Contract {
         var results: [JSONValue] = []
         for (index, operation) in operations.enumerated() {
             guard case .object(let members) = operation else { return .failure("bad script") }
-            let fields = Fields(members: members)
+            let fields = ScriptFields(members: members)
             if fields.text("op") == "Return" {
                 return .with {
                     $0.status = Int32(fields.number("status"))
@@ -44,7 +44,7 @@ struct ScriptContract: Contract {
         return .success(JSONValue.array(results).encoded)
     }
 
-    private func perform(_ fields: Fields, _ stub: ContractStub) async throws -> JSONValue {
+    private func perform(_ fields: ScriptFields, _ stub: ContractStub) async throws -> JSONValue {
         if let result = try await self.performPublic(fields, stub) { return result }
         if let result = try await self.performPrivate(fields, stub) { return result }
         if let result = try await self.performQuery(fields, stub) { return result }
@@ -65,7 +65,7 @@ struct ScriptContract: Contract {
         }
     }
 
-    private func performPublic(_ fields: Fields, _ stub: ContractStub) async throws -> JSONValue? {
+    private func performPublic(_ fields: ScriptFields, _ stub: ContractStub) async throws -> JSONValue? {
         let key = try fields.key
         switch fields.text("op") {
         case "GetState": return hex(try await stub.get(key))
@@ -98,7 +98,7 @@ struct ScriptContract: Contract {
         return .string("ok")
     }
 
-    private func performPrivate(_ fields: Fields, _ stub: ContractStub) async throws -> JSONValue? {
+    private func performPrivate(_ fields: ScriptFields, _ stub: ContractStub) async throws -> JSONValue? {
         let key = try fields.key
         let collection = fields.text("collection")
         switch fields.text("op") {
@@ -127,7 +127,7 @@ struct ScriptContract: Contract {
         return .string("ok")
     }
 
-    private func performQuery(_ fields: Fields, _ stub: ContractStub) async throws -> JSONValue? {
+    private func performQuery(_ fields: ScriptFields, _ stub: ContractStub) async throws -> JSONValue? {
         let (start, end) = (fields.text("start"), fields.text("end"))
         let (type, attributes) = (fields.text("objectType"), fields.texts("attrs"))
         let (size, bookmark) = (fields.number("pageSize"), fields.text("bookmark"))
@@ -173,7 +173,7 @@ struct ScriptContract: Contract {
         }
     }
 
-    private func rows(_ rows: StateRows, _ fields: Fields) async throws -> JSONValue {
+    private func rows(_ rows: StateRows, _ fields: ScriptFields) async throws -> JSONValue {
         var taken: [JSONValue] = []
         while fields.number("limit") == 0 || taken.count < fields.number("limit"),
             let row = try await rows.next()
@@ -191,7 +191,7 @@ struct ScriptContract: Contract {
         ])
     }
 
-    private func call(_ fields: Fields, _ stub: ContractStub) async throws -> JSONValue {
+    private func call(_ fields: ScriptFields, _ stub: ContractStub) async throws -> JSONValue {
         var arguments = fields.texts("args").map { Data($0.utf8) }
         if let script = fields.members["script"] { arguments = [Data("run".utf8), script.encoded] }
         do {
@@ -231,8 +231,8 @@ private func hex(_ bytes: Data?) -> JSONValue { bytes.map { .string($0.hexadecim
 
 private func digits(_ number: Int) -> String { String(String(100_000 + number).dropFirst()) }
 
-/// The members of one operation.
-private struct Fields {
+/// The members of one operation of a script.
+struct ScriptFields {
     var members: [String: JSONValue]
 
     func text(_ name: String) -> String { self.members.string(name) }

@@ -13,6 +13,7 @@ struct ToolLog: Sendable {
     enum Source: String, Sendable {
         case main, channelCmd, chaincodeCmd
         case common = "cli.common"
+        case lifecycle = "cli.lifecycle.chaincode"
     }
 
     private let logging: NodeLogging

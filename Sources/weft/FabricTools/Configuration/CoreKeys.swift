@@ -168,12 +168,13 @@ private let coreGossip: [FabricKeys.Group] = [
 ]
 
 private let coreContracts: [FabricKeys.Group] = [
+    .init(.used, ["chaincode.executetimeout"]),
     .init(
-        .notYet("contracts as processes of their own; those built into Weft need none of this"),
+        .notYet("contracts that the peer launches; ccaas packages and built-in ones need none of this"),
         [
             "peer.chaincodeListenAddress", "peer.chaincodeAddress", "chaincode.externalBuilders",
             "chaincode.externalBuilders.*", "chaincode.installTimeout", "chaincode.startuptimeout",
-            "chaincode.executetimeout", "chaincode.mode", "chaincode.keepalive", "chaincode.logging.level",
+            "chaincode.mode", "chaincode.keepalive", "chaincode.logging.level",
             "chaincode.logging.shim", "chaincode.logging.format", "chaincode.runtimeParams.useWriteBatch",
             "chaincode.runtimeParams.maxSizeWriteBatch", "chaincode.runtimeParams.useGetMultipleKeys",
             "chaincode.runtimeParams.maxSizeGetMultipleKeys",

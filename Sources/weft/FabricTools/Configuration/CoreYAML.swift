@@ -36,6 +36,10 @@ struct CoreYAML {
         configuration.transport = try FabricTransportKeys.core.options(settings)
         configuration.operations = try FabricOperationsKeys.core.files(settings)
         configuration.delivery = try Self.delivery(settings)
+        // Fabric takes its default for less than a second.
+        if let timeout = try settings.duration("chaincode.executetimeout"), timeout >= .seconds(1) {
+            configuration.contracts.executeTimeout = timeout
+        }
         for override in try settings.sections("peer.deliveryclient.addressOverrides") {
             guard let from = override["from"], let to = override["to"] else {
                 throw settings.error(

@@ -15,9 +15,9 @@ enum PeerLifecycleCommands {
         commands: [
             ToolCommand(
                 "chaincode",
-                "Perform chaincode operations: approveformyorg|queryapproved|checkcommitreadiness|commit|querycommitted",
+                "Perform chaincode operations: install|queryinstalled|getinstalledpackage|calculatepackageid|approveformyorg|queryapproved|checkcommitreadiness|commit|querycommitted",
                 sharedFlags: PeerClient.ordererFlags,
-                commands: [
+                commands: PeerPackageCommands.all + [
                     approve, readiness, commit, PeerLifecycleQueries.approved, PeerLifecycleQueries.committed,
                 ]
             )
@@ -291,12 +291,16 @@ struct LifecycleSession: Sendable {
     /// Asks the one peer.
     ///
     /// - Returns: The payload of its answer.
-    func ask(_ function: String, _ arguments: any Message & Sendable) async throws -> Data {
+    func ask(
+        _ function: String,
+        _ arguments: any Message & Sendable,
+        otherwise failure: String = "query failed"
+    ) async throws -> Data {
         try await self.connecting { endorsers in
             guard let endorser = endorsers.first else { throw ToolFailure("no endorser clients retrieved") }
             let response = try await self.endorse(await self.proposal(function, arguments), endorser).response
             guard response.status == 200 else {
-                throw ToolFailure("query failed with status: \(response.status) - \(response.message)")
+                throw ToolFailure("\(failure) with status: \(response.status) - \(response.message)")
             }
             return response.payload
         }

@@ -1,0 +1,168 @@
+"""A contract that speaks the chaincode protocol by itself, on grpcio and Fabric's messages alone: for everything that
+the official Python shim can't do. Runs as a service: CHAINCODE_ID and CHAINCODE_SERVER_ADDRESS."""
+
+import concurrent.futures
+import json
+import os
+import queue
+import threading
+
+import grpc
+from fabric_protos.peer import (
+    chaincode_event_pb2, chaincode_pb2, chaincode_shim_pb2 as shim, chaincode_shim_pb2_grpc, proposal_pb2,
+    proposal_response_pb2,
+)
+
+Message = shim.ChaincodeMessage
+
+
+class Refused(Exception):
+    """The peer answered a request with ERROR."""
+
+
+class Transaction:
+    def __init__(self, message, send):
+        self.message, self.send = message, send
+        self.answers = queue.Queue()
+        self.event = None
+
+    def ask(self, kind, payload):
+        self.send(Message(type=kind, payload=payload.SerializeToString(), txid=self.message.txid,
+                          channel_id=self.message.channel_id))
+        answer = self.answers.get(timeout=60)
+        if answer.type == Message.ERROR:
+            raise Refused(answer.payload.decode())
+        return answer.payload
+
+    def transient(self, name):
+        proposal = proposal_pb2.Proposal.FromString(self.message.proposal.proposal_bytes)
+        return proposal_pb2.ChaincodeProposalPayload.FromString(proposal.payload).TransientMap[name]
+
+    def run(self):
+        arguments = [argument.decode() for argument in chaincode_pb2.ChaincodeInput.FromString(
+            self.message.payload).args]
+        try:
+            answer = getattr(self, arguments[0])(*arguments[1:])
+            response = proposal_response_pb2.Response(status=200, payload=answer or b"")
+        except Refused as refused:
+            response = proposal_response_pb2.Response(status=500, message=str(refused))
+        if response is not None and self.message.txid:
+            end = Message(type=Message.COMPLETED, payload=response.SerializeToString(), txid=self.message.txid,
+                          channel_id=self.message.channel_id)
+            if self.event:
+                end.chaincode_event.CopyFrom(self.event)
+            self.send(end)
+
+    # State.
+
+    def put(self, key, value, collection=""):
+        self.ask(Message.PUT_STATE, shim.PutState(key=key, value=value.encode(), collection=collection))
+
+    def get(self, key, collection=""):
+        return self.ask(Message.GET_STATE, shim.GetState(key=key, collection=collection))
+
+    def delete(self, key, collection=""):
+        self.ask(Message.DEL_STATE, shim.DelState(key=key, collection=collection))
+
+    def batch(self, *pairs):
+        records = [shim.WriteRecord(key=key, value=value.encode(), type=shim.WriteRecord.PUT_STATE)
+                   for key, value in zip(pairs[::2], pairs[1::2])]
+        self.ask(Message.WRITE_BATCH_STATE, shim.WriteBatchState(rec=records))
+
+    def many(self, *keys):
+        result = shim.GetStateMultipleResult.FromString(
+            self.ask(Message.GET_STATE_MULTIPLE, shim.GetStateMultiple(keys=keys)))
+        return json.dumps([value.decode() for value in result.values]).encode()
+
+    # Queries.
+
+    def page(self, start, end, size, bookmark=""):
+        metadata = shim.QueryMetadata(pageSize=int(size), bookmark=bookmark).SerializeToString()
+        found = shim.QueryResponse.FromString(self.ask(
+            Message.GET_STATE_BY_RANGE, shim.GetStateByRange(startKey=start, endKey=end, metadata=metadata)))
+        summary = shim.QueryResponseMetadata.FromString(found.metadata)
+        return json.dumps([summary.fetched_records_count, summary.bookmark]).encode()
+
+    def rich(self, query):
+        self.ask(Message.GET_QUERY_RESULT, shim.GetQueryResult(query=query))
+
+    # Private data.
+
+    def put_private(self, collection, key):
+        value = self.transient("value")
+        self.ask(Message.PUT_STATE, shim.PutState(key=key, value=value, collection=collection))
+
+    def hash_private(self, collection, key):
+        return self.ask(Message.GET_PRIVATE_DATA_HASH, shim.GetState(key=key, collection=collection))
+
+    def purge_private(self, collection, key):
+        self.ask(Message.PURGE_PRIVATE_DATA, shim.PurgePrivateState(key=key, collection=collection))
+
+    # Key-level endorsement, events, other contracts, errors.
+
+    def set_policy(self, key, policy):
+        metadata = shim.StateMetadata(metakey="VALIDATION_PARAMETER", value=bytes.fromhex(policy))
+        self.ask(Message.PUT_STATE_METADATA, shim.PutStateMetadata(key=key, metadata=metadata))
+
+    def get_policy(self, key):
+        result = shim.StateMetadataResult.FromString(
+            self.ask(Message.GET_STATE_METADATA, shim.GetStateMetadata(key=key)))
+        return next((entry.value for entry in result.entries), b"")
+
+    def emit(self, name, payload):
+        self.put("emitted", name)
+        self.event = chaincode_event_pb2.ChaincodeEvent(event_name=name, payload=payload.encode())
+
+    def call(self, name, *arguments):
+        spec = chaincode_pb2.ChaincodeSpec(
+            chaincode_id=chaincode_pb2.ChaincodeID(name=name),
+            input=chaincode_pb2.ChaincodeInput(args=[argument.encode() for argument in arguments]))
+        ended = Message.FromString(self.ask(Message.INVOKE_CHAINCODE, spec))
+        response = proposal_response_pb2.Response.FromString(ended.payload)
+        return json.dumps([response.status, response.message, response.payload.decode()]).encode()
+
+    def break_off(self, text):
+        self.send(Message(type=Message.ERROR, payload=text.encode(), txid=self.message.txid,
+                          channel_id=self.message.channel_id))
+        self.message.txid = ""
+
+    def another(self, key):
+        """Asks for a transaction that isn't its own; the peer must refuse it, and go on with this one."""
+        self.send(Message(type=Message.PUT_STATE, payload=shim.PutState(key=key, value=b"x").SerializeToString(),
+                          txid="0" * 64, channel_id=self.message.channel_id))
+        return self.get(key)
+
+    def die(self):
+        os._exit(1)
+
+
+class Service(chaincode_shim_pb2_grpc.ChaincodeServicer):
+    def Connect(self, requests, context):
+        outgoing, running = queue.Queue(), {}
+        name = chaincode_pb2.ChaincodeID(name=os.environ["CHAINCODE_ID"])
+        outgoing.put(Message(type=Message.REGISTER, payload=name.SerializeToString()))
+
+        def read():
+            try:
+                for message in requests:
+                    key = (message.channel_id, message.txid)
+                    if message.type in (Message.TRANSACTION, Message.INIT):
+                        running[key] = Transaction(message, outgoing.put)
+                        threading.Thread(target=running[key].run, daemon=True).start()
+                    elif message.type in (Message.RESPONSE, Message.ERROR) and key in running:
+                        running[key].answers.put(message)
+            except grpc.RpcError:
+                pass
+            outgoing.put(None)
+
+        threading.Thread(target=read, daemon=True).start()
+        while (message := outgoing.get()) is not None:
+            yield message
+
+
+if __name__ == "__main__":
+    server = grpc.server(concurrent.futures.ThreadPoolExecutor(max_workers=20))
+    chaincode_shim_pb2_grpc.add_ChaincodeServicer_to_server(Service(), server)
+    assert server.add_insecure_port(os.environ["CHAINCODE_SERVER_ADDRESS"])
+    server.start()
+    server.wait_for_termination()

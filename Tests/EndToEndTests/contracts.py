@@ -1,0 +1,334 @@
+"""Contracts in processes of their own, as chaincode is deployed on Fabric: packaged, installed, approved, committed and
+called on a network of real processes. Run by scripts/contracts."""
+
+import contextlib
+import gzip
+import hashlib
+import io
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+import tarfile
+import time
+
+import grpc
+import pytest
+
+import fabric
+import processes
+from fabric_protos.common import common_pb2, policies_pb2
+from fabric_protos.msp import msp_principal_pb2
+from fabric_protos.peer import transaction_pb2
+from fabric_protos.peer.lifecycle import lifecycle_pb2
+
+PROGRAMS = pathlib.Path(__file__).resolve().parent / "chaincode"
+PEERS = {"utility": "UtilityMSP", "auditor": "AuditorMSP", "agency": "AgencyMSP"}
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def archive(files):
+    """A tar.gz of files, given by name."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+    return gzip.compress(out.getvalue(), mtime=0)
+
+
+def package(label, address, kind="ccaas"):
+    """A package and its identifier."""
+    code = archive({"connection.json": json.dumps({"address": address, "dial_timeout": "5s"}).encode()})
+    content = archive({"metadata.json": json.dumps({"type": kind, "label": label}).encode(), "code.tar.gz": code})
+    return content, f"{label}:{hashlib.sha256(content).hexdigest()}"
+
+
+class Deployed:
+    """A contract that is defined on the channel, and its process."""
+
+    def __init__(self, network, name, program):
+        self.network, self.name, self.program = network, name, program
+        self.address = f"127.0.0.1:{free_port()}"
+        self.package, self.identifier = package(name, self.address)
+        self.process = None
+        self.log = network.folder / f"{name}.log"
+
+    def start(self):
+        environment = dict(os.environ, CHAINCODE_ID=self.identifier, CHAINCODE_SERVER_ADDRESS=self.address)
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, PROGRAMS / self.program], env=environment, stdout=log, stderr=log)
+        host, port = self.address.split(":")
+        end = time.monotonic() + 60
+        while True:
+            assert self.process.poll() is None, self.log.read_text()[-3000:]
+            with contextlib.suppress(OSError), socket.create_connection((host, int(port)), timeout=5):
+                return
+            assert time.monotonic() < end, "the contract did not listen:\n" + self.log.read_text()[-3000:]
+            time.sleep(0.05)
+
+    def stop(self):
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(timeout=30)
+
+    def deploy(self):
+        for peer in PEERS:
+            result = self.lifecycle(peer, "", "InstallChaincode", lifecycle_pb2.InstallChaincodeArgs(
+                chaincode_install_package=self.package))
+            assert result.response.status == 200, result.response.message
+            installed = lifecycle_pb2.InstallChaincodeResult.FromString(result.response.payload)
+            assert (installed.package_id, installed.label) == (self.identifier, self.name)
+        for peer in PEERS:
+            approval = lifecycle_pb2.ApproveChaincodeDefinitionForMyOrgArgs(
+                name=self.name, version="1.0", sequence=1,
+                source=lifecycle_pb2.ChaincodeSource(local_package=lifecycle_pb2.ChaincodeSource.Local(
+                    package_id=self.identifier)))
+            self.submit([peer], "ApproveChaincodeDefinitionForMyOrg", approval)
+        definition = lifecycle_pb2.CommitChaincodeDefinitionArgs(name=self.name, version="1.0", sequence=1)
+        self.submit(list(PEERS), "CommitChaincodeDefinition", definition)
+
+    def lifecycle(self, peer, channel, function, arguments):
+        admin = self.network.identity(f"{peer}/admin")
+        connection, _ = self.network.connect(peer, f"{peer}/admin")
+        _, signed = fabric.proposal(channel, "_lifecycle", [function, arguments.SerializeToString()], admin)
+        with connection:
+            return fabric.endorser(connection, signed)
+
+    def submit(self, peers, function, arguments):
+        admin = self.network.identity(f"{peers[0]}/admin")
+        transaction_id, signed = fabric.proposal(
+            self.network.channel, "_lifecycle", [function, arguments.SerializeToString()], admin)
+        responses = []
+        for peer in peers:
+            connection, _ = self.network.connect(peer, f"{peer}/admin")
+            with connection:
+                responses.append(fabric.endorser(connection, signed))
+            assert responses[-1].response.status == 200, responses[-1].response.message
+        orderer, _ = self.network.connect("orderer", f"{peers[0]}/admin")
+        with orderer:
+            answer = fabric.broadcast(orderer, fabric.assemble(signed, responses, admin))
+            assert answer.status == common_pb2.SUCCESS, answer.info
+        for peer in PEERS:
+            connection, _ = self.network.connect(peer, f"{peers[0]}/admin")
+            with connection:
+                status = fabric.Gateway(connection, self.network.channel, admin).status(transaction_id)
+                assert status.result == transaction_pb2.VALID
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    consortium = processes.Consortium(tmp_path_factory.mktemp("contracts") / "network", os.environ["WEFT"])
+    try:
+        consortium.up()
+        yield consortium.network
+    finally:
+        consortium.down("--remove")
+
+
+def deployed(network, name, program):
+    contract = Deployed(network, name, program)
+    try:
+        contract.start()
+        contract.deploy()
+        yield contract
+    finally:
+        contract.stop()
+
+
+@pytest.fixture(scope="module")
+def shim(network):
+    yield from deployed(network, "shim", "shim_contract.py")
+
+
+@pytest.fixture(scope="module")
+def direct(network):
+    yield from deployed(network, "direct", "direct_contract.py")
+
+
+@pytest.fixture(scope="module")
+def gateway(network):
+    connection, _ = network.connect("utility", "utility/user")
+    with connection:
+        yield fabric.Gateway(connection, network.channel, network.identity("utility/user"))
+
+
+def submit(gateway, *call, organizations=()):
+    """Submits, and returns what was committed when; fails unless it is valid."""
+    transaction_id, status = gateway.submit(*call, organizations=organizations)
+    assert status.result == transaction_pb2.VALID, (call, status.result)
+    return transaction_id, status
+
+
+def reasons(call):
+    """Everything that a failed call's error says."""
+    with pytest.raises(grpc.RpcError) as caught:
+        call()
+    trailers = b"".join(entry.value if isinstance(entry.value, bytes) else entry.value.encode()
+                        for entry in caught.value.trailing_metadata())
+    return caught.value.details() + trailers.decode(errors="replace")
+
+
+# On the official Python shim.
+
+def test_the_shim_writes_reads_and_deletes(gateway, shim):
+    submit(gateway, "shim", "put", "k", "one")
+    assert gateway.evaluate("shim", "get", "k") == b"one"
+    submit(gateway, "shim", "increment", "n")
+    submit(gateway, "shim", "increment", "n")
+    assert gateway.evaluate("shim", "get", "n") == b"2"
+    submit(gateway, "shim", "delete", "k")
+    assert gateway.evaluate("shim", "get", "k") == b""
+
+
+def test_the_shim_reads_ranges_of_more_than_one_message_and_pages(gateway, shim):
+    submit(gateway, "shim", "fill", "row", "120")
+    rows = json.loads(gateway.evaluate("shim", "range", "row", "rox"))
+    assert rows == [[f"row{number:05}", str(number)] for number in range(120)]
+    assert json.loads(gateway.evaluate("shim", "page", "row", "rox", "5")) == [f"row{n:05}" for n in range(5)]
+    assert json.loads(gateway.evaluate("shim", "page", "row", "rox", "5", "row00115")) == [
+        f"row{n:05}" for n in range(115, 120)]
+
+
+def test_the_shim_reads_the_history_of_a_key(gateway, shim):
+    for value in ("a", "b"):
+        submit(gateway, "shim", "put", "told", value)
+    submit(gateway, "shim", "delete", "told")
+    assert json.loads(gateway.evaluate("shim", "history", "told")) == [["", True], ["b", False], ["a", False]]
+
+
+def test_the_shim_uses_composite_keys_and_facts_of_the_transaction(gateway, shim, network):
+    submit(gateway, "shim", "composite", "color", "red", "1")
+    submit(gateway, "shim", "composite", "color", "red", "2")
+    submit(gateway, "shim", "composite", "color", "blue", "1")
+    assert json.loads(gateway.evaluate("shim", "partial", "color", "red")) == [
+        ["color", "red", "1"], ["color", "red", "2"]]
+    assert json.loads(gateway.evaluate("shim", "who"))[:2] == ["UtilityMSP", network.channel]
+
+
+def test_an_error_of_a_contract_reaches_the_client(gateway, shim):
+    assert "not today" in reasons(lambda: gateway.endorse("shim", "refuse", "not today"))
+    assert "no attribute" in reasons(lambda: gateway.endorse("shim", "nonsense"))
+
+
+# What that shim can't do.
+
+def test_batches_and_pages(gateway, direct):
+    submit(gateway, "direct", "batch", "b1", "1", "b2", "2", "b3", "3")
+    assert json.loads(gateway.evaluate("direct", "many", "b3", "none", "b1")) == ["3", "", "1"]
+    assert json.loads(gateway.evaluate("direct", "page", "b", "c", "2")) == [2, "b3"]
+    assert json.loads(gateway.evaluate("direct", "page", "b", "c", "2", "b3")) == [1, ""]
+    assert "not supported for leveldb" in reasons(lambda: gateway.endorse("direct", "rich", "{}"))
+
+
+def test_private_data_stays_with_its_organization(network, gateway, direct):
+    collection = "_implicit_org_UtilityMSP"
+    identity = gateway.identity
+    transaction_id, signed = fabric.proposal(
+        network.channel, "direct", ["put_private", collection, "secret"], identity, transient={"value": b"42"})
+    connection, _ = network.connect("utility", "utility/user")
+    orderer, _ = network.connect("orderer", "utility/user")
+    with connection, orderer:
+        response = fabric.endorser(connection, signed)
+        assert response.response.status == 200, response.response.message
+        assert b"42" not in response.payload
+        answer = fabric.broadcast(orderer, fabric.assemble(signed, [response], identity))
+        assert answer.status == common_pb2.SUCCESS, answer.info
+    assert gateway.status(transaction_id).result == transaction_pb2.VALID
+    assert gateway.evaluate("direct", "get", "secret", collection) == b"42"
+    assert gateway.evaluate("direct", "hash_private", collection, "secret") == hashlib.sha256(b"42").digest()
+    submit(gateway, "direct", "purge_private", collection, "secret", organizations=["UtilityMSP"])
+    assert gateway.evaluate("direct", "hash_private", collection, "secret") == b""
+
+
+def test_a_key_can_have_a_policy_of_its_own(gateway, direct):
+    role = msp_principal_pb2.MSPRole(msp_identifier="UtilityMSP", role=msp_principal_pb2.MSPRole.PEER)
+    policy = policies_pb2.SignaturePolicyEnvelope(
+        rule=policies_pb2.SignaturePolicy(n_out_of=policies_pb2.SignaturePolicy.NOutOf(
+            n=1, rules=[policies_pb2.SignaturePolicy(signed_by=0)])),
+        identities=[msp_principal_pb2.MSPPrincipal(
+            principal_classification=msp_principal_pb2.MSPPrincipal.ROLE, principal=role.SerializeToString())])
+    submit(gateway, "direct", "put", "own", "1")
+    submit(gateway, "direct", "set_policy", "own", policy.SerializeToString().hex())
+    assert gateway.evaluate("direct", "get_policy", "own") == policy.SerializeToString()
+    submit(gateway, "direct", "put", "own", "2", organizations=["UtilityMSP"])
+    assert gateway.evaluate("direct", "get", "own") == b"2"
+
+
+def test_an_event_of_a_contract_reaches_listeners(gateway, direct):
+    transaction_id, status = submit(gateway, "direct", "emit", "shipped", "crate 7")
+    stream = gateway.events("direct", start=status.block_number)
+    events = next(iter(stream)).events
+    stream.cancel()
+    assert [(event.event_name, event.payload, event.chaincode_id, event.tx_id) for event in events] == [
+        ("shipped", b"crate 7", "direct", transaction_id)]
+
+
+def test_a_contract_calls_others(gateway, shim, direct):
+    submit(gateway, "direct", "call", "shim", "put", "from-direct", "yes")
+    assert gateway.evaluate("shim", "get", "from-direct") == b"yes"
+    submit(gateway, "direct", "call", "kv", "put", "from-direct", "also")
+    assert gateway.evaluate("kv", "get", "from-direct") == b"also"
+    assert "chaincode nowhere not found" in reasons(lambda: gateway.endorse("direct", "call", "nowhere", "x"))
+
+
+def test_what_contracts_do_wrong_stays_with_them(gateway, direct):
+    submit(gateway, "direct", "put", "b1", "1")
+    text = reasons(lambda: gateway.endorse("direct", "break_off", "out of order"))
+    assert "transaction returned with failure: out of order" in text
+    assert gateway.evaluate("direct", "another", "b1") == b"1"
+    log = (direct.network.folder / "nodes/utility/log").read_text()
+    assert "PUT_STATE for transaction 0000" in log and direct.identifier in log
+    assert "chaincode stream terminated" in reasons(lambda: gateway.evaluate("direct", "die"))
+    direct.process.wait(timeout=30)
+    text = reasons(lambda: gateway.evaluate("direct", "get", "b1"))
+    assert direct.address in text or "chaincode stream terminated" in text
+    gateway.submit("kv", "put", "meanwhile", "1")
+    direct.start()
+    end = time.monotonic() + 60
+    while True:
+        try:
+            assert gateway.evaluate("direct", "get", "b1") == b"1"
+            return
+        except grpc.RpcError:
+            # The peer waits up to 5 s before it tries again.
+            assert time.monotonic() < end
+            time.sleep(0.2)
+
+
+# Packages.
+
+def test_packages_are_listed_and_given_back(network, direct):
+    listed = direct.lifecycle("agency", "", "QueryInstalledChaincodes", lifecycle_pb2.QueryInstalledChaincodesArgs())
+    entries = lifecycle_pb2.QueryInstalledChaincodesResult.FromString(listed.response.payload).installed_chaincodes
+    entry = next(entry for entry in entries if entry.package_id == direct.identifier)
+    used = entry.references[network.channel].chaincodes
+    assert [(chaincode.name, chaincode.version) for chaincode in used] == [("direct", "1.0")]
+    again = direct.lifecycle("agency", "", "GetInstalledChaincodePackage",
+                             lifecycle_pb2.GetInstalledChaincodePackageArgs(package_id=direct.identifier))
+    assert lifecycle_pb2.GetInstalledChaincodePackageResult.FromString(
+        again.response.payload).chaincode_install_package == direct.package
+
+
+def test_packages_that_cannot_be_used_are_refused(direct):
+    def install(content):
+        answer = direct.lifecycle("agency", "", "InstallChaincode", lifecycle_pb2.InstallChaincodeArgs(
+            chaincode_install_package=content)).response
+        assert answer.status == 500
+        return answer.message
+
+    assert f"chaincode already successfully installed (package ID '{direct.identifier}')" in install(direct.package)
+    assert "can't be read" in install(b"nonsense")
+    assert 'of type "golang"' in install(package("go", "127.0.0.1:1", "golang")[0])
+    code = archive({"../connection.json": b"{}"})
+    assert "leads out of its folder" in install(
+        archive({"metadata.json": b'{"type": "ccaas", "label": "x"}', "code.tar.gz": code}))
