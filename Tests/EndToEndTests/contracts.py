@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tarfile
 import time
+import urllib.request
 
 import grpc
 import pytest
@@ -178,6 +179,18 @@ def reasons(call):
     return caught.value.details() + trailers.decode(errors="replace")
 
 
+def eventually(holds):
+    """Waits until a call succeeds and is true: the peer waits up to 5 s before it connects to a lost contract again."""
+    end = time.monotonic() + 60
+    while True:
+        try:
+            assert holds()
+            return
+        except grpc.RpcError as error:
+            assert time.monotonic() < end, error
+            time.sleep(0.2)
+
+
 # On the official Python shim.
 
 def test_the_shim_writes_reads_and_deletes(gateway, shim):
@@ -281,6 +294,45 @@ def test_a_contract_calls_others(gateway, shim, direct):
     assert "chaincode nowhere not found" in reasons(lambda: gateway.endorse("direct", "call", "nowhere", "x"))
 
 
+def test_requests_of_contracts_are_counted(network, gateway, direct):
+    gateway.evaluate("direct", "get", "counted")
+    address = network.node("utility")["operations"]
+    metrics = urllib.request.urlopen(f"http://{address}/metrics", timeout=30).read().decode()
+    lines = [line for line in metrics.splitlines() if direct.identifier in line]
+    assert any(line.startswith("chaincode_shim_requests_received{") and 'type="GET_STATE"' in line for line in lines)
+    assert any(line.startswith("chaincode_launch_duration_count{") and 'success="true"' in line for line in lines)
+
+
+def test_fabrics_peer_command_knows_packages(network, direct, tmp_path):
+    (tmp_path / "peer").symlink_to(os.environ["WEFT"])
+    (tmp_path / "package.tar.gz").write_bytes(direct.package)
+    (tmp_path / "core.yaml").write_text("peer: { tls: { enabled: true, clientAuthRequired: true } }\n")
+    admin = network.path("organizations/agency/users/admin@agency.example")
+    environment = dict(
+        os.environ, FABRIC_CFG_PATH=str(tmp_path), CORE_PEER_LOCALMSPID="AgencyMSP",
+        CORE_PEER_MSPCONFIGPATH=str(admin / "msp"), CORE_PEER_ADDRESS=network.node("agency")["endpoint"],
+        CORE_PEER_TLS_ROOTCERT_FILE=str(network.path(network.node("agency")["tlsRoots"])),
+        CORE_PEER_TLS_CLIENTCERT_FILE=str(admin / "tls/client.crt"),
+        CORE_PEER_TLS_CLIENTKEY_FILE=str(admin / "tls/client.key"))
+
+    def run(*arguments):
+        return subprocess.run([tmp_path / "peer", "lifecycle", "chaincode", *arguments], env=environment, cwd=tmp_path,
+                              capture_output=True, text=True, timeout=60)
+
+    assert run("calculatepackageid", "package.tar.gz").stdout.strip() == direct.identifier
+    listed = run("queryinstalled")
+    assert f"Package ID: {direct.identifier}, Label: direct\n" in listed.stdout, listed.stderr
+    again = run("install", "package.tar.gz")
+    assert again.returncode == 1 and "chaincode already successfully installed" in again.stderr
+    other, identifier = package("other", "127.0.0.1:1")
+    (tmp_path / "other.tar.gz").write_bytes(other)
+    installed = run("install", "other.tar.gz")
+    assert installed.returncode == 0, installed.stderr
+    assert f"Chaincode code package identifier: {identifier}" in installed.stderr + installed.stdout
+    assert run("getinstalledpackage", "--package-id", identifier).returncode == 0
+    assert (tmp_path / f"{identifier}.tar.gz").read_bytes() == other
+
+
 def test_what_contracts_do_wrong_stays_with_them(gateway, direct):
     submit(gateway, "direct", "put", "b1", "1")
     text = reasons(lambda: gateway.endorse("direct", "break_off", "out of order"))
@@ -288,21 +340,19 @@ def test_what_contracts_do_wrong_stays_with_them(gateway, direct):
     assert gateway.evaluate("direct", "another", "b1") == b"1"
     log = (direct.network.folder / "nodes/utility/log").read_text()
     assert "PUT_STATE for transaction 0000" in log and direct.identifier in log
+    assert b"GET_STATE failed" in gateway.evaluate("direct", "garbage")
+    text = reasons(lambda: gateway.evaluate("direct", "flood"))
+    assert "more than 10000 messages out of turn" in text and "chaincode stream terminated" in text
+    log = (direct.network.folder / "nodes/utility/log").read_text()
+    assert log.count("DEL_STATE for transaction 0000") <= 100
+    eventually(lambda: gateway.evaluate("direct", "get", "b1") == b"1")
     assert "chaincode stream terminated" in reasons(lambda: gateway.evaluate("direct", "die"))
     direct.process.wait(timeout=30)
     text = reasons(lambda: gateway.evaluate("direct", "get", "b1"))
     assert direct.address in text or "chaincode stream terminated" in text
     gateway.submit("kv", "put", "meanwhile", "1")
     direct.start()
-    end = time.monotonic() + 60
-    while True:
-        try:
-            assert gateway.evaluate("direct", "get", "b1") == b"1"
-            return
-        except grpc.RpcError:
-            # The peer waits up to 5 s before it tries again.
-            assert time.monotonic() < end
-            time.sleep(0.2)
+    eventually(lambda: gateway.evaluate("direct", "get", "b1") == b"1")
 
 
 # Packages.

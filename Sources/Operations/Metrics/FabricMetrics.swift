@@ -70,6 +70,38 @@ extension MetricDefinition {
         "Proposals whose simulation failed."
     )
 
+    // Package core/chaincode.
+    package static let launchDuration = seconds(
+        "chaincode.launch_duration",
+        ["chaincode", "success"],
+        "Seconds until a contract was connected and had registered."
+    )
+    package static let launchFailures = counter(
+        "chaincode.launch_failures",
+        ["chaincode"],
+        "Attempts to connect to a contract that failed."
+    )
+    package static let executeTimeouts = counter(
+        "chaincode.execute_timeouts",
+        ["chaincode"],
+        "Transactions for which a contract took too long."
+    )
+    package static let shimRequestsReceived = counter(
+        "chaincode.shim_requests_received",
+        ["type", "channel", "chaincode"],
+        "Requests of contracts."
+    )
+    package static let shimRequestsCompleted = counter(
+        "chaincode.shim_requests_completed",
+        ["type", "channel", "chaincode", "success"],
+        "Requests of contracts that were answered."
+    )
+    package static let shimRequestDuration = seconds(
+        "chaincode.shim_request_duration",
+        ["type", "channel", "chaincode", "success"],
+        "Seconds to answer a contract's request."
+    )
+
     // Package orderer/common/broadcast.
     package static let broadcastValidateDuration = seconds(
         "broadcast.validate_duration",

@@ -1,6 +1,7 @@
 package import FabricProtos
 internal import Foundation
 package import Logging
+package import Operations
 internal import SwiftProtobuf
 internal import Synchronization
 
@@ -23,21 +24,25 @@ package final class ChaincodeStream: Sendable {
     private let close: AsyncStream<Never>.Continuation
     private let options: ChaincodeStreamRules.Options
     private let begin = ContinuousClock.now
+    private let metrics: ChaincodeMetrics
     private let logger: Logger
     private let state: Mutex<State>
 
     /// - Parameters:
     ///   - packageID: the package that the contract must say it runs.
     ///   - options: bounds and timeouts.
+    ///   - metrics: where requests and timeouts are counted.
     ///   - logger: where it is noted what a contract does wrong.
     ///   - whenReady: called once the contract has registered; it must not use the stream before it returns.
     package init(
         packageID: String,
         options: ChaincodeStreamRules.Options,
+        metrics: Metrics = Metrics(),
         logger: Logger,
         whenReady: (@Sendable (ChaincodeStream) -> Void)? = nil
     ) {
         self.options = options
+        self.metrics = ChaincodeMetrics(metrics, packageID: packageID)
         self.logger = logger
         (self.closed, self.close) = AsyncStream.makeStream()
         (self.outbound, self.send) = AsyncStream.makeStream(
@@ -151,7 +156,7 @@ package final class ChaincodeStream: Sendable {
         while true {
             switch await events.next() {
             case .request(let request):
-                let answer = await requests.answer(request)
+                let answer = await self.metrics.counting(request) { await requests.answer(request) }
                 self.step { rules, _ in rules.answered(transaction, with: answer) }
             case .end(let outcome): return try self.response(outcome, stub)
             }
@@ -191,7 +196,9 @@ package final class ChaincodeStream: Sendable {
             if message.hasChaincodeEvent { stub.record(message.chaincodeEvent) }
             return response
         case .failed(let text): throw TransactionFailure(text)
-        case .timedOut: throw ContractError("error sending: timeout expired while executing transaction")
+        case .timedOut:
+            self.metrics.executionTimedOut()
+            throw ContractError("error sending: timeout expired while executing transaction")
         case .streamLost:
             let reason = self.endReason.map { " (\($0))" } ?? ""
             throw ContractError("error sending\(reason): chaincode stream terminated")

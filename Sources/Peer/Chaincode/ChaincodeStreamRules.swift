@@ -34,6 +34,10 @@ package struct ChaincodeStreamRules: Sendable {
         package var iterators = 1_000
         /// Records of one WRITE_BATCH_STATE and keys of one GET_STATE_MULTIPLE, as READY tells the contract.
         package var batch: UInt32 = 1_000
+        /// Bytes of all requests of one transaction: what it reads and writes is kept until it ends.
+        package var transactionBytes = 256 << 20
+        /// Messages out of turn on one stream, for transactions that don't run or while another request is answered.
+        package var strays = 10_000
         /// Messages that wait for the contract to read them, beyond one for each transaction.
         package var waitingMessages = 20_000
 
@@ -78,6 +82,9 @@ package struct ChaincodeStreamRules: Sendable {
     private let options: Options
     private var phase = Phase.created
     private var running: [Transaction: Running] = [:]
+    private var strays = 0
+    /// Strays that are named in the log; a contract that goes on with them must not fill it.
+    private static let notedStrays = 100
 
     /// - Parameters:
     ///   - packageID: the package that the contract at the other end must say it runs.
@@ -198,7 +205,9 @@ package struct ChaincodeStreamRules: Sendable {
 
     private mutating func end(_ transaction: Transaction, _ message: Protos_ChaincodeMessage) -> [Command] {
         guard self.running.removeValue(forKey: transaction) != nil else {
-            return [.note("sent \(message.type.name) for \(transaction), which doesn't run here (any more)")]
+            return self.stray(
+                "sent \(message.type.name) for \(transaction), which doesn't run here (any more)"
+            )
         }
         guard message.type == .completed else {
             return [.finish(transaction, .failed(String(decoding: message.payload, as: UTF8.self)))]
@@ -213,21 +222,30 @@ package struct ChaincodeStreamRules: Sendable {
         guard let running = self.running[transaction] else {
             let reason =
                 message.type == .invokeChaincode ? "could not get valid transaction" : "no ledger context"
-            return [
-                .note("sent \(message.type.name) for \(transaction), which doesn't run here (any more)"),
-                .send(message.failure(reason)),
-            ]
+            return self.stray(
+                "sent \(message.type.name) for \(transaction), which doesn't run here (any more)",
+                answer: message.failure(reason)
+            )
         }
         guard !running.isAsking else {
             // As in Fabric: an answer could be taken for that of the first request.
-            return [
-                .note(
-                    "sent \(message.type.name) for \(transaction) while it waits for an answer; it is left out"
-                )
-            ]
+            return self.stray(
+                "sent \(message.type.name) for \(transaction) while it waits for an answer; it is left out"
+            )
         }
         self.running[transaction]?.isAsking = true
         return [.answer(message, transaction)]
+    }
+
+    /// A message out of turn.
+    private mutating func stray(_ text: String, answer: Protos_ChaincodeMessage? = nil) -> [Command] {
+        self.strays += 1
+        guard self.strays <= self.options.strays else {
+            return self.close("sent more than \(self.options.strays) messages out of turn")
+        }
+        let last = self.strays == Self.notedStrays ? "; further ones are not noted" : ""
+        let note: [Command] = self.strays <= Self.notedStrays ? [.note(text + last)] : []
+        return note + (answer.map { [.send($0)] } ?? [])
     }
 
     private mutating func close(_ reason: String) -> [Command] {

@@ -1,5 +1,6 @@
 package import Foundation
 package import Logging
+package import Operations
 package import RPC
 internal import ServiceLifecycle
 internal import Synchronization
@@ -19,6 +20,7 @@ package final class InstalledContracts: Service, Sendable {
     private let store: PackageStore
     private let options: ChaincodeStreamRules.Options
     private let pollers: PollerGroup
+    private let metrics: Metrics
     private let logger: Logger
     private let state = Mutex(State())
     private let work: AsyncStream<@Sendable () async -> Void>
@@ -30,17 +32,20 @@ package final class InstalledContracts: Service, Sendable {
     ///   - dataFolder: the peer's data folder.
     ///   - options: bounds and timeouts of contracts.
     ///   - pollers: the threads that serve connections.
+    ///   - metrics: where connections and requests of contracts are counted.
     ///   - logger: where it is noted which packages can't be used, and which contracts can't be reached.
     /// - Throws: ``LedgerFolderError`` if the folder can't be used.
     package init(
         dataFolder: String,
         options: ChaincodeStreamRules.Options = .init(),
         pollers: PollerGroup,
+        metrics: Metrics = Metrics(),
         logger: Logger
     ) throws {
         self.store = try PackageStore(dataFolder: dataFolder)
         self.options = options
         self.pollers = pollers
+        self.metrics = metrics
         self.logger = logger
         (self.work, self.addWork) = AsyncStream.makeStream()
         let complain: (String, String) -> Void = { file, reason in
@@ -128,6 +133,7 @@ package final class InstalledContracts: Service, Sendable {
             service: try ServiceAddress(json: try package.codeFile("connection.json")),
             options: self.options,
             pollers: self.pollers,
+            metrics: self.metrics,
             logger: self.logger
         ) { [addWork] job in
             if case .terminated = addWork.yield(job) { false } else { true }

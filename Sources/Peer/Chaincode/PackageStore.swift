@@ -1,5 +1,6 @@
 internal import Archive
 internal import Foundation
+internal import Glibc
 internal import Logging
 
 /// The folder in which a peer keeps the packages that were installed: `<label>.<hash>.tar.gz`.
@@ -13,8 +14,10 @@ struct PackageStore: Sendable {
         self.folder = URL(fileURLWithPath: dataFolder).appendingPathComponent("lifecycle/chaincodes")
         do {
             try FileManager.default.createDirectory(at: self.folder, withIntermediateDirectories: true)
+            try Self.synchronize(self.folder.deletingLastPathComponent())
+            try Self.synchronize(URL(fileURLWithPath: dataFolder))
         } catch {
-            throw LedgerFolderError(folder: self.folder.path, reason: error.localizedDescription)
+            throw LedgerFolderError(folder: self.folder.path, reason: "\(error)")
         }
     }
 
@@ -52,14 +55,25 @@ struct PackageStore: Sendable {
         try handle.synchronize()
         try handle.close()
         let file = self.folder.appendingPathComponent(name)
-        // A damaged file of that name may be there, which was left out at the start.
-        try? FileManager.default.removeItem(at: file)
-        try FileManager.default.moveItem(at: temporary, to: file)
+        guard Glibc.rename(temporary.path, file.path) == 0 else { throw Self.failure(file.path) }
+        try Self.synchronize(self.folder)
     }
 
     /// The file of a package that was installed.
     func bytes(of identifier: String) throws -> Data {
         try Data(contentsOf: self.folder.appendingPathComponent(Self.fileName(identifier)))
+    }
+
+    /// Makes new names in a folder durable.
+    private static func synchronize(_ folder: URL) throws(ContractError) {
+        let descriptor = open(folder.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw self.failure(folder.path) }
+        defer { close(descriptor) }
+        guard fsync(descriptor) == 0 else { throw self.failure(folder.path) }
+    }
+
+    private static func failure(_ path: String) -> ContractError {
+        ContractError("can't write \(path): \(String(cString: strerror(errno)))")
     }
 
     /// Label and hash have no slash, so the name is one in the folder.

@@ -2,6 +2,7 @@ internal import FabricProtos
 internal import Foundation
 internal import GRPCCore
 internal import Logging
+internal import Operations
 internal import RPC
 internal import Synchronization
 
@@ -27,6 +28,7 @@ final class ServiceContract: Contract {
     private let service: ServiceAddress
     private let options: ChaincodeStreamRules.Options
     private let pollers: PollerGroup
+    private let metrics: Metrics
     private let logger: Logger
     /// Has something run beside the calls; `false` if it won't be, since the peer shuts down.
     private let start: @Sendable (@escaping @Sendable () async -> Void) -> Bool
@@ -39,6 +41,7 @@ final class ServiceContract: Contract {
         service: ServiceAddress,
         options: ChaincodeStreamRules.Options,
         pollers: PollerGroup,
+        metrics: Metrics = Metrics(),
         logger: Logger,
         start: @escaping @Sendable (@escaping @Sendable () async -> Void) -> Bool
     ) {
@@ -46,6 +49,7 @@ final class ServiceContract: Contract {
         self.service = service
         self.options = options
         self.pollers = pollers
+        self.metrics = metrics
         self.logger = logger
         self.start = start
     }
@@ -88,11 +92,15 @@ final class ServiceContract: Contract {
 
     /// Connects, and keeps the stream until it ends.
     private func connect() async {
+        let begin = ContinuousClock.now
+        let counts = ChaincodeMetrics(self.metrics, packageID: self.packageID)
         let stream = ChaincodeStream(
             packageID: self.packageID,
             options: self.options,
+            metrics: self.metrics,
             logger: self.logger
         ) { stream in
+            counts.launched(after: ContinuousClock.now - begin, succeeded: true)
             self.note(.ready(stream))?.forEach { $0.resume(returning: stream) }
         }
         let reason = await self.serve(stream)
@@ -105,6 +113,7 @@ final class ServiceContract: Contract {
             _ = self.note(.none)
             return
         }
+        counts.launched(after: ContinuousClock.now - begin, succeeded: false)
         let failures = self.failures.withLock {
             $0 = min($0 + 1, 16)
             return $0

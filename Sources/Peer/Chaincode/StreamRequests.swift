@@ -12,6 +12,7 @@ final class StreamRequests {
     let options: ChaincodeStreamRules.Options
     var iterators: [String: StreamIterator] = [:]
     var iteratorsOpened = 0
+    private var bytes = 0
 
     init(_ stub: ContractStub, _ options: ChaincodeStreamRules.Options) {
         self.stub = stub
@@ -21,10 +22,24 @@ final class StreamRequests {
     /// The answer to `request`: RESPONSE, or ERROR with the reason.
     func answer(_ request: Protos_ChaincodeMessage) async -> Protos_ChaincodeMessage {
         do {
+            try self.count(request)
             return request.response(try await self.payload(request))
         } catch {
             return request.failure("\(error)")
         }
+    }
+
+    private func count(_ request: Protos_ChaincodeMessage) throws(ContractError) {
+        let (sum, overflow) = self.bytes.addingReportingOverflow(request.payload.count)
+        guard !overflow, sum <= self.options.transactionBytes else {
+            throw ContractError(
+                """
+                the transaction's requests come to more than \(self.options.transactionBytes) bytes, which is the most \
+                that one may send; make several transactions of it
+                """
+            )
+        }
+        self.bytes = sum
     }
 
     private func payload(_ request: Protos_ChaincodeMessage) async throws -> Data {

@@ -23,6 +23,7 @@ struct PeerServices {
             dataFolder: parts.configuration.dataFolder,
             options: parts.configuration.contracts,
             pollers: parts.pollers,
+            metrics: parts.configuration.metrics,
             logger: parts.logger.named("chaincode")
         )
         self.endorser = try Endorser(

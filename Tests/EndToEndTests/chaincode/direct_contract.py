@@ -132,6 +132,17 @@ class Transaction:
                           txid="0" * 64, channel_id=self.message.channel_id))
         return self.get(key)
 
+    def garbage(self):
+        self.send(Message(type=Message.GET_STATE, payload=b"\xff\xff\xff", txid=self.message.txid,
+                          channel_id=self.message.channel_id))
+        answer = self.answers.get(timeout=60)
+        return answer.payload
+
+    def flood(self):
+        """Goes on about transactions that aren't its own."""
+        for number in range(20_000):
+            self.send(Message(type=Message.DEL_STATE, txid=f"{number:064}", channel_id=self.message.channel_id))
+
     def die(self):
         os._exit(1)
 

@@ -206,6 +206,22 @@ import Testing
         #expect(error?.description == "chaincode stream terminated")
     }
 
+    @Test func messagesOutOfTurnAreNotedAHundredTimesAndEndTheStreamInTheEnd() throws {
+        var options = Rules.Options()
+        options.strays = 150
+        var rules = try Self.ready(options)
+        _ = try rules.begin(Self.message(.transaction), at: .zero)
+        let other = Rules.Transaction(channel: "main", id: "t9")
+        var notes = 0
+        for _ in 0..<150 {
+            for case .note in rules.received(Self.message(.completed, other)) { notes += 1 }
+        }
+        #expect(notes == 100 && rules.isReady)
+        let commands = rules.received(Self.message(.getState, other))
+        #expect(commands.contains(.close("sent more than 150 messages out of turn")))
+        #expect(commands.last == .finish(Self.transaction, .streamLost))
+    }
+
     /// Whatever a contract sends: no trap, an answer for each request at most, and bounded memory.
     @Test func arbitraryMessagesDoNoHarm() throws {
         let seed: UInt64 = 20_261_122

@@ -232,6 +232,16 @@ import Testing
         }
     }
 
+    /// A contract that goes on writing must not fill the memory.
+    @Test func requestsBeyondWhatOneTransactionMaySendAreRefused() async throws {
+        var options = ChaincodeStreamRules.Options()
+        options.transactionBytes = 3
+        try await self.with(.interpreting(Self.packageID), options: options) { contract in
+            let message = try await self.answer(contract, "001-get-existing").response.message
+            #expect(message.contains("more than 3 bytes"), "\(message)")
+        }
+    }
+
     @Test func anErrorOfTheContractIsNoResponseThatCouldBeEndorsed() async throws {
         let failing = Server { messages, writer in
             let payload = try Protos_ChaincodeID.with { $0.name = Self.packageID }.serializedData()
