@@ -8,6 +8,7 @@ import io
 import json
 import os
 import pathlib
+import random
 import socket
 import subprocess
 import sys
@@ -30,9 +31,12 @@ PEERS = {"utility": "UtilityMSP", "auditor": "AuditorMSP", "agency": "AgencyMSP"
 
 
 def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """A port below those that the system gives to outgoing connections, which could take it before the contract does."""
+    while True:
+        port = random.randrange(10_000, 32_000)
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
 
 
 def archive(files):
