@@ -44,7 +44,7 @@ import WeftClient
         }
     }
 
-    @Test(.timeLimit(.minutes(2)))
+    @Test(.timeLimit(.minutes(10)))
     func threeOrganizationsAgreeOnWhatIsCommitted() async throws {
         let consortium = try TestConsortium()
         try await consortium.run {

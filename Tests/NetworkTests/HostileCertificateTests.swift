@@ -12,7 +12,7 @@ import Testing
 @Suite struct HostileCertificateTests {
     private static let channels = "/participation/v1/channels"
 
-    @Test(.timeLimit(.minutes(3)))
+    @Test(.timeLimit(.minutes(10)))
     func nobodyAdministersANodeWithoutAGoodCertificate() async throws {
         let log = RecordedLog()
         let orderers = Mutex<OrganizationAuthority?>(nil)
@@ -38,7 +38,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(3)), arguments: [ClientCertificatePolicy.requested, .required])
+    @Test(.timeLimit(.minutes(10)), arguments: [ClientCertificatePolicy.requested, .required])
     func nobodyWatchesANodeWithoutAGoodCertificate(policy: ClientCertificatePolicy) async throws {
         let log = RecordedLog()
         let orderers = Mutex<OrganizationAuthority?>(nil)

@@ -38,7 +38,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(5)))
+    @Test(.timeLimit(.minutes(10)))
     func nobodyGetsInWhoIsNotAMember() async throws {
         let log = RecordedLog()
         let cast = HostileCast()

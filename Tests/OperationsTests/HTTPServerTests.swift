@@ -116,7 +116,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(3)))
+    @Test(.timeLimit(.minutes(10)))
     func `A server that stops while connections come in lets them go`() async throws {
         for _ in 0..<30 {
             let callers = Mutex<[Task<Void, Never>]>([])

@@ -58,7 +58,7 @@ import Testing
     }
 }
 
-@Suite(.timeLimit(.minutes(1))) struct StatsDSenderTests {
+@Suite(.timeLimit(.minutes(10))) struct StatsDSenderTests {
     private let metrics = Metrics(keepsSamples: true)
     private let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 

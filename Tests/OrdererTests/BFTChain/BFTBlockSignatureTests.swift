@@ -11,7 +11,7 @@ import Testing
 @testable import Orderer
 
 /// What consenters sign, and when it leaves them.
-@Suite(.timeLimit(.minutes(2))) struct BFTBlockSignatureTests {
+@Suite(.timeLimit(.minutes(10))) struct BFTBlockSignatureTests {
     @Test("a block signature leaves no consenter before a quorum's prepare votes are durable there")
     func leavesLate() async throws {
         let cluster = try TestBFTCluster(4)

@@ -10,7 +10,7 @@ import Testing
 @testable import Orderer
 
 /// Whole clusters of BFT consenters in one process.
-@Suite(.serialized, .timeLimit(.minutes(2))) struct BFTClusterTests {
+@Suite(.serialized, .timeLimit(.minutes(10))) struct BFTClusterTests {
     /// Orders some envelopes through each running consenter in turn, and waits for their answers.
     private func order(_ count: Int, on cluster: TestBFTCluster) async throws {
         let running = cluster.running

@@ -10,7 +10,7 @@ import Testing
 @testable import Orderer
 
 /// Consenters of BFT channels come and go, and lose their disks.
-@Suite(.serialized, .timeLimit(.minutes(2))) struct BFTMembershipTests {
+@Suite(.serialized, .timeLimit(.minutes(10))) struct BFTMembershipTests {
     private func update(_ cluster: TestBFTCluster, to ids: [NodeID], through id: NodeID) async throws {
         let channel = try #require(cluster.channel(id))
         let members = ids.compactMap { cluster.member($0)?.consenter }

@@ -10,7 +10,7 @@ import Testing
 @testable import Orderer
 
 /// A leader that lies is refused and replaced, and what clients sent is ordered all the same.
-@Suite(.serialized, .timeLimit(.minutes(2))) struct LyingLeaderTests {
+@Suite(.serialized, .timeLimit(.minutes(10))) struct LyingLeaderTests {
     enum Lie: CaseIterable, Sendable {
         case forgedEnvelope, strangersEnvelope, orderedBefore, twice, wrongLastConfig, forgedConfig,
             otherChannel
@@ -95,7 +95,7 @@ import Testing
 
     @Test("a block that is a lie is refused, and its leader replaced", arguments: Lie.allCases)
     func refuses(lie: Lie) async throws {
-        let cluster = try TestBFTCluster(4, leaderTimeout: "5s")
+        let cluster = try TestBFTCluster(4, leaderTimeout: "100s")
         try cluster.start()
         try await cluster.ready()
         let first = try cluster.network.envelope()
@@ -106,7 +106,7 @@ import Testing
         let answer = try await cluster.order(second, through: 3)
         #expect(answer.status == .success, "\(answer.info)")
         // A lie is noticed when it is read, not when time is up.
-        #expect(ContinuousClock.now - start < .seconds(5))
+        #expect(ContinuousClock.now - start < .seconds(100))
         try await cluster.reached(3, [2, 3, 4])
         for id: NodeID in [2, 3, 4] {
             let blocks = try cluster.blocks(of: id)
