@@ -374,6 +374,17 @@ final class TestOrderer: Sendable {
         }
     }
 
+    /// Waits until readers find `count` envelopes besides configurations: they are answered when they are durable, which
+    /// is a moment before.
+    func published(_ count: Int) async throws {
+        var (found, next) = (0, BlockNumber(1))
+        while found < count {
+            await self.reached(next + 1)
+            if let block = try self.block(next), !block.isConfigBlock { found += block.data.data.count }
+            next += 1
+        }
+    }
+
     /// Waits until the channel has `height` blocks.
     func reached(_ height: BlockNumber) async {
         while self.channel.feed.height < height {

@@ -127,6 +127,7 @@ import Testing
         await orderer.ready()
         #expect(try await orderer.broadcast(network.envelope()).status == .success)
         // Block 3 changes the type: it has the metadata of neither protocol, and Raft's signature.
+        await orderer.reached(7)
         let metadata = try (0...6).map { try #require(try orderer.block($0)).ordererMetadata().orderer }
         #expect(metadata[3].consenterMetadata.isEmpty && !metadata[2].consenterMetadata.isEmpty)
         let rounds = try (4...6).map { try BFTRound(of: #require(try orderer.block($0))) }

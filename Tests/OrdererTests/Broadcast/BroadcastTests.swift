@@ -137,6 +137,7 @@ import Testing
         let envelopes = try (0..<95).map { try self.network.envelope("\($0)") }
         let answers = try await orderer.broadcast(envelopes)
         #expect(answers.count == 95 && answers.allSatisfy { $0 == .accepted })
+        try await orderer.published(95)
         var ordered: [Data] = []
         for number in 1..<orderer.channel.feed.height {
             let block = try #require(try orderer.block(number))
@@ -154,6 +155,7 @@ import Testing
         let envelope = try self.network.envelope()
         #expect(try await orderer.broadcast([envelope, envelope, envelope]).allSatisfy { $0 == .accepted })
         #expect(try await orderer.broadcast(envelope) == .accepted)
+        try await orderer.published(1)
         #expect(orderer.channel.feed.height == 2)
         await orderer.stop()
 
@@ -210,6 +212,7 @@ import Testing
         orderer.disk.repair()
         await orderer.ready()
         #expect(try await orderer.broadcast(lost) == .accepted)
+        try await orderer.published(2)
         #expect(orderer.channel.feed.height == 3)
         await orderer.stop()
     }

@@ -26,6 +26,7 @@ import Testing
         #expect(answers.allSatisfy { $0 == .accepted })
         #expect(answers.count == 11)
 
+        try await orderer.published(10)
         var blocks: [Common_Block] = []
         for number in 1..<orderer.channel.feed.height {
             blocks.append(try #require(try orderer.block(number)))

@@ -82,12 +82,13 @@ import Testing
         }
         #expect(statuses == [.forbidden, .success, .forbidden, .forbidden])
         #expect(accepted > 0)
+        // One of the newcomer's is among them.
+        try await orderer.published(accepted + 1)
         var transactions = 0
         for number in 1..<orderer.channel.feed.height {
             let block = try #require(try orderer.block(number))
             if !block.isConfigBlock { transactions += block.data.data.count }
         }
-        // One of the newcomer's is among them.
         #expect(transactions == accepted + 1)
         await orderer.stop()
     }
@@ -166,6 +167,7 @@ import Testing
         }
         #expect(try await orderer.broadcast(update) == .accepted)
         #expect(try await orderer.broadcast(self.network.envelope()) == .accepted)
+        await orderer.reached(3)
         let blocks = try (1...2).map { try #require(try orderer.block($0)) }
         let metadata = try blocks.map { try #require(try ConsenterMetadata(of: $0)) }
         #expect(metadata.map(\.identifiers) == [[1], [1]])
@@ -174,6 +176,7 @@ import Testing
         let restarted = try TestOrderer(self.network, disk: orderer.disk)
         await restarted.ready()
         #expect(try await restarted.broadcast(self.network.envelope()) == .accepted)
+        await restarted.reached(4)
         #expect(restarted.channel.feed.height == 4)
         await restarted.stop()
     }

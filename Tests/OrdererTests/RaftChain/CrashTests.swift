@@ -56,6 +56,7 @@ import Testing
             #expect(try await restarted.broadcast(envelope) == .accepted)
             acknowledged.append(try envelope.serializedBytes())
         }
+        try await restarted.published(acknowledged.count)
         var ordered: [Data] = []
         var previous: Common_BlockHeader?
         for number in 0..<restarted.channel.feed.height {
