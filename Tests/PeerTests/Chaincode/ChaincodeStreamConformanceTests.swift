@@ -11,7 +11,8 @@ import Testing
 
 /// Plays the contract's half of streams that were recorded between a real peer and contracts on Fabric's shims, and
 /// compares what our peer answers, on the state that the real one had.
-@Suite(.serialized) struct RecordedStreamTests {
+@Suite(.serialized, .enabled(if: VectorReport.applies("chaincode-stream")))
+struct ChaincodeStreamConformanceTests {
     private struct Recorded {
         var isFromPeer: Bool
         var message: Protos_ChaincodeMessage
@@ -53,7 +54,8 @@ import Testing
         var running: Task<Protos_Response, any Error>?
         /// Our identifiers of iterators, by the real peer's.
         var iterators: [String: String] = [:]
-        var faults: [String] = []
+        /// By transaction; those of the handshake under the empty identifier.
+        var faults: [String: [String]] = [:]
         for (index, recorded) in recording.enumerated() {
             guard recorded.isFromPeer else {
                 stream.received(try Self.renamed(recorded.message, iterators))
@@ -67,11 +69,18 @@ import Testing
                 running = try chain.run(recorded.message, chaincode, on: stream)
             }
             let ours = try #require(await outbound.next(), "message \(index): the stream ended")
-            faults += try Self.differences(ours, recorded.message, &iterators).map {
-                "message \(index): \($0)"
-            }
+            let differences = try Self.differences(ours, recorded.message, &iterators)
+            faults[recorded.message.txid, default: []] += differences.map { "message \(index): \($0)" }
         }
-        #expect(faults.isEmpty, "\(faults.joined(separator: "\n"))")
+        for (transaction, faults) in faults.sorted(by: { $0.key < $1.key }) {
+            #expect(faults.isEmpty, "\(faults.joined(separator: "\n"))")
+            VectorReport.record(
+                folder: "chaincode-stream",
+                name: "\(file) \(transaction.isEmpty ? "handshake" : transaction)",
+                holds: faults.isEmpty,
+                note: faults.joined(separator: "; ")
+            )
+        }
     }
 
     /// A request of the contract with our identifier of the iterator in it.
