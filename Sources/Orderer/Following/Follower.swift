@@ -1,4 +1,5 @@
 internal import Channel
+internal import Cryptography
 internal import FabricProtos
 internal import Foundation
 internal import Ledger
@@ -27,7 +28,13 @@ final class Follower {
     private let join: Common_Block
     private let joinConfiguration: ChannelConfiguration
     /// As of the newest block; `nil` while there is none.
-    private(set) var configuration: ChannelConfiguration?
+    private(set) var configuration: ChannelConfiguration? {
+        didSet { self.membership = nil }
+    }
+    /// Whether ``configuration`` has a node with these keys among the consenters.
+    ///
+    /// Kept, since their certificates take longer to read than anything else that is done with a block.
+    private var membership: (serverKey: PublicKey?, identityKey: PublicKey, isConsenter: Bool)?
     private var unsyncedBytes = 0
 
     /// - Throws: ``OrdererError`` or ``ChainHalted`` for a ledger that can't be continued.
@@ -44,12 +51,17 @@ final class Follower {
 
     /// Whether the node has what it needs to order, and may.
     var mayOrder: Bool {
-        guard !self.isOnboarding, let configuration, let consenters = try? ChannelConsenters(configuration)
-        else {
-            return false
+        guard !self.isOnboarding, let configuration else { return false }
+        let serverKey = self.channel.settings.serverKey()
+        let identity = self.channel.settings.signer.current
+        let identityKey = identity.certificate.publicKey
+        if let known = self.membership, known.serverKey == serverKey, known.identityKey == identityKey {
+            return known.isConsenter
         }
-        let settings = self.channel.settings
-        return consenters.contains(serverKey: settings.serverKey(), settings.signer.current)
+        let consenters = try? ChannelConsenters(configuration)
+        let isConsenter = consenters?.contains(serverKey: serverKey, identity) ?? false
+        self.membership = (serverKey, identityKey, isConsenter)
+        return isConsenter
     }
 
     /// Copies blocks until the channel is stopped or this node is to order.
