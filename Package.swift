@@ -169,14 +169,8 @@ let package = Package(
         tests("SimulationTests", of: "Simulation", and: ["ChainSimulation", "Consensus"]),
         .executableTarget(
             name: "simulate",
-            dependencies: ["Simulation", arguments],
-            path: "Tests/Simulate",
-            swiftSettings: settings
-        ),
-        .executableTarget(
-            name: "simulate-chains",
             dependencies: ["ChainSimulation", "Simulation", arguments],
-            path: "Tests/SimulateChains",
+            path: "Tests/Simulate",
             swiftSettings: settings
         ),
         tests("ChannelTests", of: "Channel", and: ["Cryptography", "FabricProtos", protobuf]),

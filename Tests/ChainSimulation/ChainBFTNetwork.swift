@@ -146,6 +146,8 @@ final class ChainStream {
     private var sourceLife: Int?
     private var next: BlockNumber
     private let isHeaders: Bool
+    /// Nothing has come yet.
+    private var isNew = true
 
     init(_ pull: BlockPull, to node: ChainNode, from machine: UInt64) throws {
         let payload = try EnvelopeHeaders(pull.request()).payload
@@ -175,7 +177,7 @@ final class ChainStream {
         }
         self.sourceLife = source.life
         do {
-            var hasNews = false
+            var offered = 0
             for _ in 0..<20 {
                 guard var block = try cluster.block(self.next, of: source) else { break }
                 if !self.isHeaders, source.withholds { break }
@@ -183,9 +185,12 @@ final class ChainStream {
                 guard let isWanted = self.pull.offer(block) else { break }
                 guard isWanted else { return }
                 self.next += 1
-                hasNews = true
+                offered += 1
             }
-            if hasNews { self.node.wake(at: cluster.now) }
+            // Of two and more at the begin it is known that they were missed.
+            if self.isNew, !self.isHeaders, offered > 1 { cluster.counts.catchUps += 1 }
+            self.isNew = false
+            if offered > 0 { self.node.wake(at: cluster.now) }
             self.goOn(after: cluster.dice.between(20.milliseconds, 100.milliseconds))
         } catch {
             self.end()

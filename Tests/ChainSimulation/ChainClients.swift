@@ -169,7 +169,7 @@ struct ChainReader {
                 do {
                     try block.checkStructure(after: self.lastHeader, expected: self.height)
                     if let configuration, cluster.mutation != .trustPulledBlocks || !node.forges {
-                        try block.verifySignatures(under: configuration)
+                        try cluster.invariants.verify(block, under: configuration)
                     }
                 } catch {
                     self.refusals += 1

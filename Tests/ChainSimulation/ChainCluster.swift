@@ -89,6 +89,7 @@ package final class ChainCluster: @unchecked Sendable {
                 self.readers.append(ChainReader(genesis: genesis))
             }
         }
+        self.consenters = founders
         self.promises.votes(on: 1, BFTVoters(founders))
     }
 
@@ -108,16 +109,7 @@ package final class ChainCluster: @unchecked Sendable {
     package var acknowledged: Int { self.invariants.acknowledged.count }
 
     /// The consenters' machines, as of the newest block.
-    var consenters: [UInt64] {
-        guard let configuration = self.invariants.configuration,
-            let consenters = try? ChannelConsenters(configuration)
-        else { return self.members }
-        switch consenters {
-        case .raft(let consenters):
-            return consenters.endpoints.compactMap { ChainIdentities.machine(at: $0) }
-        case .bft(let consenters): return consenters.identifiers
-        }
-    }
+    private(set) var consenters: [UInt64] = []
 
     func trace(_ text: @autoclosure () -> String) {
         self.tell?("\(Double(self.now) / 1_000_000) s: \(text())")
@@ -156,7 +148,8 @@ package final class ChainCluster: @unchecked Sendable {
             self.now = time
             switch event {
             case .work(let machine, let life):
-                guard let node = self.nodes[machine], node.life == life else { continue }
+                guard let node = self.nodes[machine], node.life == life, node.wakes(at: time)
+                else { continue }
                 node.work()
             case .deliver(let parcel): self.deliver(parcel)
             case .run(let action): action(self)
@@ -280,6 +273,7 @@ package final class ChainCluster: @unchecked Sendable {
     func appended(_ block: Common_Block) {
         self.lately = (self.lately + block.data.data).suffix(50)
         guard block.isConfigBlock, block.header.number > 0 else { return }
+        self.consenters = self.newestConsenters
         self.trace("block \(block.header.number) has consenters \(self.consenters)")
         self.promises.votes(on: block.header.number + 1, BFTVoters(self.consenters))
         for machine in self.consenters where self.nodes[machine] == nil {
@@ -289,6 +283,22 @@ package final class ChainCluster: @unchecked Sendable {
                 cluster.trace("machine \(machine) joins with block \(block.header.number)")
                 cluster.nodes[machine]?.start()
             }
+        }
+    }
+}
+
+extension ChainCluster {
+    private var newestConsenters: [UInt64] {
+        guard let configuration = self.invariants.configuration,
+            let consenters = try? ChannelConsenters(configuration)
+        else {
+            self.invariants.violated("the newest configuration has no consenters that can be read")
+            return []
+        }
+        switch consenters {
+        case .raft(let consenters):
+            return consenters.endpoints.compactMap { ChainIdentities.machine(at: $0) }
+        case .bft(let consenters): return consenters.identifiers
         }
     }
 }

@@ -101,7 +101,7 @@ struct ChainDelivery {
     private mutating func accept(_ block: Common_Block, _ cluster: ChainCluster) -> Bool {
         do {
             try block.checkStructure(after: self.lastHeader, expected: self.height)
-            try block.verifySignatures(under: self.configuration)
+            try cluster.invariants.verify(block, under: self.configuration)
         } catch {
             return false
         }

@@ -250,6 +250,8 @@ struct ChainSettings {
     var unsyncedBlockBytes = 10_000
     var maxMessageCount = 10
     var batchTimeout: Moment = 200.milliseconds
+    /// How long it is from one envelope to the next.
+    var pause: ClosedRange<Moment> = 40.milliseconds...200.milliseconds
     /// How long it is from one fault to the next.
     var calm: ClosedRange<Moment> = 500.milliseconds...4.seconds
 }

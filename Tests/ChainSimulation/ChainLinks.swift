@@ -77,6 +77,8 @@ struct ChainPulls: ClusterNetwork {
             for number in start..<(start + UInt64(BlockPull.capacity)) {
                 guard let block = try self.node.cluster.block(number, of: source) else { return }
                 guard self.node.acts(), pull.offer(block) == true else { return }
+                // Of two and more it is known that they were missed.
+                if number == start + 1 { self.node.cluster.counts.catchUps += 1 }
             }
         } catch {
             pull.end(error)

@@ -32,6 +32,7 @@ final class ChainNode: @unchecked Sendable {
     let disk = ChainDisk()
     /// The block that it joined the channel with.
     let join: Common_Block
+    private var joinConfiguration: ChannelConfiguration?
     private(set) var process: Process?
     /// Counts the lives of the process, so that what was meant for an earlier one is dropped.
     private(set) var life = 0
@@ -106,6 +107,11 @@ final class ChainNode: @unchecked Sendable {
         self.cluster.schedule(.work(self.machine, life: self.life), at: moment)
     }
 
+    /// Whether it still looks for work at `moment`, and has not found an earlier one since.
+    ///
+    /// Were each forgotten moment kept, it would beget others for ever.
+    func wakes(at moment: Moment) -> Bool { self.wakesAt == moment }
+
     // MARK: - Effects
 
     /// Called before each effect; whether the process still lives.
@@ -142,8 +148,10 @@ final class ChainNode: @unchecked Sendable {
         self.wakesAt = nil
         self.busyUntil = self.cluster.now
         do {
+            let configuration = try self.joinConfiguration ?? ChannelConfiguration(configBlock: self.join)
+            self.joinConfiguration = configuration
             let channel = OrderingChannel(
-                configuration: try ChannelConfiguration(configBlock: self.join),
+                configuration: configuration,
                 settings: self.settings()
             )
             let disk = self.disk

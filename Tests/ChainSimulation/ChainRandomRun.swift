@@ -29,6 +29,8 @@ extension ChainCluster {
         settings.keptEntryBytes = [1, 5_000, 20_000, 100_000][dice.below(4)]
         settings.unsyncedBlockBytes = [1, 3_000, 10_000, 40_000][dice.below(4)]
         settings.batchTimeout = dice.between(20, 500).milliseconds
+        // In two runs of three clients send no more than it takes to have a hundred blocks whatever happens.
+        if dice.chance(667) { settings.pause = 100.milliseconds...400.milliseconds }
         // One run in four is a storm.
         if dice.chance(250) { settings.calm = 50.milliseconds...1.seconds }
         let liars = isBFT ? self.liars(among: voters, &dice) : []
@@ -86,7 +88,8 @@ extension ChainCluster {
     // MARK: - Load
 
     private func scheduleClient() {
-        self.after(self.dice.between(40.milliseconds, 200.milliseconds)) { cluster in
+        let pause = self.settings.pause
+        self.after(self.dice.between(pause.lowerBound, pause.upperBound)) { cluster in
             guard cluster.now < cluster.settings.load else { return }
             cluster.submitNew()
             cluster.scheduleClient()

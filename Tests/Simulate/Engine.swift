@@ -1,10 +1,29 @@
 import ArgumentParser
+import ChainSimulation
 import Simulation
 
-/// A consensus engine whose clusters are run.
+/// What is run: clusters of one of the consensus engines, or ordering services of the real chains above it.
 enum Engine: String, CaseIterable, ExpressibleByArgument {
     case raft
     case bft
+    case chain
+    case bftChain = "bft-chain"
+
+    /// Totals are told after so many seeds.
+    var interval: Int {
+        switch self {
+        case .raft, .bft: 1_000
+        case .chain, .bftChain: 20
+        }
+    }
+
+    /// How many seeds are tried for each fault that is put in on purpose.
+    var seedsPerMutation: Int {
+        switch self {
+        case .raft, .bft: 1_000
+        case .chain, .bftChain: 100
+        }
+    }
 
     func run(mutation name: String?) throws -> Campaign.Run {
         switch self {
@@ -14,13 +33,38 @@ enum Engine: String, CaseIterable, ExpressibleByArgument {
         case .bft:
             let mutation = try name.map { try Self.find($0, of: BFTMutation.self) }
             return { BFTCluster.random(seed: $0, mutation: mutation, trace: $1) }
+        case .chain, .bftChain:
+            let mutation = try name.map { try Self.find($0, of: ChainMutation.self) }
+            let isBFT = self == .bftChain
+            return { ChainCluster.random(seed: $0, isBFT: isBFT, mutation: mutation, trace: $1) }
         }
     }
 
-    /// Plays the one BFT corner case.
-    func playHiddenDecision(seed: UInt64, mutation name: String?) throws -> RunReport {
-        let mutation = try name.map { try Self.find($0, of: BFTMutation.self) }
-        return BFTCluster.hiddenDecision(seed: seed, mutation: mutation) { say($0) }
+    /// The corner cases of this engine; `all`, or one by its name.
+    func scenarios(_ name: String, mutation: String?) throws -> [(name: String, run: Campaign.Run)] {
+        switch self {
+        case .raft:
+            let mutation = try mutation.map { try Self.find($0, of: Mutation.self) }
+            let scenarios = name == "all" ? try Scenario.all() : [try Scenario(named: name)]
+            return scenarios.map { scenario in
+                (scenario.name, { scenario.run(seed: $0, mutation: mutation, trace: $1) })
+            }
+        case .bft:
+            let mutation = try mutation.map { try Self.find($0, of: BFTMutation.self) }
+            let hidden = "hidden-decision"
+            let scripts =
+                name == "all" ? try BFTScenario.all() : name == hidden ? [] : [try BFTScenario(named: name)]
+            var scenarios: [(name: String, run: Campaign.Run)] = scripts.map { scenario in
+                (scenario.name, { scenario.run(seed: $0, mutation: mutation, trace: $1) })
+            }
+            if name == "all" || name == hidden {
+                scenarios.append(
+                    (hidden, { BFTCluster.hiddenDecision(seed: $0, mutation: mutation, trace: $1) })
+                )
+            }
+            return scenarios
+        case .chain, .bftChain: return []
+        }
     }
 
     /// The faults that can be put in on purpose.
@@ -29,6 +73,7 @@ enum Engine: String, CaseIterable, ExpressibleByArgument {
             switch self {
             case .raft: Mutation.allCases.map(\.rawValue)
             case .bft: BFTMutation.allCases.map(\.rawValue)
+            case .chain, .bftChain: ChainMutation.all(isBFT: self == .bftChain).map(\.rawValue)
             }
         return "with \(self.rawValue) \(names.joined(separator: ", "))"
     }
@@ -44,6 +89,11 @@ enum Engine: String, CaseIterable, ExpressibleByArgument {
         case .bft:
             BFTMutation.allCases.lazy.map { mutation in
                 let detection = BFTDetection(of: mutation, seeds: seeds)
+                return ("\(detection)", detection.isCaught)
+            }
+        case .chain, .bftChain:
+            ChainMutation.all(isBFT: self == .bftChain).lazy.map { mutation in
+                let detection = ChainDetection(of: mutation, isBFT: self == .bftChain, seeds: seeds)
                 return ("\(detection)", detection.isCaught)
             }
         }

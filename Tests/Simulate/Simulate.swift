@@ -1,14 +1,15 @@
 import ArgumentParser
 import Simulation
 
-/// Runs clusters of the real consensus engine under virtual time, network and disk.
+/// Runs clusters of orderers under virtual time, network and disk.
 @main
 struct Simulate: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "scripts/simulate",
-        abstract: "Runs clusters of the real consensus engine under virtual time, network and disk.",
+        abstract: "Runs clusters of orderers under virtual time, network and disk.",
         discussion: """
-            Each seed is a cluster that runs for 60 virtual seconds under load while nodes crash, disks lose what \
+            With --engine raft and bft those of the real consensus engine alone; with chain and bft-chain whole \
+            ordering services of the real chains above it. Each seed is a cluster that runs for 60 virtual seconds under load while nodes crash, disks lose what \
             was not synced, the network loses, delays, reorders, repeats and cuts off, clocks go wrong and members \
             change; then all faults end and it must heal. The first breach of an invariant ends the run with \
             exit code 1 and the seed, which --seed replays step by step.
@@ -30,7 +31,7 @@ struct Simulate: ParsableCommand {
     )
     var scenario: String?
 
-    @Option(help: "Which engine orders: \(Engine.allCases.map(\.rawValue).joined(separator: ", ")).")
+    @Option(help: "What is run: \(Engine.allCases.map(\.rawValue).joined(separator: ", ")).")
     var engine = Engine.raft
 
     @Option(
@@ -48,6 +49,15 @@ struct Simulate: ParsableCommand {
     )
     var everyCrash = false
 
+    func validate() throws {
+        if self.everyCrash, self.engine != .raft {
+            throw ValidationError("--every-crash is there for --engine raft only")
+        }
+        if self.scenario != nil, self.engine == .chain || self.engine == .bftChain {
+            throw ValidationError("scenarios are there for --engine raft and bft only")
+        }
+    }
+
     func run() throws {
         let run = try self.engine.run(mutation: self.mutation)
         if let seed {
@@ -59,7 +69,8 @@ struct Simulate: ParsableCommand {
         if let scenario { return try self.play(scenario) }
         if self.everyCrash { return try self.crashEverywhere() }
         if self.mutations { return try self.tryMutations() }
-        let campaign = Campaign(seeds: self.seeds, first: self.first, run)
+        let interval = self.engine.interval
+        let campaign = Campaign(seeds: self.seeds, first: self.first, telling: interval, run)
         if let violation = campaign.violation {
             say("replay: scripts/simulate --engine \(self.engine.rawValue) --seed \(violation.seed)")
             throw ExitCode(1)
@@ -68,19 +79,12 @@ struct Simulate: ParsableCommand {
 
     /// One seed tells what happens; many try other delays, clocks and disks.
     private func play(_ name: String) throws {
-        if self.engine == .bft, name == "hidden-decision" {
-            let report = try self.engine.playHiddenDecision(seed: self.first, mutation: self.mutation)
-            say(report.summary)
-            if report.violation != nil { throw ExitCode(1) }
-            return
-        }
-        let scenarios = name == "all" ? try Scenario.all() : [try Scenario(named: name)]
+        let scenarios = try self.engine.scenarios(name, mutation: self.mutation)
         let seeds = UInt64(self.seeds ?? 1)
-        let mutation = try self.mutation.map { try Engine.find($0, of: Mutation.self) }
         for scenario in scenarios {
             for seed in self.first..<(self.first + seeds) {
                 let tells = seeds == 1 && scenarios.count == 1
-                let report = scenario.run(seed: seed, mutation: mutation) { if tells { say($0) } }
+                let report = scenario.run(seed, tells ? { say($0) } : nil)
                 guard report.violation == nil else {
                     say("\(scenario.name): \(report.summary)")
                     throw ExitCode(1)
@@ -119,7 +123,7 @@ struct Simulate: ParsableCommand {
     /// Shows at which seed each fault that is put in on purpose is caught.
     private func tryMutations() throws {
         var missed = false
-        for detection in self.engine.detections(seeds: self.seeds ?? 1_000) {
+        for detection in self.engine.detections(seeds: self.seeds ?? self.engine.seedsPerMutation) {
             say(detection.text)
             missed = missed || !detection.isCaught
         }

@@ -1,24 +1,12 @@
 /// What will happen, in the order of virtual time; what happens at the same moment, in the order in which it was added.
 package struct EventQueue<Event> {
-    private struct Entry {
-        var moment: Moment
-        var sequence: Int
-        var slot: Int
-
-        func precedes(_ other: Entry) -> Bool {
-            self.moment < other.moment || (self.moment == other.moment && self.sequence < other.sequence)
-        }
-    }
-
-    /// A binary heap over slots, so that only small entries move.
-    private var heap: [Entry] = []
+    private var agenda = Agenda()
     private var slots: [Event?] = []
     private var free: [Int] = []
-    private var sequence = 0
 
     package init() {}
 
-    package var nextMoment: Moment? { self.heap.first?.moment }
+    package var nextMoment: Moment? { self.agenda.first?.moment }
 
     package mutating func add(_ event: Event, at moment: Moment) {
         let slot: Int
@@ -29,6 +17,37 @@ package struct EventQueue<Event> {
             slot = self.slots.count
             self.slots.append(event)
         }
+        self.agenda.add(slot, at: moment)
+    }
+
+    package mutating func next() -> (moment: Moment, event: Event)? {
+        guard let first = self.agenda.removeFirst(), let event = self.slots[first.slot] else { return nil }
+        self.slots[first.slot] = nil
+        self.free.append(first.slot)
+        return (first.moment, event)
+    }
+}
+
+/// A binary heap of the slots in which events wait, so that only small entries move.
+///
+/// It is not generic: other modules' events would have it run unspecialized, several times as slowly.
+private struct Agenda {
+    struct Entry {
+        var moment: Moment
+        var sequence: Int
+        var slot: Int
+
+        func precedes(_ other: Entry) -> Bool {
+            self.moment < other.moment || (self.moment == other.moment && self.sequence < other.sequence)
+        }
+    }
+
+    private var heap: [Entry] = []
+    private var sequence = 0
+
+    var first: Entry? { self.heap.first }
+
+    mutating func add(_ slot: Int, at moment: Moment) {
         self.sequence += 1
         self.heap.append(Entry(moment: moment, sequence: self.sequence, slot: slot))
         var child = self.heap.count - 1
@@ -40,16 +59,13 @@ package struct EventQueue<Event> {
         }
     }
 
-    package mutating func next() -> (moment: Moment, event: Event)? {
+    mutating func removeFirst() -> Entry? {
         guard let first = self.heap.first, let last = self.heap.popLast() else { return nil }
         if !self.heap.isEmpty {
             self.heap[0] = last
             self.sink()
         }
-        guard let event = self.slots[first.slot] else { return nil }
-        self.slots[first.slot] = nil
-        self.free.append(first.slot)
-        return (first.moment, event)
+        return first
     }
 
     private mutating func sink() {

@@ -18,8 +18,10 @@ package struct Scenario: Sendable {
         path: "Scenarios"
     )
 
-    package static func all() throws -> [Scenario] {
-        try FileManager.default.contentsOfDirectory(at: self.folder, includingPropertiesForKeys: nil)
+    package static func all() throws -> [Scenario] { try self.all(in: self.folder) }
+
+    static func all(in folder: URL) throws -> [Scenario] {
+        try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
             .filter { $0.pathExtension == "scenario" }
             .sorted { $0.lastPathComponent < $1.lastPathComponent }
             .map { try Scenario(contentsOf: $0) }
@@ -68,16 +70,49 @@ package struct Scenario: Sendable {
     }
 }
 
+extension Scenario {
+    /// `300ms` or `2s`.
+    static func duration(_ text: String) -> Moment? {
+        if text.hasSuffix("ms") { return Int(text.dropLast(2))?.milliseconds }
+        return text.hasSuffix("s") ? Int(text.dropLast())?.seconds : nil
+    }
+}
+
+extension SimulatedNetwork {
+    /// `cut A > B`, `cut A <> B`; returns what is wrong with the command.
+    mutating func cut(_ words: [String]) -> String? {
+        guard let one = UInt64(words[1]), let other = UInt64(words[3]) else { return "no nodes" }
+        guard words[2] == ">" || words[2] == "<>" else { return "> or <> between the nodes" }
+        self.cut(one, to: other)
+        if words[2] == "<>" { self.cut(other, to: one) }
+        return nil
+    }
+
+    /// `split 1 2 | 3 4 5`: what was cut before is mended first.
+    mutating func split(_ words: [String]) -> String? {
+        let groups = words.split(separator: "|").map { $0.compactMap { UInt64($0) } }
+        self.mendAll()
+        for (offset, group) in groups.enumerated() {
+            for here in group {
+                for (other, there) in groups.enumerated() where other != offset {
+                    for node in there { self.cut(here, to: node) }
+                }
+            }
+        }
+        return nil
+    }
+}
+
 extension Cluster {
     /// Carries out one command; returns what is wrong with it, or with what came of it.
     func play(_ words: [String]) -> String? {
         let node = words.count > 1 ? UInt64(words[1]) : nil
         switch (words[0], words.count) {
         case ("run", 2):
-            guard let time = Self.duration(words[1]) else { return "no duration: \(words[1])" }
+            guard let time = Scenario.duration(words[1]) else { return "no duration: \(words[1])" }
             self.run(until: self.now + time)
-        case ("cut", 4): return self.cut(words)
-        case ("split", _): return self.split(Array(words.dropFirst()))
+        case ("cut", 4): return self.network.cut(words)
+        case ("split", _): return self.network.split(Array(words.dropFirst()))
         case ("mend", 1): self.network.mendAll()
         case ("heal", 1): self.healAndCheck()
         case ("remember", 2) where words[1] == "term": self.remembered = self.highestTerm
@@ -104,7 +139,7 @@ extension Cluster {
             // The consensus store is gone; the blocks were pulled again.
             node.disk = SimulatedDisk(.joining, ledger: node.disk.ledger)
         case ("disk", 3):
-            guard let latency = Self.duration(words[2]) else { return "no duration: \(words[2])" }
+            guard let latency = Scenario.duration(words[2]) else { return "no duration: \(words[2])" }
             node.diskLatency = latency
         case ("limit", 3):
             guard let bytes = Int(words[2]) else { return "no number: \(words[2])" }
@@ -129,12 +164,6 @@ extension Cluster {
         return nil
     }
 
-    /// `300ms` or `2s`.
-    private static func duration(_ text: String) -> Moment? {
-        if text.hasSuffix("ms") { return Int(text.dropLast(2))?.milliseconds }
-        return text.hasSuffix("s") ? Int(text.dropLast())?.seconds : nil
-    }
-
     /// Campaigns, or is handed leadership, until the node leads; stops at the moment when it does.
     private func elect(_ node: SimulatedNode) -> String? {
         let end = self.now + 30.seconds
@@ -148,29 +177,6 @@ extension Cluster {
             self.run(until: self.now + 300.milliseconds) { !node.isLeader }
         }
         return node.isLeader ? nil : "node \(node.id) was not elected"
-    }
-
-    /// `cut A > B`, `cut A <> B`.
-    private func cut(_ words: [String]) -> String? {
-        guard let one = UInt64(words[1]), let other = UInt64(words[3]) else { return "no nodes" }
-        guard words[2] == ">" || words[2] == "<>" else { return "> or <> between the nodes" }
-        self.network.cut(one, to: other)
-        if words[2] == "<>" { self.network.cut(other, to: one) }
-        return nil
-    }
-
-    /// `split 1 2 | 3 4 5`: what was cut before is mended first.
-    private func split(_ words: [String]) -> String? {
-        let groups = words.split(separator: "|").map { $0.compactMap { UInt64($0) } }
-        self.network.mendAll()
-        for (offset, group) in groups.enumerated() {
-            for here in group {
-                for (other, there) in groups.enumerated() where other != offset {
-                    for node in there { self.network.cut(here, to: node) }
-                }
-            }
-        }
-        return nil
     }
 
     private var highestTerm: Term {

@@ -31,6 +31,27 @@ import Testing
         for seed in UInt64(1)...5 { #expect(BFTCluster.hiddenDecision(seed: seed).violation == nil) }
     }
 
+    @Test("the corner cases", arguments: try BFTScenario.all().map(\.name))
+    func plays(name: String) throws {
+        let scenario = try BFTScenario(named: name)
+        for seed in UInt64(1)...8 {
+            print("replay: scripts/simulate --engine bft --scenario \(name) --first \(seed)")
+            #expect(scenario.run(seed: seed).violation == nil)
+        }
+    }
+
+    @Test(
+        "a script that makes no sense, or doesn't hold, is refused with its line",
+        arguments: [
+            ("elect 1", "test:1: "), ("nodes 4\nrun fast", "test:2: "), ("nodes 4\nlose sight", "test:2: "),
+            ("nodes 4\n\nexpect height 1 1", "test:3: expected height 1 1; node 1 in view 0 with 0 blocks"),
+        ]
+    )
+    func refuses(text: String, reason: String) {
+        let report = BFTScenario(name: "test", text: text).run(seed: 1)
+        #expect(report.violation?.hasPrefix(reason) == true, "\(report.summary)")
+    }
+
     @Test("each broken rule is caught", arguments: BFTMutation.allCases)
     func isCaught(mutation: BFTMutation) {
         let detection = BFTDetection(of: mutation, seeds: 60)
