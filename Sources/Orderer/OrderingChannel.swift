@@ -204,15 +204,21 @@ final class OrderingChannel: Sendable {
         }
         switch kind {
         case .normal:
-            if configuration.orderer?.consensusType == "BFT" { try EnvelopeRules.checkOrderedByBFT(headers) }
-            try self.rules(configuration).checkNormal(headers)
             let bytes = try Self.serialized(envelope)
+            let fingerprint = EnvelopeFingerprint(bytes)
+            if configuration.orderer?.consensusType == "BFT" {
+                try EnvelopeRules.checkOrderedByBFT(headers)
+                let sequence = configuration.sequence
+                try self.checkOnce(fingerprint, headers, self.rules(configuration), under: sequence)
+            } else {
+                try self.rules(configuration).checkNormal(headers)
+            }
             return Waiting(
                 bytes: bytes,
                 size: envelope.payload.count + envelope.signature.count,
                 isConfig: false,
                 sequence: configuration.sequence,
-                fingerprint: EnvelopeFingerprint(bytes)
+                fingerprint: fingerprint
             )
         case .configUpdate:
             return try self.waiting(forUpdate: envelope, headers, under: configuration)
@@ -339,10 +345,10 @@ final class OrderingChannel: Sendable {
         state.waiting.append(envelope)
         state.waitingBytes += envelope.bytes.count
         state.cutter.arrived(size: envelope.size, isConfig: envelope.isConfig, at: now)
-        if state.bft.holdsRequests { state.bft.queued(envelope) }
+        if state.bft.holdsRequests { state.bft.queued(envelope, isLeader: state.standing.isLeader) }
         guard case .some(let sleepsUntil) = state.sleepsUntil else { return false }
-        // There the queue is not emptied by forwarding: only the first one is news, and what must be spread.
-        if state.bft.holdsRequests, state.waiting.count == 1 || state.bft.unspread.count == 1 { return true }
+        // There the queue is not emptied by forwarding: only the first one is news, and what the leader must be given.
+        if state.bft.holdsRequests, state.waiting.count == 1 || state.bft.ungiven.count == 1 { return true }
         if state.bft.holdsRequests, !state.standing.isLeader || state.inFlight > 0 { return false }
         // What comes in elsewhere than at the leader goes there at once.
         guard state.standing.isLeader else { return true }

@@ -36,11 +36,11 @@ extension OrderingNode {
         }
     }
 
-    /// An envelope around bytes of no meaning to anybody: for measuring.
+    /// An envelope of the type of transactions around bytes that are none: for measuring.
     package func message(_ data: Data) async throws -> Common_Envelope {
         try await self.identity.signing { signer in
             try .signed(
-                .message,
+                .endorserTransaction,
                 channel: self.channel,
                 data: data,
                 signer: signer,

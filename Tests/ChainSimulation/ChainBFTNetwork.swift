@@ -37,13 +37,20 @@ final class ChainBFTLinks: BFTNetwork, @unchecked Sendable {
         return true
     }
 
-    func spread(_ envelopes: [OrderingChannel.Waiting]) {
+    func give(_ envelopes: [OrderingChannel.Waiting], to node: NodeID) {
+        guard self.others.contains(node) else { return }
+        self.give(envelopes, to: [node])
+    }
+
+    func spread(_ envelopes: [OrderingChannel.Waiting]) { self.give(envelopes, to: self.others) }
+
+    private func give(_ envelopes: [OrderingChannel.Waiting], to others: [NodeID]) {
         guard self.node.life == self.life else { return }
         let cluster = self.node.cluster
         // One that censors keeps what its clients send to itself.
         if cluster.isLiar(self.node.machine), cluster.dice.chance(300) { return }
         for request in self.packing.requests(for: envelopes.compactMap { BFTLinks.clientBytes($0) }) {
-            for other in self.others where self.node.acts() {
+            for other in others where self.node.acts() {
                 _ = cluster.send(.step(request), from: self.node, to: other, known: other)
             }
         }

@@ -38,15 +38,16 @@ extension BFT {
 
     /// This node gives its view up, and from here on votes for nothing in it.
     ///
-    /// That is so when too much time has passed, the leader's block is invalid, the driver complained, or f+1 others
-    /// did the same, of whom one is honest.
+    /// That is so when too much time has passed, the leader's block is invalid, the driver complained, f+1 others did the
+    /// same, of whom one is honest, or the leader did, without whom nothing comes of this view.
     mutating func giveUp(_ effects: inout Effects) -> Bool {
         guard !self.timedOut else { return false }
         let others = self.tally.timeouts.count { $0.value.view >= self.view }
+        let isLeft = self.leader.flatMap { self.tally.timeouts[$0] }.map { $0.view >= self.view } ?? false
         let isInvalid = self.proposal.map { self.verdicts[$0.ballot.digest] == .invalid } ?? false
         guard
             self.ticksInView >= self.timeout || isInvalid || self.complained == self.view
-                || others > self.voters.faults
+                || isLeft || others > self.voters.faults
         else { return false }
         self.timedOut = true
         self.recordChanged = true

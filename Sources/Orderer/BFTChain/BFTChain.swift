@@ -51,6 +51,8 @@ final class BFTChain {
         var persisting: HistogramSeries?
         /// What this node knows of envelopes, under the configuration with this sequence.
         var known: (_ envelopes: [EnvelopeFingerprint], _ sequence: UInt64) -> [KnownEnvelope]
+        /// Called with envelopes of a leader's block that have passed the checks under that configuration.
+        var checked: (_ envelopes: [EnvelopeFingerprint], _ sequence: UInt64) -> Void
         /// Sends a message to another consenter, if it can.
         var send: (BFTMessage) -> Void
     }
@@ -65,6 +67,7 @@ final class BFTChain {
     private var store: BFTStore
     private var gate: BFTGate
     private let parts: Parts
+    private let reader = ProposalReader()
     private let signer: BFTSigner
     private var lastConfig: BlockNumber
     private var lastHeader: Common_BlockHeader
@@ -121,7 +124,7 @@ final class BFTChain {
                 configuration: self.timing.configuration,
                 restoring: state,
                 held: held,
-                digest: { ProposedBlock.digest($0) }
+                digest: { [reader] in reader.digest($0) }
             )
         } catch {
             throw ChainHalted(reason: error.reason)
@@ -205,8 +208,9 @@ final class BFTChain {
     /// Proposes a block; `false` if it can't be proposed just now.
     func propose(_ block: Common_Block, _ progress: inout Progress) throws -> Bool {
         let lastConfig = block.isConfigBlock ? block.header.number : self.lastConfig
-        let payload = try ProposedBlock(block, lastConfig: lastConfig).payload
-        let effects = self.bft.step(.propose(payload))
+        let proposed = try ProposedBlock(block, lastConfig: lastConfig)
+        self.reader.remember(proposed)
+        let effects = self.bft.step(.propose(proposed.payload))
         var isProposed = false
         if case .accepted = effects.proposal { isProposed = true }
         try self.carryOut(effects, &progress)
@@ -308,7 +312,10 @@ final class BFTChain {
             )
         )
         do {
-            try rules.check(payload, ballot) { self.parts.known($0, sequence) }
+            let checked = try rules.check(self.reader.block(payload), ballot) {
+                self.parts.known($0, sequence)
+            }
+            if !checked.isEmpty { self.parts.checked(checked, sequence) }
             return nil
         } catch {
             return "\(error)"
@@ -321,7 +328,7 @@ final class BFTChain {
     private func apply(_ decision: Decision, _ certificate: BFTCertificate) throws -> Applied {
         let proposed: ProposedBlock
         do {
-            proposed = try ProposedBlock(payload: decision.payload)
+            proposed = try self.reader.block(decision.payload)
             try proposed.block.checkStructure(after: self.lastHeader, expected: self.lastHeader.number + 1)
         } catch {
             throw ChainHalted(

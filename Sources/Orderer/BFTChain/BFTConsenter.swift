@@ -27,6 +27,12 @@ final class BFTConsenter {
     private var nextTick: Duration
     private var view: BFTView
     private var viewSince: Duration
+    /// Who leads, as the queue was told.
+    private var leader: NodeID?
+    /// When the leader was given envelopes last.
+    private var lastGiven: Duration
+    /// When the last block became final, or the leader began.
+    private var lastProgress: Duration
     private var lastHeard: Duration
     /// What the engine was told of waiting envelopes.
     private var toldWaiting = false
@@ -45,6 +51,8 @@ final class BFTConsenter {
         self.nextTick = now
         self.view = chain.details.view
         self.viewSince = now
+        self.lastGiven = now
+        self.lastProgress = now
         self.lastHeard = now
     }
 
@@ -54,6 +62,7 @@ final class BFTConsenter {
         // The first step signs again what was promised.
         try self.chain.take([.released(through: 0)], &progress)
         try self.absorb(progress)
+        self.follow()
         self.show()
     }
 
@@ -71,7 +80,11 @@ final class BFTConsenter {
     enum Work {
         case stop
         /// Messages of others; and whether a tick is due.
-        case step([BFTMessage], isTick: Bool, isWaiting: Bool, unspread: [OrderingChannel.Waiting])
+        case step([BFTMessage], isTick: Bool, isWaiting: Bool)
+        /// Envelopes for the leader.
+        case give([OrderingChannel.Waiting], to: NodeID)
+        /// The node is about to stop.
+        case handOver
         case propose([OrderingChannel.Waiting])
         /// Blocks that this node lacks have come in, or don't.
         case pull
@@ -89,31 +102,32 @@ final class BFTConsenter {
         let now = self.channel.settings.clock()
         let isTick = self.ticks(state) && now >= self.nextTick
         let isWaiting = !state.waiting.isEmpty
-        if isTick || isWaiting != self.toldWaiting || !state.bft.inbox.isEmpty || !state.bft.unspread.isEmpty
-        {
+        if isTick || isWaiting != self.toldWaiting || !state.bft.inbox.isEmpty {
             if isTick {
                 // A thread that was held up doesn't make up for the ticks that it missed.
                 let tick = self.chain.timing.tick
                 self.nextTick = max(self.nextTick + tick, now + tick / 2)
             }
-            let unspread = state.bft.unspread
-            state.bft.unspread = []
             return .done(
-                .step(
-                    state.bft.inbox.take(Self.share),
-                    isTick: isTick,
-                    isWaiting: isWaiting,
-                    unspread: unspread
-                )
+                .step(state.bft.inbox.take(Self.share), isTick: isTick, isWaiting: isWaiting)
             )
         }
-        if state.isLeaving { state.hasLeft = state.waiting.isEmpty }
+        if state.isLeaving, let work = self.leave(&state) { return .done(work) }
         var moment = self.ticks(state) ? self.nextTick : nil
+        if let leader = self.leader, leader != self.chain.id, !state.bft.ungiven.isEmpty {
+            let due = self.lastGiven + self.chain.timing.giving
+            if now >= due {
+                self.lastGiven = now
+                defer { state.bft.ungiven = [] }
+                return .done(.give(state.bft.ungiven, to: leader))
+            }
+            moment = [moment, due].compactMap(\.self).min()
+        }
         if let pulling {
             guard let look = pulling.nextLook(at: now) else { return .done(.pull) }
             moment = [moment, look].compactMap(\.self).min()
         }
-        let mayPropose = self.chain.details.proposable != nil
+        let mayPropose = self.chain.details.proposable != nil && !state.isLeaving
         if self.isRecut, mayPropose || state.waiting.isEmpty { self.recut(&state, now) }
         if mayPropose {
             switch state.cutter.decision(at: now) {
@@ -135,9 +149,12 @@ final class BFTConsenter {
                 try self.chain.close()
                 self.abandonQueue("this node stops")
                 return .stopped
-            case .step(let messages, let isTick, let isWaiting, let unspread):
-                if !unspread.isEmpty { self.network.spread(unspread) }
+            case .step(let messages, let isTick, let isWaiting):
                 try self.step(messages, isTick: isTick, isWaiting: isWaiting, &progress)
+            case .give(let envelopes, let leader):
+                self.network.give(envelopes, to: leader)
+                return nil
+            case .handOver: try self.chain.take([.command(.complain(view: self.view))], &progress)
             case .propose(let batch): try self.propose(batch, &progress)
             case .pull: try self.pullOn(&progress)
             case .sync: try self.chain.sync(&progress)
@@ -152,12 +169,24 @@ final class BFTConsenter {
                 )
                 return .removed
             }
+            self.follow()
             self.show()
             return nil
         } catch {
             self.abandonQueue("\(error)")
             throw error
         }
+    }
+
+    /// What a consenter does whose node is about to stop: a leader gives up its view when no block is under way, and the
+    /// others join it at once; then it stays until its clients have their answers.
+    private func leave(_ state: inout OrderingChannel.State) -> Work? {
+        let details = self.chain.details
+        if details.leader == self.chain.id {
+            return details.proposable != nil ? .handOver : nil
+        }
+        state.hasLeft = !state.waiting.contains { $0.origin == nil }
+        return nil
     }
 
     /// Alone, nobody waits for anybody; but envelopes may have to be given up.
@@ -265,13 +294,17 @@ final class BFTConsenter {
         self.pull(through: nil)
     }
 
-    /// Envelopes that have waited long: given to everybody again, held against the leader, given up.
+    /// Envelopes that have waited long: given to everybody, held against the leader, given up.
     private func care(_ now: Duration) -> [BFT.Input] {
         let timing = self.chain.timing
+        let isQuiet = now - self.lastProgress >= timing.quiet
         let (expired, late, stale, isLeftOut) = self.channel.monitor.withLock { state in
             (
                 state.takeQueued(before: now - timing.expiry),
-                state.takeUnforwarded(before: now - timing.forwarding, atMost: Self.forwardedAtOnce),
+                state.takeUnforwarded(
+                    before: now - (isQuiet ? timing.quiet : timing.forwarding),
+                    atMost: Self.forwardedAtOnce
+                ),
                 state.queued(checkedBefore: self.chain.configuration.sequence, atMost: Self.recheckedAtOnce),
                 state.isLeftOut(since: self.viewSince, at: now, timing)
             )
@@ -301,12 +334,21 @@ final class BFTConsenter {
 
     /// A block that is final and in this node's ledger: readers get it, and whoever waits for its envelopes is answered.
     func tell(_ applied: BFTChain.Applied) throws {
+        self.lastProgress = self.channel.settings.clock()
         try self.publish(applied.block)
         if let configuration = applied.configuration { self.install(configuration) }
         let isOwn = self.settle(applied, proposed: self.proposedCount)
         // A leader whose own block it is has cut what is queued behind it already.
         if !isOwn { self.isRecut = true }
         self.proposedCount = nil
+    }
+
+    /// Notices who leads: another one, or another view of the same one.
+    private func follow() {
+        let leader = self.chain.details.leader
+        guard leader != self.leader else { return }
+        self.leader = leader
+        self.channel.monitor.withLock { $0.follow(leader) }
     }
 
     private func report(_ progress: BFTChain.Progress) {
@@ -321,6 +363,8 @@ final class BFTConsenter {
         let before = self.view
         self.view = view
         self.viewSince = self.channel.settings.clock()
+        self.lastProgress = self.viewSince
+        self.leader = nil
         self.isRecut = true
         logger.info(
             "BFT view changed: \(before) -> \(view) channel=\(self.channel.id) node=\(self.chain.id)",

@@ -53,11 +53,16 @@ final class BFTLinks: BFTNetwork {
         return self.links.send(request, to: message.to, on: .consensus)
     }
 
-    func spread(_ envelopes: [OrderingChannel.Waiting]) {
-        let others = self.links.others
-        guard !others.isEmpty else { return }
+    func give(_ envelopes: [OrderingChannel.Waiting], to node: NodeID) {
+        self.give(envelopes, to: [node])
+    }
+
+    func spread(_ envelopes: [OrderingChannel.Waiting]) { self.give(envelopes, to: self.links.others) }
+
+    private func give(_ envelopes: [OrderingChannel.Waiting], to nodes: [NodeID]) {
+        guard !nodes.isEmpty else { return }
         for request in self.requests(for: envelopes.compactMap { Self.clientBytes($0) }) {
-            for node in others { _ = self.links.send(request, to: node, on: .submits) }
+            for node in nodes { _ = self.links.send(request, to: node, on: .submits) }
         }
     }
 

@@ -10,10 +10,12 @@ protocol BFTNetwork: Sendable {
     /// Sends a message to the consenter that it names; `false` if it is lost for sure.
     func send(_ message: BFTMessage) -> Bool
 
-    /// Gives what clients of this node want ordered to every other consenter, which checks it itself: so all notice a
-    /// leader that leaves it out.
+    /// Gives what clients want ordered to another consenter, which checks it itself.
     ///
-    /// An envelope that a consenter has no room for is dropped.
+    /// An envelope that it has no room for is dropped.
+    func give(_ envelopes: [OrderingChannel.Waiting], to node: NodeID)
+
+    /// Gives what clients want ordered to every other consenter: so all notice a leader that leaves it out.
     func spread(_ envelopes: [OrderingChannel.Waiting])
 
     /// Ends all connections.
@@ -24,6 +26,7 @@ protocol BFTNetwork: Sendable {
 struct NoBFTNetwork: BFTNetwork {
     func configure(_ membership: ClusterMembership, own: NodeID) {}
     func send(_ message: BFTMessage) -> Bool { false }
+    func give(_ envelopes: [OrderingChannel.Waiting], to node: NodeID) {}
     func spread(_ envelopes: [OrderingChannel.Waiting]) {}
     func close() {}
 }

@@ -10,8 +10,10 @@ struct BFTQueues: Sendable {
     /// Whether envelopes stay queued until they are in a block, at every consenter.
     var holdsRequests = false
     var inbox = BFTInbox()
-    /// Envelopes of this node's clients that the other consenters have not been given yet.
-    var unspread: [OrderingChannel.Waiting] = []
+    /// Envelopes of this node's clients that the leader has not been given yet.
+    var ungiven: [OrderingChannel.Waiting] = []
+    /// What needs no further check.
+    var verified = CheckedEnvelopes()
     /// How many of the queued envelopes each other consenter gave.
     private(set) var spread: [NodeID: Int] = [:]
     /// Under which sequence of the configuration each queued envelope was checked.
@@ -23,14 +25,20 @@ struct BFTQueues: Sendable {
     /// When the latest of the envelopes was queued that blocks have taken from the queue.
     fileprivate(set) var newestOrdered = Duration.zero
 
-    mutating func queued(_ envelope: OrderingChannel.Waiting) {
+    /// An envelope joined the queue of a consenter that leads or doesn't.
+    mutating func queued(_ envelope: OrderingChannel.Waiting, isLeader: Bool) {
         if let origin = envelope.origin {
             self.spread[origin, default: 0] += 1
-        } else {
-            self.unspread.append(envelope)
+        } else if !isLeader {
+            self.ungiven.append(envelope)
         }
         if let update = envelope.update { self.updates[update, default: 0] += 1 }
         self.rechecked(envelope)
+    }
+
+    /// Whether this node has checked an envelope under the configuration with this sequence.
+    func hasChecked(_ fingerprint: EnvelopeFingerprint, under sequence: UInt64) -> Bool {
+        self.checked[fingerprint] == sequence || self.verified.hasPassed(fingerprint, under: sequence)
     }
 
     /// Whether a config envelope of this client's update is queued.
@@ -65,10 +73,16 @@ extension OrderingChannel.State {
         self.bft.newestOrdered = newest
     }
 
+    /// Another consenter leads from now on, or this one: it is given all that this node's clients want ordered.
+    mutating func follow(_ leader: NodeID?) {
+        self.standing.leader = leader
+        self.bft.ungiven = self.standing.isLeader ? [] : self.waiting.filter { $0.origin == nil }
+    }
+
     /// Whether the oldest envelope has waited long enough to hold it against a leader that makes blocks.
     ///
-    /// Long queues are no fault of the leader's: it counts only that others were taken that came much later, or that the
-    /// wait has no end.
+    /// What another consenter gave has waited there for ``BFTTiming/forwarding`` already. Long queues are no fault of the
+    /// leader's: it counts only that others were taken that came much later, or that the wait has no end.
     ///
     /// - Parameters:
     ///   - since: when the leader began to lead.
@@ -76,10 +90,15 @@ extension OrderingChannel.State {
     ///   - timing: how long is long.
     /// - Returns: whether this node should complain.
     func isLeftOut(since: Duration, at now: Duration, _ timing: BFTTiming) -> Bool {
-        guard let oldest = self.waiting.first?.arrival else { return false }
-        let wait = now - max(oldest, since)
-        guard wait >= timing.patience else { return false }
-        return self.bft.newestOrdered >= oldest + timing.forwarding || wait >= timing.patience * 3
+        func isLeftOut(_ envelope: OrderingChannel.Waiting?, _ patience: Duration) -> Bool {
+            guard let oldest = envelope?.arrival else { return false }
+            let wait = now - max(oldest, since)
+            guard wait >= patience else { return false }
+            return self.bft.newestOrdered >= oldest + timing.forwarding || wait >= patience * 3
+        }
+        if isLeftOut(self.waiting.first, timing.patience) { return true }
+        guard !self.bft.spread.isEmpty else { return false }
+        return isLeftOut(self.waiting.first { $0.origin != nil }, timing.patienceWithOthers)
     }
 
     mutating func dropQueued(_ envelopes: [OrderingChannel.Waiting]) {
@@ -155,7 +174,7 @@ extension OrderingChannel.State {
     func known(_ fingerprints: [EnvelopeFingerprint], _ sequence: UInt64) -> [KnownEnvelope] {
         fingerprints.map { fingerprint in
             if self.window.hasOrdered(fingerprint) { return .ordered }
-            return self.bft.checked[fingerprint] == sequence ? .checked : .unknown
+            return self.bft.hasChecked(fingerprint, under: sequence) ? .checked : .unknown
         }
     }
 }

@@ -54,6 +54,11 @@ extension ChannelThread {
                 known: { envelopes, sequence in
                     channel.monitor.withLock { $0.known(envelopes, sequence) }
                 },
+                checked: { envelopes, sequence in
+                    channel.monitor.withLock { state in
+                        for envelope in envelopes { state.bft.verified.pass(envelope, under: sequence) }
+                    }
+                },
                 send: send
             )
         )
@@ -74,7 +79,7 @@ extension ChannelThread {
             state.standing = OrderingChannel.Standing(id: chain.id, membership: membership)
             state.bft = BFTQueues()
             state.bft.holdsRequests = true
-            for envelope in state.waiting { state.bft.queued(envelope) }
+            for envelope in state.waiting { state.bft.queued(envelope, isLeader: false) }
             state.inFlight = 0
             state.forwarded = 0
         }

@@ -6,9 +6,37 @@ internal import SwiftProtobuf
 
 /// What other consenters of a BFT channel give its thread.
 extension OrderingChannel {
-    /// Whether an envelope, as its client sent it, waits here or was ordered lately.
+    /// Whether an envelope, as its client sent it, waits here, was ordered lately, or is being checked.
     func knows(_ fingerprint: EnvelopeFingerprint) -> Bool {
-        self.monitor.withLock { $0.window.knows(fingerprint) || $0.bft.hasQueued(fingerprint) }
+        self.monitor.withLock {
+            $0.window.knows(fingerprint) || $0.bft.hasQueued(fingerprint)
+                || $0.bft.verified.isUnderWay(fingerprint)
+        }
+    }
+
+    /// Checks a transaction, unless it has passed the same checks here lately.
+    func checkOnce(
+        _ fingerprint: EnvelopeFingerprint,
+        _ headers: EnvelopeHeaders,
+        _ rules: @autoclosure () -> EnvelopeRules,
+        under sequence: UInt64
+    ) throws(Refusal) {
+        let hasPassed = self.monitor.withLock { state in
+            if state.bft.hasChecked(fingerprint, under: sequence) { return true }
+            state.bft.verified.begin(fingerprint)
+            return false
+        }
+        if hasPassed { return }
+        do {
+            try rules().checkNormal(headers)
+        } catch {
+            self.monitor.withLock { $0.bft.verified.end(fingerprint) }
+            throw error
+        }
+        self.monitor.withLock { state in
+            state.bft.verified.end(fingerprint)
+            state.bft.verified.pass(fingerprint, under: sequence)
+        }
     }
 
     /// A consenter sent a message: whoever calls this knows that it came from `message.from`.
@@ -24,13 +52,15 @@ extension OrderingChannel {
     /// Queues what a client of another consenter wants ordered, and what this node has checked as if it came from a
     /// client of its own.
     ///
-    /// Nobody waits for an answer, and it isn't spread further.
+    /// Nobody waits for an answer, and the leader isn't given it by this node at once.
     func queue(_ envelope: Waiting, spreadBy node: NodeID) -> Intake {
         var envelope = envelope
         envelope.origin = node
         envelope.completion = nil
         let (intake, wake) = self.monitor.withLock { state -> (Intake, Bool) in
             guard state.health == .serving, state.bft.holdsRequests else { return (.early, false) }
+            // It will not be here to see it ordered.
+            if state.isLeaving { return (.taken, false) }
             if let update = envelope.update, state.bft.hasQueued(update) { return (.taken, false) }
             guard state.hasRoom(for: envelope, self.settings.limits) else { return (.full, false) }
             // No consenter takes more than its part of the room, so that a flood leaves the others theirs.

@@ -29,17 +29,17 @@ struct ProposalRules: Sendable {
     let updates: ConfigUpdateProcessing
 
     /// - Parameters:
-    ///   - payload: what the leader proposed.
+    ///   - proposed: what the leader proposed.
     ///   - ballot: where it proposed it.
     ///   - known: of these envelopes, which were ordered before, and which has this node checked itself under the
     ///     configuration in force.
+    /// - Returns: The transactions that this node had not checked before.
     /// - Throws: ``InvalidProposal``, or another error that says what is wrong.
     func check(
-        _ payload: [UInt8],
+        _ proposed: ProposedBlock,
         _ ballot: BFTBallot,
         known: ([EnvelopeFingerprint]) -> [KnownEnvelope]
-    ) throws {
-        let proposed = try ProposedBlock(payload: payload)
+    ) throws -> [EnvelopeFingerprint] {
         let block = proposed.block
         guard block.header.number == ballot.round.height else {
             throw InvalidProposal("block \(block.header.number) was proposed as block \(ballot.round.height)")
@@ -52,11 +52,9 @@ struct ProposalRules: Sendable {
                 "it names block \(proposed.lastConfig) as the one with its configuration instead of \(lastConfig)"
             )
         }
-        if isConfig {
-            try self.checkConfig(block.data.data[0])
-        } else {
-            try self.checkNormal(block.data.data, known)
-        }
+        guard isConfig else { return try self.checkNormal(block.data.data, known) }
+        try self.checkConfig(block.data.data[0])
+        return []
     }
 
     // MARK: - Transactions
@@ -64,7 +62,7 @@ struct ProposalRules: Sendable {
     private func checkNormal(
         _ envelopes: [Data],
         _ known: ([EnvelopeFingerprint]) -> [KnownEnvelope]
-    ) throws {
+    ) throws -> [EnvelopeFingerprint] {
         let limits = self.configuration.orderer?.batch
         guard envelopes.count <= limits?.maxMessageCount ?? 0 else {
             throw InvalidProposal("it has \(envelopes.count) transactions, more than MaxMessageCount")
@@ -78,15 +76,16 @@ struct ProposalRules: Sendable {
         guard Set(fingerprints).count == fingerprints.count else {
             throw InvalidProposal("it has a transaction twice")
         }
-        var unchecked: [Data] = []
-        for (envelope, knowledge) in zip(envelopes, known(fingerprints)) {
+        var unchecked: [(fingerprint: EnvelopeFingerprint, bytes: Data)] = []
+        for ((fingerprint, bytes), knowledge) in zip(zip(fingerprints, envelopes), known(fingerprints)) {
             switch knowledge {
             case .ordered: throw InvalidProposal("it has a transaction that was ordered before")
             case .checked: break
-            case .unknown: unchecked.append(envelope)
+            case .unknown: unchecked.append((fingerprint, bytes))
             }
         }
-        try self.check(unchecked)
+        try self.check(unchecked.map(\.bytes))
+        return unchecked.map(\.fingerprint)
     }
 
     /// The tags and lengths of an envelope's two fields.

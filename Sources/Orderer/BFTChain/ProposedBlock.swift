@@ -4,6 +4,7 @@ internal import Cryptography
 internal import FabricProtos
 internal import Foundation
 internal import SwiftProtobuf
+internal import Synchronization
 
 /// A block as a BFT leader proposes it: final header and data, and the number of the config block in force.
 ///
@@ -66,6 +67,38 @@ struct ProposedBlock: Equatable {
         let hash = [UInt8](Digest.sha256(Data(payload)))
         guard let block else { return hash }
         return hash + block.lastConfig.bigEndianBytes + [UInt8](block.block.header.der)
+    }
+}
+
+/// Reads proposals: what was read last is at hand when it is asked for again, as it is some times for each block.
+final class ProposalReader: Sendable {
+    private let last = Mutex<(block: ProposedBlock, digest: [UInt8])?>(nil)
+
+    /// Reads a proposal.
+    ///
+    /// - Throws: ``MalformedBlock`` or a `BinaryDecodingError` for what isn't in the one encoding.
+    func block(_ payload: [UInt8]) throws -> ProposedBlock {
+        if let known = self.known(payload) { return known.block }
+        return self.remember(try ProposedBlock(payload: payload)).block
+    }
+
+    /// What stands for a payload in votes, also for one that is no block.
+    func digest(_ payload: [UInt8]) -> [UInt8] {
+        if let known = self.known(payload) { return known.digest }
+        guard let block = try? ProposedBlock(payload: payload) else { return ProposedBlock.digest(payload) }
+        return self.remember(block).digest
+    }
+
+    /// A proposal of this node will be asked for.
+    @discardableResult
+    func remember(_ block: ProposedBlock) -> (block: ProposedBlock, digest: [UInt8]) {
+        let entry = (block: block, digest: block.digest)
+        self.last.withLock { $0 = entry }
+        return entry
+    }
+
+    private func known(_ payload: [UInt8]) -> (block: ProposedBlock, digest: [UInt8])? {
+        self.last.withLock { $0 }.flatMap { $0.block.payload == payload ? $0 : nil }
     }
 }
 

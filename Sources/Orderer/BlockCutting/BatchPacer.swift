@@ -11,7 +11,9 @@ internal import Foundation
 /// - When as many have come as the last block answered, and then arrivals pause, all clients wait for this very
 ///   batch: it is cut, and the goal comes down towards what it held.
 /// - From time to time a larger goal is tried. It is kept if it orders about as many envelopes a second as the one
-///   before, which it does when clients are kept busy while a batch fills.
+///   before, which it does when clients are kept busy while a batch fills. While it is tried, a pause ends a batch only when
+///   it is longer than the time from one batch to the next was: so clients that come in several waves, each with the block
+///   that answered it, come together.
 ///
 /// Pure; ``BatchCutter`` says what the moments are.
 struct BatchPacer: Sendable {
@@ -39,14 +41,18 @@ struct BatchPacer: Sendable {
         func perSecond(at now: Duration) -> Double {
             Double(self.envelopes) / max((now - self.since).inSeconds, 1e-9)
         }
+
+        /// From one batch to the next.
+        func interval(at now: Duration) -> Duration { (now - self.since) / max(1, self.batches) }
     }
 
     private var largestGoal: Int
     private var longestWait: Duration
     private var goal: Int
     private var measurement = Measurement()
-    /// While a larger goal is tried: the one before, and how many envelopes a second it ordered.
-    private var fallback: (goal: Int, perSecond: Double)?
+    /// While a larger goal is tried: the one before, how many envelopes a second it ordered, and how long after one another
+    /// its batches came.
+    private var fallback: (goal: Int, perSecond: Double, interval: Duration)?
     private var patience = Self.leastPatience
     /// Envelopes that the last batch held, and that have come since.
     private var answered = 0
@@ -84,7 +90,7 @@ struct BatchPacer: Sendable {
         guard count < self.goal else { return now }
         let wait = self.wait(at: lastArrival)
         return self.returned < self.answered
-            ? start + wait : min(start + wait, lastArrival + Self.pause(in: wait))
+            ? start + wait : min(start + wait, lastArrival + self.pause(in: wait))
     }
 
     private func wait(at now: Duration) -> Duration {
@@ -93,8 +99,9 @@ struct BatchPacer: Sendable {
         return self.longestWait * filled.squared
     }
 
-    private static func pause(in wait: Duration) -> Duration {
-        min(max(wait / self.pauseDivisor, self.shortestPause), self.longestPause)
+    private func pause(in wait: Duration) -> Duration {
+        let pause = min(max(wait / Self.pauseDivisor, Self.shortestPause), Self.longestPause)
+        return max(pause, self.fallback?.interval ?? .zero)
     }
 
     /// A batch of `count` was taken that could not grow any more.
@@ -109,7 +116,7 @@ struct BatchPacer: Sendable {
     mutating func cut(count: Int, lastArrival: Duration, at now: Duration) {
         let hasPaused =
             count < self.goal && self.returned >= self.answered
-            && now - lastArrival >= Self.pause(in: self.wait(at: lastArrival))
+            && now - lastArrival >= self.pause(in: self.wait(at: lastArrival))
         self.took(count: count)
         if count > self.goal {
             self.patience = Self.leastPatience
@@ -125,10 +132,10 @@ struct BatchPacer: Sendable {
         } else if self.fallback == nil, self.goal < self.largestGoal,
             self.measurement.batches >= self.patience
         {
-            let perSecond = self.measurement.perSecond(at: now)
+            let before = self.measurement
             let goal = self.goal
             self.pursue(min(self.largestGoal, goal + max(1, goal / 2)), at: now)
-            self.fallback = (goal, perSecond)
+            self.fallback = (goal, before.perSecond(at: now), before.interval(at: now))
         }
     }
 

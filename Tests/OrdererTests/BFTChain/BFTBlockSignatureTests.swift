@@ -132,6 +132,13 @@ import Testing
         // An unknown field, and what is no block at all.
         #expect(throws: (any Error).self) { try ProposedBlock(payload: proposed.payload + [0x78, 1]) }
         #expect(ProposalDigest(ProposedBlock.digest([1, 2, 3])) == nil)
+        let reader = ProposalReader()
+        for payload in [
+            proposed.payload, proposed.payload, proposed.payload + [0x78, 1], [1, 2, 3], proposed.payload,
+        ] {
+            #expect(reader.digest(payload) == ProposedBlock.digest(payload))
+            #expect((try? reader.block(payload)) == (try? ProposedBlock(payload: payload)))
+        }
         #expect(ProposedBlock.digest(proposed.payload + [0x78, 1]) != proposed.digest)
     }
 }

@@ -100,7 +100,7 @@ import Testing
             { group in
                 try Self.consensus(&group) {
                     $0.type = "BFT"
-                    $0.metadata = try TestBFTCluster.options("1s").serializedBytes()
+                    $0.metadata = try Orderer_Smartbft_Options.forTests.serializedBytes()
                 }
                 group.groups["Orderer"]?.values["Orderers"] = try .with {
                     $0.modPolicy = "Admins"

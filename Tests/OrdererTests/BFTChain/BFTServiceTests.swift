@@ -7,6 +7,7 @@ import GRPCCore
 import GRPCInProcessTransport
 import Logging
 import SwiftProtobuf
+import Synchronization
 import Testing
 
 @testable import Orderer
@@ -16,6 +17,8 @@ import Testing
     private let bft: BFTTestNetwork
     private let channels = OrderingChannels()
     private let channel: OrderingChannel
+    /// Each check of an envelope asks for the date once.
+    private let checks = Counter()
 
     init() throws {
         self.bft = try BFTTestNetwork(4)
@@ -33,7 +36,10 @@ import Testing
                 acknowledgesWhenDurable: true,
                 checksExpiration: true,
                 clock: { .zero },
-                date: { Date() },
+                date: { [checks] in
+                    checks.value.withLock { $0 += 1 }
+                    return Date()
+                },
                 nonce: { Data() },
                 logger: logger
             )
@@ -169,10 +175,65 @@ import Testing
         let envelopes = try self.envelopes(2)
         #expect(try await self.send(self.links.requests(for: envelopes), as: 2) == nil)
         #expect(self.waiting == envelopes)
-        #expect(self.channel.monitor.withLock { $0.bft.unspread.isEmpty })
+        #expect(self.channel.monitor.withLock { $0.bft.ungiven.isEmpty })
         // What is there already is passed over.
         #expect(try await self.send(self.links.requests(for: envelopes), as: 3) == nil)
         #expect(self.waiting == envelopes)
+    }
+
+    /// Checks an envelope as if a client had sent it.
+    private func check(_ bytes: Data) throws -> OrderingChannel.Waiting {
+        let envelope = try Common_Envelope(serializedBytes: bytes)
+        return try self.channel.check(envelope, EnvelopeHeaders(envelope))
+    }
+
+    @Test("an envelope is checked once, whoever brings it, queued or not")
+    func checksOnce() async throws {
+        let envelopes = try self.envelopes(2)
+        // The client's comes first; it isn't queued yet when another consenter brings it.
+        let first = try self.check(envelopes[0])
+        #expect(try await self.send(self.links.requests(for: [envelopes[0]]), as: 2) == nil)
+        #expect(self.waiting == [envelopes[0]])
+        #expect(self.channel.submit(first) { _ in } == nil)
+        // Another consenter's comes first.
+        #expect(try await self.send(self.links.requests(for: [envelopes[1]]), as: 3) == nil)
+        #expect(self.channel.submit(try self.check(envelopes[1])) { _ in } == nil)
+        #expect(self.waiting == envelopes)
+        #expect(self.checks.value.withLock { $0 } == 2)
+        // A leader's block has nothing to check.
+        let sequence = self.channel.configuration.sequence
+        let fingerprints = envelopes.map { EnvelopeFingerprint($0) }
+        let known = self.channel.monitor.withLock { state in
+            state.dropQueued(fingerprints)
+            return state.known(fingerprints, sequence)
+        }
+        #expect(known == [.checked, .checked])
+        // Under another configuration everything is checked anew.
+        let later = self.channel.monitor.withLock { $0.known(fingerprints, sequence + 1) }
+        #expect(later == [.unknown, .unknown])
+    }
+
+    @Test("an envelope that fails the checks is checked again")
+    func forgetsFailures() throws {
+        let stranger = try self.bft.network.stranger.issue("user1", "client")
+        let bytes: Data = try self.bft.network.envelope(by: stranger).serializedBytes()
+        for _ in 0..<2 { #expect(throws: Refusal.self) { try self.check(bytes) } }
+        #expect(self.checks.value.withLock { $0 } == 2)
+        #expect(!self.channel.knows(EnvelopeFingerprint(bytes)))
+    }
+
+    @Test("a new leader is given what this node's clients sent, and nothing of others")
+    func followsLeader() async throws {
+        let envelopes = try self.envelopes(2)
+        #expect(try await self.send(self.links.requests(for: [envelopes[0]]), as: 2) == nil)
+        #expect(self.channel.submit(try self.check(envelopes[1])) { _ in } == nil)
+        let given = self.channel.monitor.withLock { state in
+            ([2, 1, 3] as [NodeID]).map { leader in
+                state.follow(leader)
+                return state.bft.ungiven.map(\.bytes)
+            }
+        }
+        #expect(given == [[envelopes[1]], [], [envelopes[1]]])
     }
 
     @Test("each envelope is checked as at this node's own Broadcast")
@@ -219,4 +280,9 @@ import Testing
         request.envelopes = Data(count: BFTLinks.batchBytes + 1)
         #expect(try await self.send([request], as: 2)?.code == .invalidArgument)
     }
+}
+
+/// Counts what happens on any thread.
+private final class Counter: Sendable {
+    let value = Mutex(0)
 }

@@ -95,7 +95,7 @@ import Testing
 
     @Test("a block that is a lie is refused, and its leader replaced", arguments: Lie.allCases)
     func refuses(lie: Lie) async throws {
-        let cluster = try TestBFTCluster(4, leaderTimeout: "100s")
+        let cluster = try TestBFTCluster(4, options: .leaderTimeout("100s"))
         try cluster.start()
         try await cluster.ready()
         let first = try cluster.network.envelope()

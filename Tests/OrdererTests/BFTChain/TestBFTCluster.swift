@@ -39,12 +39,21 @@ final class TestBFTCluster: Sendable {
         var thread: ChannelThread
     }
 
+    /// Envelopes that one consenter gave another one.
+    struct Gift: Sendable, Equatable {
+        var from: NodeID
+        var to: NodeID
+        var count: Int
+    }
+
     private struct State {
         var running: [NodeID: Running] = [:]
         /// What becomes of a message on its way; `nil` loses it.
         var route: @Sendable (BFTMessage) -> BFTMessage? = { $0 }
         /// Every message that was sent.
         var observer: @Sendable (BFTMessage) -> Void = { _ in }
+        /// What consenters gave each other to be ordered.
+        var given: [Gift] = []
         /// Consenters that are given no envelopes of others' clients.
         var isCensored: @Sendable (_ from: NodeID, _ to: NodeID) -> Bool = { _, _ in false }
     }
@@ -55,7 +64,7 @@ final class TestBFTCluster: Sendable {
     private let state = Mutex(State())
 
     /// Makes `count` consenters of the genesis block, and `spare` further ones that are none yet.
-    init(_ count: Int, spare: Int = 0, leaderTimeout: String = "1s") throws {
+    init(_ count: Int, spare: Int = 0, options: Orderer_Smartbft_Options = .forTests) throws {
         let network = try TestNetwork(absoluteMaxBytes: 1 << 20, preferredMaxBytes: 1 << 19)
         self.network = network
         let members = try (1...(count + spare)).map { number in
@@ -69,22 +78,12 @@ final class TestBFTCluster: Sendable {
         self.members = members
         self.genesis = try network.genesis(of: network.channelID.description) { profile in
             profile.orderer?.consensus = .bft(
-                options: Self.options(leaderTimeout),
+                options: options,
                 consenters: members.prefix(count).map(\.consenter)
             )
             profile.orderer?.organizations[0].ordererEndpoints = members.map(\.address)
             profile.orderer?.batchSize.absoluteMaxBytes = 1 << 20
         }
-    }
-
-    static func options(_ leaderTimeout: String) -> Orderer_Smartbft_Options {
-        var options = Orderer_Smartbft_Options.fabricDefault
-        options.leaderHeartbeatTimeout = leaderTimeout
-        options.requestForwardTimeout = "500ms"
-        options.requestComplainTimeout = "2s"
-        options.requestAutoRemoveTimeout = "20s"
-        options.viewChangeResendInterval = "200ms"
-        return options
     }
 
     // MARK: - Life
@@ -160,6 +159,9 @@ final class TestBFTCluster: Sendable {
         self.state.withLock { $0.isCensored = isCensored }
     }
 
+    /// What consenters gave each other to be ordered, so far.
+    var given: [Gift] { self.state.withLock { $0.given } }
+
     func deliver(_ message: BFTMessage) -> Bool {
         let (route, observer) = self.state.withLock { ($0.route, $0.observer) }
         observer(message)
@@ -169,9 +171,12 @@ final class TestBFTCluster: Sendable {
     }
 
     /// As the service of a real node: each consenter checks the envelopes as if a client had sent them.
-    func spread(_ envelopes: [OrderingChannel.Waiting], from id: NodeID) {
-        let isCensored = self.state.withLock { $0.isCensored }
-        for other in self.running where other != id && !isCensored(id, other) {
+    func give(_ envelopes: [OrderingChannel.Waiting], from id: NodeID, to others: [NodeID]) {
+        let isCensored = self.state.withLock { state in
+            for other in others { state.given.append(Gift(from: id, to: other, count: envelopes.count)) }
+            return state.isCensored
+        }
+        for other in others where !isCensored(id, other) {
             guard let channel = self.channel(other) else { continue }
             for envelope in envelopes.compactMap(\.clientEnvelope) {
                 guard let bytes: Data = try? envelope.serializedBytes(),
@@ -242,7 +247,13 @@ private struct TestBFTNetwork: BFTNetwork {
 
     func configure(_ membership: ClusterMembership, own: NodeID) {}
     func send(_ message: BFTMessage) -> Bool { self.cluster?.deliver(message) ?? false }
-    func spread(_ envelopes: [OrderingChannel.Waiting]) { self.cluster?.spread(envelopes, from: self.id) }
+    func give(_ envelopes: [OrderingChannel.Waiting], to node: NodeID) {
+        self.cluster?.give(envelopes, from: self.id, to: [node])
+    }
+    func spread(_ envelopes: [OrderingChannel.Waiting]) {
+        guard let cluster else { return }
+        cluster.give(envelopes, from: self.id, to: cluster.running.filter { $0 != self.id })
+    }
     func close() {}
 }
 
@@ -283,4 +294,30 @@ private struct TestBlockNetwork: ClusterNetwork {
             }
         }
     }
+}
+
+extension Orderer_Smartbft_Options {
+    /// A leader is given up after a second.
+    static let forTests = Self.leaderTimeout("1s")
+
+    static func leaderTimeout(_ timeout: String) -> Self {
+        var options = Self.fabricDefault
+        options.leaderHeartbeatTimeout = timeout
+        options.requestForwardTimeout = "500ms"
+        options.requestComplainTimeout = "2s"
+        options.requestAutoRemoveTimeout = "20s"
+        options.viewChangeResendInterval = "200ms"
+        return options
+    }
+
+    /// Nothing happens because time has passed.
+    static let timeless = {
+        var options = Self.fabricDefault
+        options.leaderHeartbeatTimeout = "20m"
+        options.requestForwardTimeout = "20m"
+        options.requestComplainTimeout = "40m"
+        options.requestAutoRemoveTimeout = "80m"
+        options.viewChangeResendInterval = "200ms"
+        return options
+    }()
 }

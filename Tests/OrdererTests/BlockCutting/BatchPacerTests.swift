@@ -118,6 +118,42 @@ import Testing
         #expect(sizes.suffix(10).allSatisfy { $0 >= 250 }, "\(sizes)")
     }
 
+    @Test("waves of clients, each answered by a block of its own, come together")
+    func joinsWaves() {
+        let bounds = BatchBounds(maxMessageCount: 500, preferredMaxBytes: 2 << 20, timeout: .seconds(2))
+        var cutter = BatchCutter(bounds: bounds, mode: .adaptive)
+        // Eight waves of 48 that take a while each until they come again.
+        let way = Duration.milliseconds(440)
+        var arrivals = (0..<8 * 48).map {
+            Duration.milliseconds(55 * ($0 / 48)) + .microseconds(100 * ($0 % 48))
+        }
+        var arrived = 0
+        var sizes: [Int] = []
+        var now = Duration.zero
+        while now < .seconds(30), arrived < arrivals.count {
+            while arrived < arrivals.count, arrivals[arrived] <= now {
+                cutter.arrived(size: 1000, isConfig: false, at: arrivals[arrived])
+                arrived += 1
+            }
+            switch cutter.decision(at: now) {
+            case .cut(let count):
+                cutter.took(at: now)
+                now += .milliseconds(20)
+                sizes.append(count)
+                let last = arrivals.last ?? .zero
+                for index in 0..<count {
+                    arrivals.append(max(now + way, last) + .microseconds(100 * index))
+                }
+            case .wait(until: let moment):
+                let next = arrived < arrivals.count ? arrivals[arrived] : nil
+                guard let later = [moment, next].compactMap(\.self).min() else { return }
+                now = later
+            }
+        }
+        #expect(sizes.prefix(8).allSatisfy { $0 <= 2 * 48 }, "\(sizes.prefix(8))")
+        #expect(sizes.suffix(8).allSatisfy { $0 >= 2 * 48 }, "\(sizes.suffix(8))")
+    }
+
     @Test("clients fewer than the goal are not kept waiting for more", arguments: [10, 60, 150])
     func doesNotWaitForClientsThatDoNotExist(clients: Int) {
         let outcome = self.simulate(
