@@ -78,14 +78,13 @@ package struct Totals {
         let elapsed = ContinuousClock.now - start
         let seconds = Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) / 1e18
         say(
-            "\(self.seeds) seeds, \(self.counting) of them count: \(self.virtualSeconds / 3_600) virtual hours, "
+            "\(self.seeds) seeds, \(self.counting) of them count: \(Self.brief(Double(self.virtualSeconds) / 3_600)) virtual hours, "
                 + "\(self.faults) faults, \(self.commits) commits, \(self.acknowledged) envelopes acknowledged, "
-                + "\(self.messages) messages, \(self.counts); \(Self.rate(self.seeds, in: seconds)) seeds per second"
+                + "\(self.messages) messages, \(self.counts); \(Self.brief(Double(self.seeds) / max(seconds, 0.001))) seeds per second"
         )
     }
     /// Whole numbers, or one digit more where there are few.
-    private static func rate(_ seeds: Int, in seconds: Double) -> String {
-        let rate = Double(seeds) / max(seconds, 0.001)
-        return rate < 20 ? "\((rate * 10).rounded() / 10)" : "\(Int(rate))"
+    private static func brief(_ number: Double) -> String {
+        number < 20 ? "\((number * 10).rounded() / 10)" : "\(Int(number))"
     }
 }
