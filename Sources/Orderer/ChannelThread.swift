@@ -71,7 +71,9 @@ struct ChannelThread: Sendable {
     func check() throws {
         let stores = try self.openStores()
         let log = try BlockLog(store: stores.log)
-        guard self.orders(log) else { return }
+        guard self.orders(log), try !self.hasLoss(log, stores.consensus, isBFT: self.isBFT(log)) else {
+            return
+        }
         if self.isBFT(log) {
             _ = try self.makeBFTChain(log, stores.consensus) { _ in }
         } else {
@@ -85,6 +87,11 @@ struct ChannelThread: Sendable {
         let log = try BlockLog(store: stores.log)
         while true {
             if self.orders(log) {
+                if let loss = try self.loss(log, stores.consensus, isBFT: self.isBFT(log)) {
+                    try self.makeGood(loss, log, stores.consensus, opened)
+                    if self.channel.monitor.withLock({ $0.isStopped }) { return }
+                    continue
+                }
                 do {
                     if try self.order(log, stores.consensus, opened) { return }
                 } catch is NotConsenter {
@@ -106,21 +113,21 @@ struct ChannelThread: Sendable {
         if log.height == 0, self.join.header.number > 0 { return false }
         guard log.height == 0 || log.height > self.join.header.number else { return false }
         // What can't be read is told by the attempt to order.
-        guard let configuration = self.configuration(log),
+        guard let configuration = self.newestConfiguration(log),
             let consenters = try? ChannelConsenters(configuration)
         else { return true }
         return consenters.contains(serverKey: self.settings.serverKey(), self.settings.signer.current)
     }
 
     /// The newest configuration, if it can be read.
-    private func configuration(_ log: BlockLog) -> ChannelConfiguration? {
+    func newestConfiguration(_ log: BlockLog) -> ChannelConfiguration? {
         log.height == 0
             ? try? ChannelConfiguration(configBlock: self.join)
             : try? NewestBlocks(log, of: self.channel.id).configuration
     }
 
     private func isBFT(_ log: BlockLog) -> Bool {
-        self.configuration(log)?.orderer?.consensusType == "BFT"
+        self.newestConfiguration(log)?.orderer?.consensusType == "BFT"
     }
 
     private func follow(_ log: BlockLog, _ opened: () -> Void) throws {
@@ -130,8 +137,8 @@ struct ChannelThread: Sendable {
     }
 
     /// A follower whose channel clients and readers see.
-    func follower(_ log: BlockLog) throws -> Follower {
-        let follower = try Follower(channel: self.channel, log: log, join: self.join)
+    func follower(_ log: BlockLog, loss: LostStore? = nil) throws -> Follower {
+        let follower = try Follower(channel: self.channel, log: log, join: self.join, loss: loss)
         self.channel.monitor.withLock { state in
             state.standing = OrderingChannel.Standing(
                 relation: .follower,

@@ -121,6 +121,8 @@ final class OrderingChannel: Sendable {
     let settings: Settings
     let feed: BlockFeed
     let monitor: Monitor<State>
+    /// For what BFT says, by Fabric's name.
+    let bftLogger: Logger
 
     /// What all channels of a node have in common.
     struct Settings: Sendable {
@@ -158,6 +160,7 @@ final class OrderingChannel: Sendable {
     init(configuration: ChannelConfiguration, settings: Settings) {
         self.id = configuration.channelID
         self.settings = settings
+        self.bftLogger = settings.logger.named("orderer.consensus.smartbft")
         self.feed = BlockFeed(
             maxRecentBytes: settings.limits.recentBlockBytes,
             failure: Health.starting.failure(configuration.channelID) ?? ""

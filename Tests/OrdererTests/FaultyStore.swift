@@ -43,6 +43,15 @@ final class FaultyDisk: Sendable {
         }
     }
 
+    /// Takes a store away with all that was in it.
+    func lose(_ name: String) {
+        self.state.withLock { state in
+            state.live[name] = nil
+            state.durable[name] = nil
+            state.pending[name] = nil
+        }
+    }
+
     /// Takes away what was not durable; a process that ends loses nothing.
     func losePower() {
         self.state.withLock { state in

@@ -207,6 +207,7 @@ extension SimulatedNode {
 
     func happened(_ event: RaftEvent) {
         switch event {
+        case .recollected: break
         case .votersChanged(_, let change, _):
             if change == .remove(self.id) {
                 self.cluster.counts.removed += 1

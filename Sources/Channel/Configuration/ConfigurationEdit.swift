@@ -32,6 +32,8 @@ package enum ConfigurationEdit: Sendable {
     case setConsenterCertificates(String, client: Data?, server: Data?)
     /// Whether only organizations of orderers may use the channel, so that its consensus type can change.
     case setMaintenance(Bool)
+    /// How the consenters of a BFT channel keep time, and how much they keep.
+    case setBFTOptions([BFTOption])
     /// Raft's consenters become BFT's.
     case changeToBFT([BFTIdentity], Orderer_Smartbft_Options)
     case addOrdererEndpoint(String, of: String)
@@ -150,6 +152,7 @@ package struct ConfigurationEditor: Sendable {
         case .setConsenterCertificates(let address, let client, let server):
             try self.setCertificates(of: address, client, server)
         case .setMaintenance(let isOn): try self.setMaintenance(isOn)
+        case .setBFTOptions(let options): try self.set(options)
         case .changeToBFT(let identities, let options): try self.changeToBFT(identities, options)
         case .addOrdererEndpoint(let address, let organization):
             try self.addEndpoint(address, of: organization)
@@ -178,6 +181,7 @@ extension ConfigurationEdit {
         case .removeConsenter(let address): "removing consenter \(address)"
         case .setConsenterCertificates(let address, _, _): "setting the certificates of consenter \(address)"
         case .setMaintenance(let isOn): "\(isOn ? "entering" : "leaving") maintenance mode"
+        case .setBFTOptions: "setting the options of BFT"
         case .changeToBFT: "changing the consensus type to BFT"
         case .addOrdererEndpoint(let address, _): "adding endpoint \(address)"
         case .removeOrdererEndpoint(let address, _): "removing endpoint \(address)"

@@ -67,6 +67,7 @@ extension ConfigurationEditor {
                     )
                 }
                 consenters = try Self.consenters(raft.consenters, identities)
+                try Self.check(options)
                 consensus.type = "BFT"
                 consensus.metadata = try Self.bytes(options, Self.consensus)
             }
@@ -101,6 +102,14 @@ extension ConfigurationEditor {
             !identities.contains(where: { $0.number == 0 })
         else {
             throw ConfigurationEditError(Self.consensus, "the consenters' numbers start at 1 and differ")
+        }
+        for (index, identity) in identities.enumerated() {
+            try Self.checkOwn(
+                [identity.certificate],
+                "identity",
+                of: Self.path("Orderer") + "/consenter \(identity.address)",
+                others: identities[..<index].map { ($0.address, [$0.certificate]) }
+            )
         }
         return identities.sorted { $0.number < $1.number }.compactMap { identity in
             guard let index = known.firstIndex(of: identity.address) else { return nil }

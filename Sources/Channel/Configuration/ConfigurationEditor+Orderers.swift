@@ -92,6 +92,12 @@ extension ConfigurationEditor {
                 }
                 guard !metadata.consenters.contains(where: { "\($0.host):\($0.port)" == consenter.address })
                 else { throw ConfigurationEditError(place, "it is there already") }
+                try Self.checkOwn(
+                    [consenter.clientTLSCertificate, consenter.serverTLSCertificate],
+                    "TLS certificate",
+                    of: place,
+                    others: metadata.consenters.map(Self.tlsKeys)
+                )
                 metadata.consenters.append(
                     .with {
                         $0.host = consenter.host
@@ -118,6 +124,18 @@ extension ConfigurationEditor {
                 guard !list.contains(where: { "\($0.host):\($0.port)" == consenter.address }) else {
                     throw ConfigurationEditError(place, "it is there already")
                 }
+                try Self.checkOwn(
+                    [consenter.clientTLSCertificate, consenter.serverTLSCertificate],
+                    "TLS certificate",
+                    of: place,
+                    others: list.map(Self.tlsKeys)
+                )
+                try Self.checkOwn(
+                    [identity.certificate],
+                    "identity",
+                    of: place,
+                    others: list.map { ("\($0.host):\($0.port)", [$0.identity]) }
+                )
                 list.append(
                     .with {
                         $0.id = identity.number
@@ -175,16 +193,28 @@ extension ConfigurationEditor {
             }
             return index
         }
+        func checkOwn(_ holders: [KeyHolder], _ index: Int) throws(ConfigurationEditError) {
+            var others = holders
+            others.remove(at: index)
+            try Self.checkOwn(
+                [client, server].compactMap(\.self),
+                "TLS certificate",
+                of: place,
+                others: others
+            )
+        }
         try self.updateConsenters(
             raft: { (metadata: inout Etcdraft_ConfigMetadata) throws(ConfigurationEditError) in
                 let index = try index(in: metadata.consenters.map { "\($0.host):\($0.port)" })
                 if let client { metadata.consenters[index].clientTlsCert = client }
                 if let server { metadata.consenters[index].serverTlsCert = server }
+                try checkOwn(metadata.consenters.map(Self.tlsKeys), index)
             },
             bft: { (list: inout [Common_Consenter]) throws(ConfigurationEditError) in
                 let index = try index(in: list.map { "\($0.host):\($0.port)" })
                 if let client { list[index].clientTlsCert = client }
                 if let server { list[index].serverTlsCert = server }
+                try checkOwn(list.map(Self.tlsKeys), index)
             }
         )
     }
@@ -212,9 +242,6 @@ extension ConfigurationEditor {
                 }
                 let before = metadata
                 try raft(&metadata)
-                try Self.checkDistinct(
-                    metadata.consenters.flatMap { Set([$0.clientTlsCert, $0.serverTlsCert]) }
-                )
                 if metadata != before {
                     consensus.metadata = try Self.bytes(metadata, "\(Self.orderer)/\(key)")
                 }
@@ -241,13 +268,12 @@ extension ConfigurationEditor {
         }
     }
 
-    private static func checkDistinct(_ certificates: [Data]) throws(ConfigurationEditError) {
-        guard Set(certificates).count == certificates.count else {
-            throw ConfigurationEditError(
-                "\(Self.orderer)/ConsensusType",
-                "two consenters have the same TLS certificate; each needs its own"
-            )
-        }
+    private static func tlsKeys(_ consenter: Etcdraft_Consenter) -> KeyHolder {
+        ("\(consenter.host):\(consenter.port)", [consenter.clientTlsCert, consenter.serverTlsCert])
+    }
+
+    private static func tlsKeys(_ consenter: Common_Consenter) -> KeyHolder {
+        ("\(consenter.host):\(consenter.port)", [consenter.clientTlsCert, consenter.serverTlsCert])
     }
 
     /// A consenter's TLS certificate must come from a TLS authority of an orderer organization.

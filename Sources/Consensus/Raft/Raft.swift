@@ -49,6 +49,9 @@ package struct Raft: ConsensusEngine {
     /// No other change of the voters is proposed before this entry is delivered.
     var lastChange: UInt64 = 0
 
+    /// What is to be found out before this node votes, if it has lost what it promised.
+    var recollection: RaftRecollection?
+
     /// The snapshot that the driver is catching up with.
     var catchingUp: RaftPosition?
     /// The last entry whose effect the driver has been told.
@@ -72,12 +75,16 @@ package struct Raft: ConsensusEngine {
     /// `delivered` is the position of the last decision that the driver has elsewhere; decisions through it are not
     /// told again. It may lie beyond the log, since a ledger can be filled from other orderers.
     ///
+    /// `forgotten` are the other voters where this node may have been one before and lost its consensus store: it votes
+    /// again after ``RaftEvent/recollected``. The driver remembers until then, durably, that it has to.
+    ///
     /// - Throws: ``RaftStateError`` if no correct node can have written `state`.
     package init(
         id: NodeID,
         configuration: RaftConfiguration,
         restoring state: RaftState,
-        delivered: UInt64
+        delivered: UInt64,
+        forgotten: [NodeID]? = nil
     ) throws(RaftStateError) {
         self.id = id
         self.configuration = configuration
@@ -90,6 +97,7 @@ package struct Raft: ConsensusEngine {
         self.stable = self.log.last.index
         self.delivered = state.start.position.index
         self.held = delivered
+        self.recollection = forgotten.map { RaftRecollection(others: $0) }
         self.random = RaftRandom(state: configuration.seed)
         self.electionTimeout = max(1, configuration.electionTicks)
         try self.check(state)
@@ -140,7 +148,8 @@ package struct Raft: ConsensusEngine {
             applied: self.delivered,
             last: self.log.last,
             transferee: self.transferee,
-            followers: self.progress.mapValues(\.follower)
+            followers: self.progress.mapValues(\.follower),
+            unheard: self.recollection.map { $0.missing.sorted() }
         )
     }
 
@@ -166,6 +175,7 @@ package struct Raft: ConsensusEngine {
         case .campaign: self.campaign(.preVote, &effects)
         case .transferLeadership(let node): self.transferLeadership(to: node, &effects)
         case .changeVoters(let change): self.propose(change, &effects)
+        case .recollect(let others): self.recollect(from: others)
         case .unreachable(let node): self.progress[node]?.unreachable()
         case .snapshotSent(let node, let success): self.progress[node]?.snapshotSent(success: success)
         case .caughtUp(let snapshot): self.install(snapshot, &effects)
@@ -223,7 +233,8 @@ package struct Raft: ConsensusEngine {
         switch self.role {
         case .candidate: self.countOwnVote(&effects)
         case .leader: self.advanceCommit(&effects)
-        case .follower, .preCandidate: break
+        case .follower: self.finishRecollection(&effects)
+        case .preCandidate: break
         }
     }
 

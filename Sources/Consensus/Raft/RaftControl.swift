@@ -42,6 +42,8 @@ package enum RaftCommand: Equatable, Sendable {
     case transferLeadership(to: NodeID)
     /// A leader proposes a change of the voters; answered like a proposal, and refused while one is under way.
     case changeVoters(VoterChange)
+    /// The voters besides this node, whom one that has lost what it promised asks; other nodes ignore it.
+    case recollect(from: [NodeID])
     /// A message to this node could not be sent.
     case unreachable(NodeID)
     /// A snapshot was handed to the transport, or could not be.
@@ -59,6 +61,8 @@ package enum RaftEvent: Equatable, Sendable {
     case votersChanged(position: UInt64, change: VoterChange, voters: [NodeID])
     /// This node lacks too much to be fed from the leader's log: pull blocks as ``RaftCommand`` says.
     case catchUp(RaftSnapshot)
+    /// This node had lost what it promised, and knows enough again to vote.
+    case recollected
     /// A node sent what it can't mean; the message changed nothing.
     case refused(from: NodeID, reason: String)
 }
@@ -81,6 +85,8 @@ package struct RaftStatus: Equatable, Sendable {
     package var transferee: NodeID?
     /// On a leader, how far each other voter is.
     package var followers: [NodeID: RaftFollower]
+    /// On a node that has lost what it promised and doesn't vote: those that have yet to answer it.
+    package var unheard: [NodeID]?
 
     /// The nodes from which a leader heard since it last checked, and itself; empty on a node that doesn't lead.
     ///

@@ -12,6 +12,7 @@ extension Raft {
 
     mutating func tick(_ effects: inout Effects) {
         if self.role == .leader { return self.tickLeader(&effects) }
+        self.tickRecollection(&effects)
         self.electionElapsed += 1
         if self.voters == [self.id] {
             // Nobody else can be leader, so there is nothing to wait for but the own vote.
@@ -67,7 +68,9 @@ extension Raft {
     }
 
     mutating func campaign(_ campaign: Campaign, _ effects: inout Effects) {
-        guard self.role != .leader, self.voters.contains(self.id), self.catchingUp == nil else { return }
+        guard self.role != .leader, self.voters.contains(self.id), self.catchingUp == nil,
+            self.recollection == nil
+        else { return }
         guard !self.hasUndeliveredChange, self.log.last.index >= self.held else { return }
         guard self.hardState.term < Term.max else {
             effects.contradiction = "the term has reached its largest value"
@@ -130,12 +133,12 @@ extension Raft {
         isPreVote: Bool,
         _ effects: inout Effects
     ) {
-        let mayVote =
+        let isFree =
             self.hardState.vote == message.from
             || (self.hardState.vote == nil && self.leader == nil)
             || (isPreVote && message.term > self.hardState.term)
         let isGranted =
-            mayVote && last.isAtLeastAsCurrent(as: self.log.last) && last.index >= self.held
+            self.mayVote && isFree && last.isAtLeastAsCurrent(as: self.log.last) && last.index >= self.held
         // A node without a term can't tell one.
         guard isGranted || self.hardState.term > 0 else { return }
         if isGranted, !isPreVote {

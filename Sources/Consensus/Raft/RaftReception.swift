@@ -24,6 +24,7 @@ extension Raft {
             )
         }
         guard message.term > 0 else { return self.refuse(message, "a message has no term", &effects) }
+        guard self.recollect(message, &effects) else { return }
         if message.term < self.hardState.term { return self.answer(stale: message, &effects) }
         if message.term > self.hardState.term, !self.adoptTerm(of: message) { return }
         switch message.content {
@@ -108,6 +109,8 @@ extension Raft {
         }
         let previous = append.previous
         if previous.index < self.hardState.commit {
+            self.recollect(committed: append.commit)
+            self.finishRecollection(&effects)
             return self.send(.appended(index: self.hardState.commit), to: node, &effects)
         }
         guard self.log.holds(previous) else {
@@ -126,9 +129,11 @@ extension Raft {
             self.log.replace(with: news)
             self.saveEntries(news)
         }
+        self.recollect(committed: append.commit)
         let last = append.entries.last?.position.index ?? previous.index
         self.commit(min(append.commit, last))
         self.send(.appended(index: last), to: node, &effects)
+        self.finishRecollection(&effects)
     }
 
     private func isWellFormed(_ append: RaftAppend) -> Bool {
@@ -180,6 +185,8 @@ extension Raft {
             }
             self.hardState.commit = index
         }
+        self.recollect(committed: index)
+        self.finishRecollection(&effects)
         guard let leader = self.leader, leader != self.id else { return }
         self.send(.appended(index: self.hardState.commit), to: leader, &effects)
     }

@@ -106,10 +106,7 @@ final class BFTChain {
 
         var store = BFTStore(parts.consensus)
         if try !store.hasBegun {
-            // A new consenter begins with the configuration that makes it one.
-            guard newest.last.isConfigBlock else {
-                throw ChainHalted(reason: Self.lostStore(height: log.height))
-            }
+            // One that has promised something before has copied what it needs.
             try store.begin(at: log.height)
         }
         let state = try store.load()
@@ -129,12 +126,6 @@ final class BFTChain {
         } catch {
             throw ChainHalted(reason: error.reason)
         }
-    }
-
-    private static func lostStore(height: BlockNumber) -> String {
-        "the ledger has \(height) blocks but the consensus store is empty: what this node promised the other consenters "
-            + "is gone, so it must not vote under its old name. Restore both folders from one backup of the stopped node, "
-            + "or remove the channel from this node, give the node another identity, and add that as a new consenter"
     }
 
     /// What the engine must know of the newest block, and the keys of those who voted on it.

@@ -14,7 +14,8 @@ extension BFTConsenter {
             BlockPuller(channel: self.channel),
             sources: self.chain.configuration.blockSources.filter { $0.address != own },
             through: number,
-            patience: .seconds(1)
+            patience: .seconds(1),
+            turn: .seconds(2)
         )
     }
 

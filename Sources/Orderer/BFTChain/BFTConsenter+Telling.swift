@@ -68,7 +68,7 @@ extension BFTConsenter {
 
     func publish(_ block: Common_Block) throws {
         self.channel.feed.append(try DeliverableBlock(block))
-        self.channel.settings.logger.info(
+        self.channel.bftLogger.info(
             "wrote block",
             metadata: self.facts([
                 "block": "\(block.header.number)", "transactions": "\(block.data.data.count)",

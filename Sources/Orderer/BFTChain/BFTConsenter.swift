@@ -163,7 +163,7 @@ final class BFTConsenter {
             guard self.chain.consenters[self.chain.id] != nil else {
                 try self.chain.close()
                 self.abandonQueue("this node is no consenter any more")
-                self.channel.settings.logger.notice(
+                self.channel.bftLogger.notice(
                     "this node is no consenter any more",
                     metadata: self.facts([:])
                 )
@@ -352,7 +352,7 @@ final class BFTConsenter {
     }
 
     private func report(_ progress: BFTChain.Progress) {
-        let logger = self.channel.settings.logger
+        let logger = self.channel.bftLogger
         for fault in progress.faults {
             logger.warning("a consenter is faulty", metadata: self.facts(["reason": "\(fault)"]))
         }

@@ -60,7 +60,7 @@ struct BFTConsenters: Equatable, Sendable {
         } catch {
             throw InvalidConsensusMetadata("it can't be decoded: \(error)")
         }
-        self.options = try BFTOptions(message)
+        do { self.options = try BFTOptions(message) } catch { throw InvalidConsensusMetadata(error.reason) }
         guard !mapping.isEmpty else { throw InvalidConsensusMetadata("empty consenter set") }
         var consenters: [Consenter] = []
         for message in mapping {

@@ -1,3 +1,4 @@
+internal import Channel
 internal import Consensus
 
 /// How a channel's options become the times of ``BFT`` and its driver.

@@ -87,7 +87,7 @@ extension ChannelThread {
         consenter.network.configure(membership, own: chain.id)
         try consenter.begin()
         self.channel.monitor.withLock { $0.isOpened = true }
-        self.settings.logger.info(
+        self.channel.bftLogger.info(
             "ordering the channel",
             metadata: [
                 "channel": "\(self.channel.id)", "height": "\(chain.log.height)", "node": "\(chain.id)",

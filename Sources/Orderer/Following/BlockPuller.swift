@@ -88,11 +88,18 @@ struct BlockPuller {
         _ source: BlockSource,
         contentType: Orderer_SeekInfo.SeekContentType = .block
     ) -> BlockPull {
+        self.request(
+            Orderer_SeekInfo(from: .block(start), to: .block(.max), contentType: contentType),
+            source
+        )
+    }
+
+    private func request(_ seek: Orderer_SeekInfo, _ source: BlockSource) -> BlockPull {
         let settings = self.channel.settings
         let channel = self.channel.id.description
         let monitor = self.channel.monitor
         return BlockPull(source: source, arrived: { monitor.signal() }) {
-            var seek = Orderer_SeekInfo(from: .block(start), to: .block(.max), contentType: contentType)
+            var seek = seek
             seek.errorResponse = .bestEffort
             return try Common_Envelope.signed(
                 .deliverSeekInfo,
@@ -103,6 +110,23 @@ struct BlockPuller {
                 timestamp: settings.date(),
                 tlsCertificateHash: settings.certificateHash()
             )
+        }
+    }
+
+    /// The numbers of the newest blocks that orderers say they have; none of one that says nothing in time.
+    ///
+    /// Blocks the thread for `patience` at most.
+    func newestNumbers(of sources: [BlockSource], patience: Duration) -> [BlockNumber] {
+        let end = ContinuousClock.now + patience
+        let pulls = sources.map { source in
+            let pull = self.request(Orderer_SeekInfo(from: .newestBlock, to: .newestBlock), source)
+            self.channel.settings.network.run(pull)
+            return pull
+        }
+        defer { for pull in pulls { pull.close() } }
+        return pulls.compactMap { pull in
+            let rest = max(.zero, end - ContinuousClock.now)
+            return (try? pull.take(patience: rest))?.first?.header.number
         }
     }
 

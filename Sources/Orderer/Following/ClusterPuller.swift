@@ -145,7 +145,7 @@ final class ClusterPuller {
             case .close(let number): self.open.removeValue(forKey: number)?.pull.close()
             case .wake: break  // The loop looks every 100 ms.
             case .report(.withheld(let block, let source, let other, let time)):
-                settings.logger.warning(
+                self.puller.channel.bftLogger.warning(
                     "an orderer withholds blocks: changing the orderer",
                     metadata: [
                         "channel": "\(self.puller.channel.id)", "orderer": "\(source)",
@@ -153,7 +153,7 @@ final class ClusterPuller {
                     ]
                 )
             case .report(.lied(let source, let reason)):
-                settings.logger.warning(
+                self.puller.channel.bftLogger.warning(
                     "refused a header",
                     metadata: [
                         "channel": "\(self.puller.channel.id)", "orderer": "\(source)",

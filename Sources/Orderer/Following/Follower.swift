@@ -27,6 +27,8 @@ final class Follower {
     /// The block that the node joined with.
     private let join: Common_Block
     private let joinConfiguration: ChannelConfiguration
+    /// What a consenter lacks that lost one of its stores.
+    private let loss: LostStore?
     /// As of the newest block; `nil` while there is none.
     private(set) var configuration: ChannelConfiguration? {
         didSet { self.membership = nil }
@@ -38,10 +40,11 @@ final class Follower {
     private var unsyncedBytes = 0
 
     /// - Throws: ``OrdererError`` or ``ChainHalted`` for a ledger that can't be continued.
-    init(channel: OrderingChannel, log: BlockLog, join: Common_Block) throws {
+    init(channel: OrderingChannel, log: BlockLog, join: Common_Block, loss: LostStore? = nil) throws {
         self.channel = channel
         self.log = log
         self.join = join
+        self.loss = loss
         self.joinConfiguration = try ChannelConfiguration(configBlock: join)
         self.configuration = log.height == 0 ? nil : try NewestBlocks(log, of: channel.id).configuration
     }
@@ -51,7 +54,9 @@ final class Follower {
 
     /// Whether the node has what it needs to order, and may.
     var mayOrder: Bool {
-        guard !self.isOnboarding, let configuration else { return false }
+        guard !self.isOnboarding, self.loss?.isMadeGood(by: self.log) != false, let configuration else {
+            return false
+        }
         let serverKey = self.channel.settings.serverKey()
         let identity = self.channel.settings.signer.current
         let identityKey = identity.certificate.publicKey

@@ -13,17 +13,31 @@ final class MissingBlocks {
     private let puller: BlockPuller
     /// How long an orderer may send nothing.
     private let patience: Duration
+    /// After this long another orderer is asked for the rest, if there is one, so that none that gives one block after a
+    /// long time holds up the others'; `nil` where orderers are trusted.
+    private let turn: Duration?
     /// Who is still to be asked.
     private var sources: Deque<BlockSource>
     private var pull: BlockPull?
     /// When the orderer that is asked now sent something last.
     private var heard: Duration = .zero
+    /// When it was asked.
+    private var begun: Duration = .zero
+    /// Whether it has given anything.
+    private var isUseful = false
 
-    init(_ puller: BlockPuller, sources: [BlockSource], through number: BlockNumber?, patience: Duration) {
+    init(
+        _ puller: BlockPuller,
+        sources: [BlockSource],
+        through number: BlockNumber?,
+        patience: Duration,
+        turn: Duration? = nil
+    ) {
         self.puller = puller
         self.sources = Deque(puller.shuffled(sources))
         self.through = number
         self.patience = patience
+        self.turn = turn
     }
 
     deinit { self.pull?.close() }
@@ -31,7 +45,7 @@ final class MissingBlocks {
     /// When to look again; `nil` for now.
     func nextLook(at now: Duration) -> Duration? {
         guard let pull, !pull.hasNews else { return nil }
-        let end = self.heard + self.patience
+        let end = self.end
         return now < end ? end : nil
     }
 
@@ -50,12 +64,23 @@ final class MissingBlocks {
                 let pull = self.puller.request(from: height, source)
                 self.pull = pull
                 self.heard = now
+                self.begun = now
+                self.isUseful = false
                 self.puller.channel.settings.network.run(pull)
                 return []
             }
             do {
                 let blocks = try pull.takeNow()
-                if !blocks.isEmpty { self.heard = now }
+                if !blocks.isEmpty {
+                    self.heard = now
+                    self.isUseful = true
+                }
+                if self.isTurnOver(at: now) {
+                    if self.isUseful { self.sources.append(pull.source) }
+                    self.leave()
+                    if blocks.isEmpty { continue }
+                    return blocks
+                }
                 guard blocks.isEmpty, now >= self.heard + self.patience else { return blocks }
                 self.leave()
             } catch {
@@ -70,6 +95,18 @@ final class MissingBlocks {
     func reject(_ error: any Error) throws {
         if let pull { try self.puller.judge(error, pull.source) }
         self.leave()
+    }
+
+    /// When the orderer that is asked now has had its time.
+    private var end: Duration {
+        let silence = self.heard + self.patience
+        guard let turn, !self.sources.isEmpty else { return silence }
+        return min(silence, self.begun + turn)
+    }
+
+    private func isTurnOver(at now: Duration) -> Bool {
+        guard let turn, !self.sources.isEmpty else { return false }
+        return now >= self.begun + turn
     }
 
     private func leave() {

@@ -22,6 +22,7 @@ extension Consenter {
             now - self.leaderlessSince >= Self.suspicion
         else { return }
         self.leaderlessSince = now
+        self.tellWhoIsMissing()
         if self.chain.membership.members.count > 2 {
             self.channel.feed.report(failure: "channel \(self.channel.id) has no leader")
         }

@@ -66,6 +66,21 @@ extension Consenter {
         for completion in completions { completion(response) }
     }
 
+    /// A consenter without its store doesn't vote before all others have answered it: an operator has to know.
+    func tellWhoIsMissing() {
+        guard let missing = self.chain.details.unheard else { return }
+        let names = missing.map { id in
+            "\(id) (\(self.chain.membership.member(id)?.endpoint ?? "unknown"))"
+        }
+        let reason =
+            "this consenter has no consensus store of the channel: it is new, or its disk was lost; it orders and votes once "
+            + "all other consenters have answered it: start those that don't run, or remove them from the channel"
+        self.channel.settings.logger.warning(
+            "\(reason)",
+            metadata: self.facts(["missing": "\(names.joined(separator: ", "))"])
+        )
+    }
+
     func noteForwarded() {
         let count = self.forwarded.count
         self.channel.monitor.withLock { $0.forwarded = count }

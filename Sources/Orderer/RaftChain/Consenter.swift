@@ -53,11 +53,12 @@ final class Consenter {
     var electedTick = 0
     var isCaughtUp = false
     private(set) var leader: NodeID?
-    private var nextTick: Duration
+    var nextTick: Duration
     var ticks = 0
     /// When this leader saw that the channel migrates.
     var migratedTick: Int?
-    private var suspicion: LeaderSuspicion
+    var suspicion: LeaderSuspicion
+    var quorum: QuorumSuspicion
     var leaderlessSince: Duration
     /// An update that removes this leader, or its certificate: it waits for another leader.
     var transferring: (update: OrderingChannel.Waiting, attempts: Int)?
@@ -77,6 +78,7 @@ final class Consenter {
         self.nextTick = channel.settings.clock()
         self.leaderlessSince = channel.settings.clock()
         self.suspicion = LeaderSuspicion(at: channel.settings.clock())
+        self.quorum = QuorumSuspicion(at: channel.settings.clock())
         self.campaignsFirst =
             chain.isFounding
             && FirstCampaign.isOurs(
@@ -89,6 +91,7 @@ final class Consenter {
     /// Notices who leads as of now.
     func begin() throws {
         self.leaderlessSince = self.channel.settings.clock()
+        self.tellWhoIsMissing()
         try self.follow()
     }
 
@@ -110,9 +113,9 @@ final class Consenter {
             case .inputs(let inputs): try self.step(inputs)
             case .batch(let batch): try self.order(batch)
             case .forward(let envelopes, let leader): self.forward(envelopes, to: leader)
-            case .ask(let leader):
+            case .ask(let nodes):
                 let patience = LeaderSuspicion.patience(heartbeat: self.heartbeatInterval)
-                self.links.ask(leader, patience: patience)
+                for node in nodes { self.links.ask(node, patience: patience) }
             case .pull: try self.pullOn()
             case .handOver: try self.handOver()
             }
@@ -149,8 +152,8 @@ final class Consenter {
         case inputs([Raft.Input])
         case batch([OrderingChannel.Waiting])
         case forward([OrderingChannel.Waiting], to: NodeID)
-        /// The leader says nothing: is its process there?
-        case ask(NodeID)
+        /// These say nothing: are their processes there?
+        case ask([NodeID])
         /// Blocks that this node lacks have come in, or don't.
         case pull
         /// The node is about to stop.
@@ -177,7 +180,13 @@ final class Consenter {
             let question = self.suspicion.nextQuestion(heartbeat: self.heartbeatInterval)
             if now >= question {
                 self.suspicion.ask(at: now)
-                return .done(.ask(leader))
+                return .done(.ask([leader]))
+            }
+            moment = [moment, question].compactMap(\.self).min()
+        } else if self.leader == self.chain.id, let question = self.nextQuestion {
+            if now >= question {
+                let nodes = self.quorum.ask(others: self.others, heartbeat: self.heartbeatInterval, at: now)
+                return .done(.ask(nodes))
             }
             moment = [moment, question].compactMap(\.self).min()
         }
@@ -201,15 +210,19 @@ final class Consenter {
         let isDue = self.ticking && now >= self.nextTick
         let silent = state.silent
         state.silent = []
-        if let leader, silent.contains(leader) { self.suspicion.unanswered(at: now) }
+        self.unanswered(silent, at: now)
         guard isDue || !state.inbox.isEmpty || !state.lostSubmits.isEmpty else { return nil }
         var inputs = state.inbox
         state.inbox = []
         if let leader, leader != self.chain.id { self.suspicion.heard(inputs, leader: leader, at: now) }
+        if self.leader == self.chain.id { self.quorum.heard(inputs, at: now) }
         if isDue {
             inputs.append(.tick)
             // A thread that was held up doesn't make up for the ticks that it missed.
-            let interval = self.suspicion.tickInterval(self.tickInterval, at: now)
+            let usual = self.tickInterval
+            let interval =
+                self.leader == self.chain.id
+                ? self.quorum.tickInterval(usual, at: now) : self.suspicion.tickInterval(usual, at: now)
             self.nextTick = max(self.nextTick + interval, now + interval / 2)
             self.ticks += 1
         }
@@ -220,7 +233,7 @@ final class Consenter {
         self.channel.settings.tickInterval ?? self.chain.consenters.options.tickInterval
     }
 
-    private var heartbeatInterval: Duration {
+    var heartbeatInterval: Duration {
         self.tickInterval * self.chain.consenters.options.heartbeatTick
     }
 
@@ -336,6 +349,12 @@ final class Consenter {
 
     /// Tells everybody about the blocks that became part of the chain, and catches up if this node lacks some.
     func absorb(_ progress: RaftChain.Progress) throws {
+        if progress.isRecollected {
+            self.channel.settings.logger.notice(
+                "this consenter knows again what it may have promised the others, and votes",
+                metadata: self.facts(["term": "\(self.chain.details.term)"])
+            )
+        }
         for reason in progress.refused {
             self.channel.settings.logger.warning(
                 "a consenter's message makes no sense",
@@ -411,7 +430,7 @@ final class Consenter {
             self.dropOrdered()
         }
         if isLeader { self.noteActive(details.activeNodes) }
-        if self.chain.unfinishedChange == nil {
+        if self.chain.unfinishedChange == nil || details.unheard != nil {
             self.links.configure(self.chain.membership, own: self.chain.id)
             self.channel.monitor.withLock { $0.standing.departing = nil }
         }
@@ -421,6 +440,7 @@ final class Consenter {
         if details.leader != nil {
             if self.pulling?.snapshot == nil { self.pulling = nil }
             self.suspicion = LeaderSuspicion(at: self.channel.settings.clock())
+            self.quorum = QuorumSuspicion(at: self.channel.settings.clock())
             self.campaignsFirst = false
         }
         self.isHeldBack = false

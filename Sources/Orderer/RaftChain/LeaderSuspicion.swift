@@ -12,7 +12,7 @@ struct LeaderSuspicion {
     /// Failures without a message in between that make a suspicion.
     static let failures = 2
     /// A tick under suspicion, unless the channel's is shorter.
-    static let tickInterval = Duration.milliseconds(50)
+    static let tickInterval = Duration.milliseconds(30)
     /// How long a suspicion lasts if nothing comes of it.
     static let duration = Duration.seconds(5)
     /// How long a leader may say nothing before its process is asked whether it is there, unless half of the time between

@@ -41,11 +41,14 @@ final class RaftChain {
         var applied: [Applied] = []
         /// This node lacks more than the leader's log still has.
         var catchUp: RaftSnapshot?
+        /// This node had lost what it promised the others, and votes again.
+        var isRecollected = false
         /// What was refused, and why: for the log.
         var refused: [String] = []
 
         fileprivate mutating func add(_ next: Progress) {
             self.applied += next.applied
+            self.isRecollected = self.isRecollected || next.isRecollected
             self.catchUp = next.catchUp ?? self.catchUp
             self.refused += next.refused
         }
@@ -89,6 +92,8 @@ final class RaftChain {
     private let persisting: HistogramSeries?
     private let send: (RaftMessage) -> Void
     private let mostUnsyncedBytes: Int
+    /// The other consenters of which the engine was told last.
+    private var asked: [NodeID]
     private var lastConfig: BlockNumber
     private var lastHeader: Common_BlockHeader
     /// The header of the newest block that this leader proposed.
@@ -140,7 +145,7 @@ final class RaftChain {
         var store = RaftStore(parts.consensus)
         var state = try store.load()
         var isFounding = false
-        if state == nil {
+        if state == nil, try !store.isForgetful {
             if log.height == 1 {
                 let founding = RaftState.founding(voters: metadata.identifiers)
                 try store.save(founding: founding)
@@ -148,9 +153,15 @@ final class RaftChain {
                 isFounding = true
             } else if membership.members.count == 1 {
                 throw OrdererError.consensusStoreMissing(channelID, height: log.height)
+            } else {
+                // A new consenter, or one that lost its disk: nobody here can tell.
+                try store.forget()
             }
         }
         self.isFounding = isFounding
+        let others = metadata.identifiers.filter { $0 != id }
+        self.asked = others
+        let isForgetful = try store.isForgetful
         self.store = store
         self.raft = try Raft(
             id: id,
@@ -165,7 +176,8 @@ final class RaftChain {
                 seed: parts.seed
             ),
             restoring: state ?? RaftState(hardState: RaftHardState(), start: RaftLogStart(), entries: []),
-            delivered: metadata.raftIndex
+            delivered: metadata.raftIndex,
+            forgotten: isForgetful ? others : nil
         )
     }
 
@@ -224,6 +236,13 @@ final class RaftChain {
 
     /// Feeds inputs in, and carries out what they come to with one write.
     func take(_ inputs: [Raft.Input], decided: (UInt64) -> Void = { _ in }) throws -> Progress {
+        guard !inputs.isEmpty else { return Progress() }
+        var inputs = inputs
+        let others = self.metadata.identifiers.filter { $0 != self.id }
+        if others != self.asked {
+            self.asked = others
+            inputs.insert(.command(.recollect(from: others)), at: 0)
+        }
         guard let first = inputs.first else { return Progress() }
         var effects = self.raft.step(first)
         for input in inputs.dropFirst() { effects.merge(self.raft.step(input)) }
@@ -257,6 +276,9 @@ final class RaftChain {
             for event in effects.events {
                 switch event {
                 case .votersChanged: break
+                case .recollected:
+                    try self.store.recollected()
+                    progress.isRecollected = true
                 case .catchUp(let snapshot): progress.catchUp = snapshot
                 case .refused(let node, let reason): progress.refused.append("node \(node): \(reason)")
                 }

@@ -12,6 +12,7 @@ internal import SwiftProtobuf
 /// |---|---|
 /// | `h` | `raftpb.HardState` |
 /// | `s` | `raftpb.SnapshotMetadata`: where the log begins and who had votes there |
+/// | `f` | there while this node doesn't know what it may have promised before it lost this store |
 /// | `e` and the index, 8 bytes big-endian | `raftpb.Entry` |
 ///
 /// Source of the messages: etcd's raft package.
@@ -67,6 +68,52 @@ struct RaftStore {
         )
     }
 
+    /// Whether this node has never taken part with this store.
+    var isEmpty: Bool {
+        get throws { try self.store.value(forKey: Self.hardStateKey) == nil && !self.isForgetful }
+    }
+
+    /// Whether what this node promised before it lost this store is to be found out.
+    var isForgetful: Bool {
+        get throws { try self.store.value(forKey: Self.forgetfulKey) != nil }
+    }
+
+    /// Remembers, durably, that there may have been another store before this one.
+    func forget() throws {
+        var batch = WriteBatch()
+        batch.set(Data([1]), forKey: Self.forgetfulKey)
+        try self.store.write(batch, durably: true)
+    }
+
+    /// What is stored is all that matters; returns once that is durable.
+    func recollected() throws {
+        var batch = WriteBatch()
+        batch.removeValue(forKey: Self.forgetfulKey)
+        try self.store.write(batch, durably: true)
+    }
+
+    /// The last entry that was released, 0 if none was, and the number of the first block that was not.
+    ///
+    /// - Throws: ``RaftStateError`` if it can't be read.
+    var released: (index: UInt64, first: UInt64?) {
+        get throws {
+            guard let bytes = try self.store.value(forKey: Self.startKey) else { return (0, nil) }
+            let metadata = try Self.decode("the start of the log") {
+                try Raftpb_SnapshotMetadata(serializedBytes: bytes)
+            }
+            var first: UInt64?
+            try self.store.forEach(prefix: Self.entryPrefix) { _, value in
+                let entry = try Self.decode("an entry") { try Raftpb_Entry(serializedBytes: value) }
+                guard entry.type == .entryNormal, !entry.data.isEmpty else { return true }
+                first = try Self.decode("the block of an entry") {
+                    try Common_Block(serializedBytes: entry.data).header.number
+                }
+                return false
+            }
+            return (metadata.index, first)
+        }
+    }
+
     /// Stores the state in which a channel begins.
     mutating func save(founding state: RaftState) throws {
         var write = RaftWrite(number: 0)
@@ -112,6 +159,7 @@ struct RaftStore {
     // MARK: - Encoding
 
     private static let hardStateKey = Data("h".utf8)
+    private static let forgetfulKey = Data("f".utf8)
     private static let startKey = Data("s".utf8)
     private static let entryPrefix = Data("e".utf8)
 

@@ -46,7 +46,7 @@ package final class OrdererStream<Transport: ClientTransport>: Sendable {
     package init(address: String, client: GRPCClient<Transport>, hasAlternatives: Bool = false) {
         self.address = address
         self.client = client
-        self.patience = hasAlternatives ? .milliseconds(1500) : Self.responseTimeout
+        self.patience = hasAlternatives ? .seconds(1) : Self.responseTimeout
         self.attempts = hasAlternatives ? 1 : 2
     }
 

@@ -49,6 +49,11 @@ struct EditOperation {
             "renewed TLS certificates of an ordering node"
         ),
         (
+            "set-bft-options",
+            EditOperation.bftOptions.map { "[\($0.key)=]" }.joined(separator: " "),
+            "how the consenters of a BFT channel keep time, and how much they keep"
+        ),
+        (
             "set-maintenance", "mode=on|off",
             "only orderers' organizations may send and read, so that the consensus type can change"
         ),
@@ -104,7 +109,7 @@ struct EditOperation {
 
     private func all(_ key: String) -> [String] { self.values.filter { $0.key == key }.map(\.value) }
 
-    private func optional(_ key: String) throws(Failure) -> String? {
+    func optional(_ key: String) throws(Failure) -> String? {
         let found = self.all(key)
         guard found.count <= 1 else {
             throw Failure("\(self.name): \(key) is given \(found.count) times; give it once", code: .usage)
@@ -125,7 +130,7 @@ struct EditOperation {
         return value
     }
 
-    private func optional<Value>(
+    func optional<Value>(
         _ key: String,
         _ expected: String,
         _ read: (String) -> Value?
@@ -213,6 +218,7 @@ extension EditOperation {
                 client: try self.optional("client-cert").map { try readBytes($0, as: "the certificate") },
                 server: try self.optional("server-cert").map { try readBytes($0, as: "the certificate") }
             )
+        case "set-bft-options": return .setBFTOptions(try self.changedBFTOptions())
         case "set-maintenance": return .setMaintenance(try self.mode())
         case "change-to-bft": return try self.changeToBFT()
         case "add-orderer-endpoint":

@@ -107,7 +107,7 @@ struct ChannelSubmitCommand: AsyncParsableCommand {
             } catch let error as ClientError where error.code == .unavailable {
                 isUnavailable = true
                 reasons.append("\(error)")
-            } catch let error as ClientError where error.code == .invalidArgument {
+            } catch let error as ClientError where [.refused, .invalidArgument].contains(error.code) {
                 refusal = error
                 reasons.append("\(error)")
             }

@@ -164,15 +164,7 @@ import Testing
     @Test func consentersOfABFTChannelKeepTheirBlockPolicy() throws {
         let review = try self.review(.removeConsenter("127.0.0.1:30730"), on: "bft4-org2")
         #expect(review.result.orderer?.consenters.count == 3)
-        let first = try #require(Self.real("bft4-org2").orderer?.consenters.first)
-        let twin = ConfigurationEdit.Consenter(
-            host: "new",
-            port: 1,
-            clientTLSCertificate: first.clientTlsCert,
-            serverTLSCertificate: first.serverTlsCert,
-            identity: (5, first.mspID, first.identity)
-        )
-        #expect(try self.review(.addConsenter(twin), on: "bft4-org2").result.orderer?.consenters.count == 5)
+        #expect(throws: Never.self) { try review.result.checkBFTConsenters() }
     }
 
     @Test func raftBecomesBFTInMaintenanceMode() throws {

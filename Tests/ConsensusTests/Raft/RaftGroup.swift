@@ -12,10 +12,17 @@ struct RaftNode {
         _ id: NodeID,
         _ state: RaftState = .founding(voters: [1, 2, 3]),
         delivered: UInt64 = 0,
-        configuration: RaftConfiguration = RaftConfiguration(seed: 1)
+        configuration: RaftConfiguration = RaftConfiguration(seed: 1),
+        forgotten: [NodeID]? = nil
     ) throws {
         self.disk = RaftTests.Disk(state: state)
-        self.raft = try Raft(id: id, configuration: configuration, restoring: state, delivered: delivered)
+        self.raft = try Raft(
+            id: id,
+            configuration: configuration,
+            restoring: state,
+            delivered: delivered,
+            forgotten: forgotten
+        )
     }
 
     /// Feeds `input` and the reports of writes that follow; returns what was sent.

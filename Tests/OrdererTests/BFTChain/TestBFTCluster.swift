@@ -232,6 +232,9 @@ final class TestBFTCluster: Sendable {
         }
     }
 
+    /// How many blocks a consenter has that runs.
+    func height(of id: NodeID) -> BlockNumber? { self.channel(id)?.feed.height }
+
     /// The blocks of a consenter that runs.
     func blocks(of id: NodeID) throws -> [Common_Block] {
         var blocks: [Common_Block] = []
@@ -281,6 +284,7 @@ private struct TestBlockNetwork: ClusterNetwork {
                 let seek = try? Orderer_SeekInfo(serializedBytes: payload.data)
             else { return pull.end(BlocksRefused(status: .notFound)) }
             var number = seek.start.specified.number
+            if case .newest = seek.start.type { number = max(1, cluster.height(of: member.id) ?? 1) - 1 }
             while true {
                 if let block = try? cluster.block(number, of: member.id) {
                     guard await pull.put(block) else { return }

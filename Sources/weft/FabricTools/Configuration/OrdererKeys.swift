@@ -80,7 +80,14 @@ private let ordererCluster: [FabricKeys.Group] = [
     .init(
         .notNeeded("an orderer that is asked for blocks gets 3 s, and 64 blocks or 32 MiB wait at most"),
         below: "General.Cluster",
-        ["ReplicationBufferSize", "ReplicationPolicy"]
+        ["ReplicationBufferSize"]
+    ),
+    .init(
+        .notYet(
+            "orderers that copy a BFT channel always compare all its orderers, as with \"consensus\"",
+            unless: ["consensus"]
+        ),
+        ["General.Cluster.ReplicationPolicy"]
     ),
     .init(
         .notNeeded("an envelope that was sent to the leader has 20 s to be in a block"),

@@ -1,39 +1,48 @@
-internal import Channel
-internal import FabricProtos
+package import FabricProtos
 
 /// How the consenters of a BFT channel keep time, and how much they keep.
 ///
 /// Batches are bounded by the channel's BatchSize and not by these options, as in Fabric.
 ///
 /// Source: Fabric v3.1, `orderer.smartbft.Options` and package `orderer/consensus/smartbft/util`.
-struct BFTOptions: Equatable, Sendable {
+package struct BFTOptions: Equatable, Sendable {
     /// The longest that a leader waits before it makes a block of what it has.
-    var requestBatchMaxInterval: Duration
+    package private(set) var requestBatchMaxInterval: Duration
     /// Messages of one consenter that wait.
-    var incomingMessageBufferSize: Int
+    package private(set) var incomingMessageBufferSize: Int
     /// Requests that wait for their block.
-    var requestPoolSize: Int
+    package private(set) var requestPoolSize: Int
     /// After this long a waiting request is given to the leader again.
-    var requestForwardTimeout: Duration
+    package private(set) var requestForwardTimeout: Duration
     /// After this much longer a waiting request is held against the leader.
-    var requestComplainTimeout: Duration
+    package private(set) var requestComplainTimeout: Duration
     /// After this much longer a waiting request is given up.
-    var requestAutoRemoveTimeout: Duration
-    var viewChangeResendInterval: Duration
+    package private(set) var requestAutoRemoveTimeout: Duration
+    package private(set) var viewChangeResendInterval: Duration
     /// How long a view change may take before the next one is tried.
-    var viewChangeTimeout: Duration
+    package private(set) var viewChangeTimeout: Duration
     /// How long a leader may be silent.
-    var leaderHeartbeatTimeout: Duration
+    package private(set) var leaderHeartbeatTimeout: Duration
     /// Signs of life of a leader in that time.
-    var leaderHeartbeatCount: Int
-    var collectTimeout: Duration
+    package private(set) var leaderHeartbeatCount: Int
+    package private(set) var collectTimeout: Duration
+}
+
+/// Options of a BFT channel that no consenter can order with.
+package struct InvalidBFTOptions: Error, Equatable, CustomStringConvertible {
+    /// Which option is wrong, and what would be right.
+    package let reason: String
+
+    init(_ reason: String) { self.reason = reason }
+
+    package var description: String { self.reason }
 }
 
 extension BFTOptions {
-    /// - Throws: ``InvalidConsensusMetadata`` with the field that is wrong.
-    init(_ options: Orderer_Smartbft_Options) throws(InvalidConsensusMetadata) {
+    /// - Throws: ``InvalidBFTOptions`` with the field that is wrong.
+    package init(_ options: Orderer_Smartbft_Options) throws(InvalidBFTOptions) {
         guard options.leaderRotation != .on else {
-            throw InvalidConsensusMetadata(
+            throw InvalidBFTOptions(
                 "leader_rotation must be turned off (ROTATION_OFF) or unspecified"
             )
         }
@@ -91,16 +100,15 @@ extension BFTOptions {
         )
     }
 
-    private static func duration(_ text: String, _ field: String) throws(InvalidConsensusMetadata) -> Duration
-    {
+    private static func duration(_ text: String, _ field: String) throws(InvalidBFTOptions) -> Duration {
         guard let duration = GoDuration.parse(text), duration > .zero else {
-            throw InvalidConsensusMetadata("\(field) \"\(text)\" is no duration above 0, such as \"500ms\"")
+            throw InvalidBFTOptions("\(field) \"\(text)\" is no duration above 0, such as \"500ms\"")
         }
         return duration
     }
 
-    private static func count(_ number: UInt64, _ field: String) throws(InvalidConsensusMetadata) -> Int {
-        guard number > 0 else { throw InvalidConsensusMetadata("\(field) must be above 0") }
+    private static func count(_ number: UInt64, _ field: String) throws(InvalidBFTOptions) -> Int {
+        guard number > 0 else { throw InvalidBFTOptions("\(field) must be above 0") }
         return Int(clamping: number)
     }
 
@@ -109,9 +117,9 @@ extension BFTOptions {
         _ field: String,
         isAtMost longer: Duration,
         _ bound: String
-    ) throws(InvalidConsensusMetadata) {
+    ) throws(InvalidBFTOptions) {
         guard shorter <= longer else {
-            throw InvalidConsensusMetadata(
+            throw InvalidBFTOptions(
                 "\(field) (\(GoDuration.text(shorter))) must be at most \(bound) (\(GoDuration.text(longer)))"
             )
         }
