@@ -65,6 +65,11 @@ extension ChannelThread {
     private func lostPromises(_ log: BlockLog, _ consensus: any KeyValueStore) throws -> LostStore? {
         let store = BFTStore(consensus)
         guard try !store.hasBegun else { return nil }
+        if try !RaftStore(consensus).isEmpty {
+            // The channel was one of Raft until now, and this node has promised nothing to BFT consenters.
+            try store.begin(at: log.height)
+            return nil
+        }
         let others = self.others(log)
         let consenters = try self.newestConsenters(log)
         let puller = BlockPuller(channel: self.channel)

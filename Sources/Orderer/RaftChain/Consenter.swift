@@ -41,6 +41,8 @@ final class Consenter {
     let links: any ConsenterLinks
     /// Whether this node asks for votes at once, which ends when somebody leads.
     private var campaignsFirst: Bool
+    /// The tick in which it asked last.
+    private var campaignTick: Int?
     private var inFlight: Deque<InFlight> = []
     /// Where the newest block stands that was proposed here and is decided.
     private var ownDecision: UInt64 = 0
@@ -319,9 +321,10 @@ final class Consenter {
     /// Feeds the engine, and acts on what it says.
     private func step(_ inputs: [Raft.Input]) throws {
         var inputs = inputs
-        if self.campaignsFirst, self.leader == nil,
+        if self.campaignsFirst, self.leader == nil, self.campaignTick != self.ticks,
             self.ticks % max(1, 2 * self.chain.consenters.options.heartbeatTick) == 0
         {
+            self.campaignTick = self.ticks
             inputs.append(.command(.campaign))
         }
         try self.absorb(self.chain.take(inputs) { self.decided($0) })

@@ -12,8 +12,8 @@ import Testing
 /// Whole clusters of BFT consenters in one process.
 @Suite(.serialized, .timeLimit(.minutes(10))) struct BFTClusterTests {
     /// Orders some envelopes through each running consenter in turn, and waits for their answers.
-    private func order(_ count: Int, on cluster: TestBFTCluster) async throws {
-        let running = cluster.running
+    private func order(_ count: Int, on cluster: TestBFTCluster, through ids: [NodeID]? = nil) async throws {
+        let running = ids ?? cluster.running
         try await withThrowingTaskGroup(of: Orderer_BroadcastResponse.self) { group in
             for index in 0..<count {
                 let envelope = try cluster.network.envelope()
@@ -73,11 +73,13 @@ import Testing
         try cluster.start([1, 2, 3])
         try await cluster.ready()
         try await self.order(20, on: cluster)
-        // One that comes late gets the blocks.
+        // One that comes late gets the blocks, and orders three blocks further: it can't know that it was never there.
         try cluster.start([4])
+        try await cluster.wait { cluster.channel(4)?.health == .following }
+        for _ in 0..<3 { try await self.order(1, on: cluster, through: [1]) }
         try await cluster.ready()
         try await self.order(20, on: cluster)
-        try await self.check(cluster, envelopes: 40)
+        try await self.check(cluster, envelopes: 43)
         await cluster.stopAll()
     }
 

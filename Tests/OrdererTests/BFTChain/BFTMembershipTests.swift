@@ -3,7 +3,6 @@ import Consensus
 import Cryptography
 import FabricProtos
 import Foundation
-import KeyValueStore
 import SwiftProtobuf
 import Testing
 
@@ -149,30 +148,6 @@ import Testing
         var type = try Orderer_ConsensusType(serializedBytes: bytes)
         try change(&type)
         group.groups["Orderer"]?.values["ConsensusType"]?.value = try type.serializedBytes()
-    }
-
-    @Test("a consenter whose consensus store is gone does not vote under its old name")
-    func refusesLostStore() async throws {
-        let cluster = try TestBFTCluster(4)
-        try cluster.start()
-        try await cluster.ready()
-        try await self.order(2, cluster, through: 4)
-        try await cluster.reached(3)
-        await cluster.stop(4)
-        let disk = try #require(cluster.member(4)?.disk)
-        let store = disk.open("consensus")
-        var batch = WriteBatch()
-        try store.forEach(from: Data(), to: nil) { key, _ in
-            batch.removeValue(forKey: key)
-            return true
-        }
-        try store.write(batch, durably: true)
-        try cluster.start([4])
-        try await cluster.wait {
-            if case .halted = cluster.channel(4)?.health { true } else { false }
-        }
-        try await self.order(2, cluster, through: 1)
-        await cluster.stopAll()
     }
 }
 
