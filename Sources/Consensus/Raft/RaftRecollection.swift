@@ -98,7 +98,8 @@ extension Raft {
             self.stable >= committed.index, self.stable >= self.log.last.index
         else { return }
         self.recollection = nil
-        self.hardState.vote = leader
+        // Where it counts as having voted already, that stays: a vote is never replaced.
+        if self.hardState.vote == nil { self.hardState.vote = leader }
         effects.events.append(.recollected)
     }
 }

@@ -72,7 +72,7 @@ import Testing
         }
         #expect(group[3].events.contains(.recollected))
         #expect(group[3].raft.details.unheard == nil)
-        #expect(group[3].disk.state.hardState.vote == 1)
+        #expect(group[3].disk.state.hardState.vote == 3)
         #expect(group[3].disk.state.entries == group[1].disk.state.entries)
         group.cut = [1]
         for _ in 0..<40 where group[2].raft.details.role != .leader { group.run(2, .tick) }
