@@ -14,7 +14,7 @@
 /// Where it has but one other voter, nothing is decided without the two, so that the other one's log has everything: then
 /// it votes for that one after the first step.
 ///
-/// The argument in full: `docs/decisions/0035-lost-disks.md`. Sources: Liskov and Cowling, "Viewstamped Replication
+/// The argument in full: `docs/decisions/0036-lost-disks.md`. Sources: Liskov and Cowling, "Viewstamped Replication
 /// Revisited", §4.3, recovery; Michael, Ports, Sharma and Szekeres, "Recovering Shared Objects Without Stable Storage",
 /// 2017, on why a majority of answers is not enough.
 struct RaftRecollection: Sendable {

@@ -8,7 +8,7 @@ internal import SwiftProtobuf
 
 /// What a consenter has lost of its two stores, so that it copies blocks before it orders.
 ///
-/// The argument why that is enough is in `docs/decisions/0035-lost-disks.md`.
+/// The argument why that is enough is in `docs/decisions/0036-lost-disks.md`.
 enum LostStore {
     /// The ledger lacks blocks that the consensus store let go: it must have so many.
     case blocks(height: BlockNumber)
