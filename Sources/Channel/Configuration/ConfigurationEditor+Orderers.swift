@@ -92,12 +92,7 @@ extension ConfigurationEditor {
                 }
                 guard !metadata.consenters.contains(where: { "\($0.host):\($0.port)" == consenter.address })
                 else { throw ConfigurationEditError(place, "it is there already") }
-                try Self.checkOwn(
-                    [consenter.clientTLSCertificate, consenter.serverTLSCertificate],
-                    "TLS certificate",
-                    of: place,
-                    others: metadata.consenters.map(Self.tlsKeys)
-                )
+                try Self.checkOwnTLS(of: consenter, place, others: metadata.consenters.map(Self.tlsKeys))
                 metadata.consenters.append(
                     .with {
                         $0.host = consenter.host
@@ -124,12 +119,7 @@ extension ConfigurationEditor {
                 guard !list.contains(where: { "\($0.host):\($0.port)" == consenter.address }) else {
                     throw ConfigurationEditError(place, "it is there already")
                 }
-                try Self.checkOwn(
-                    [consenter.clientTLSCertificate, consenter.serverTLSCertificate],
-                    "TLS certificate",
-                    of: place,
-                    others: list.map(Self.tlsKeys)
-                )
+                try Self.checkOwnTLS(of: consenter, place, others: list.map(Self.tlsKeys))
                 try Self.checkOwn(
                     [identity.certificate],
                     "identity",
@@ -266,6 +256,15 @@ extension ConfigurationEditor {
                 throw ConfigurationEditError("\(Self.orderer)/BlockValidation", "\(error)")
             }
         }
+    }
+
+    private static func checkOwnTLS(
+        of consenter: ConfigurationEdit.Consenter,
+        _ place: String,
+        others: [KeyHolder]
+    ) throws(ConfigurationEditError) {
+        let certificates = [consenter.clientTLSCertificate, consenter.serverTLSCertificate]
+        try Self.checkOwn(certificates, "TLS certificate", of: place, others: others)
     }
 
     private static func tlsKeys(_ consenter: Etcdraft_Consenter) -> KeyHolder {

@@ -167,8 +167,8 @@ final class TestRaftCluster: @unchecked Sendable {
         return true
     }
 
+    // `@unchecked`: used on the test's thread only, as the cluster.
     private final class Links: ConsenterLinks, @unchecked Sendable {
-        // Why `@unchecked`: as the cluster.
         private unowned let cluster: TestRaftCluster
         private let id: NodeID
 
