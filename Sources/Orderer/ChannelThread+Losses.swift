@@ -52,7 +52,9 @@ extension ChannelThread {
     /// given the genesis block again: the chain that is made now has to find out what it promised.
     private func noteLateStart(_ log: BlockLog, _ consensus: any KeyValueStore) throws {
         let store = RaftStore(consensus)
-        guard log.height <= 1, try store.isEmpty else { return }
+        guard log.height <= 1, try store.isEmpty, let configuration = self.newestConfiguration(log),
+            try RaftConsenters(configuration).count > 1
+        else { return }
         let others = self.others(log)
         guard !others.isEmpty else { return }
         let newest = BlockPuller(channel: self.channel).newestNumbers(of: others, patience: Self.patience)

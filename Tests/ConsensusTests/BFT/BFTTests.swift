@@ -119,12 +119,23 @@ import Testing
     @Test("f+1 timeouts draw a node along, q of them lead into the next view")
     func timeouts() throws {
         var node = try Node(4, of: 4)
-        node.receiveTimeout(of: 0, from: 1)
-        #expect(node.signed.isEmpty)
         node.receiveTimeout(of: 0, from: 2)
+        #expect(node.signed.isEmpty)
+        node.receiveTimeout(of: 0, from: 3)
         #expect(node.signed == [.timeout(height: 1, view: 0, lock: nil)])
         #expect(node.engine.details.view == 1)
         #expect(node.engine.status.leader == 2)
+    }
+
+    @Test("the timeout of the view's own leader draws a node along by itself, that of another view's doesn't")
+    func timeoutOfTheLeader() throws {
+        var node = try Node(4, of: 4)
+        node.receiveTimeout(of: 0, from: 2)
+        #expect(node.signed.isEmpty)
+        node = try Node(4, of: 4)
+        node.receiveTimeout(of: 0, from: 1)
+        #expect(node.signed == [.timeout(height: 1, view: 0, lock: nil)])
+        #expect(node.engine.details.view == 0)
     }
 
     @Test("time runs only while there is something to wait for")
