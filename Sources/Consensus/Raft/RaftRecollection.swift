@@ -59,9 +59,9 @@ extension Raft {
         return false
     }
 
-    /// In the term that is now known this node may have voted.
+    /// In the term that is now known this node may have voted; a vote that it remembers stays, since it is never replaced.
     private mutating func finishAsking() {
-        guard self.recollection?.knowsTerm == true else { return }
+        guard self.recollection?.knowsTerm == true, self.hardState.vote == nil else { return }
         self.hardState.vote = self.id
     }
 
