@@ -58,6 +58,17 @@ import Testing
         #expect(node.raft.status.leader == nil)
     }
 
+    @Test("one that stopped while it asked keeps the vote that it remembers")
+    func keepsARememberedVote() throws {
+        var state = RaftState.founding(voters: [1, 2, 3])
+        state.hardState = RaftHardState(term: 7, vote: 2, commit: state.hardState.commit)
+        var node = try RaftNode(3, state, forgotten: [1, 2])
+        node.receive(.preVoteReply(granted: false), from: 1, term: 7)
+        node.receive(.preVoteReply(granted: false), from: 2, term: 5)
+        #expect(node.raft.details.unheard == [])
+        #expect(node.disk.state.hardState.vote == 2)
+    }
+
     @Test("it votes again once it holds what a leader of that term, or of a later one, holds")
     func comesBack() throws {
         var group = try RaftGroup()
