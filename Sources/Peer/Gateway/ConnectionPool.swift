@@ -198,7 +198,7 @@ extension ConnectionPool: OrderingService {
     /// No orderer has taken an envelope.
     private struct NoOrderer: Error {
         var failure: GatewayFailure
-        /// Some orderer answered, but has no leader at present or can't serve.
+        /// Some orderer answered, but starts, has no leader at present or can't serve; or one of several is not there.
         var isWorthWaiting: Bool
     }
 
@@ -231,7 +231,7 @@ extension ConnectionPool: OrderingService {
                 isWorthWaiting = isWorthWaiting || response.status == .serviceUnavailable
                 details.append(detail(message))
             } catch let error as RPCError {
-                isWorthWaiting = true
+                isWorthWaiting = isWorthWaiting || orderers.count > 1
                 self.state.withLock { $0.avoided[orderer.address] = .now + .seconds(10) }
                 details.append(detail("\(error.message)"))
             }
@@ -242,7 +242,7 @@ extension ConnectionPool: OrderingService {
                 "no orderers could successfully process transaction",
                 details: details
             ),
-            isWorthWaiting: isWorthWaiting && orderers.count > 1
+            isWorthWaiting: isWorthWaiting
         )
     }
 }

@@ -60,7 +60,9 @@ import Testing
         cluster.setRoute { $0 }
         #expect(try await answer.status == .success)
         try await cluster.wait { channel.hasLeft }
-        for id in cluster.running { #expect(cluster.channel(id)?.standing.leader != leader) }
+        try await cluster.wait {
+            cluster.running.allSatisfy { cluster.channel($0)?.standing.leader != leader }
+        }
         await cluster.stop(leader)
         let other = try #require(cluster.running.first)
         let next = try await cluster.order(cluster.network.envelope(), through: other)
