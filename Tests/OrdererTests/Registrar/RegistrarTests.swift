@@ -53,6 +53,7 @@ import Testing
         }
         #expect(node.registrar.names == names)
         for (index, name) in names.enumerated() {
+            try await node.reached(BlockNumber(index + 1), on: name)
             #expect(try node.registrar.info(name).height == UInt64(index + 1))
         }
         try await node.end()
