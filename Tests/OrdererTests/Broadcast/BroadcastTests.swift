@@ -202,6 +202,7 @@ import Testing
         let orderer = try TestOrderer(self.network)
         await orderer.ready()
         #expect(try await orderer.broadcast(self.network.envelope("before")) == .accepted)
+        try await orderer.published(1)
         orderer.disk.breakDown()
         let lost = try self.network.envelope("lost")
         let first = try await orderer.broadcast(lost)
