@@ -7,7 +7,9 @@ package struct DamagedFile: Sendable, Hashable, CustomStringConvertible {
     /// Where the unreadable block or record begins, in bytes.
     package var offset: Int
     package var reason: String
-    /// The last key that is known to precede the damage; `nil` if the damage may concern the first key.
+    /// The greatest key known to precede the damage; `nil` if the damage may concern the first key.
+    ///
+    /// In a table it is one that sorts before; in a journal one that was written before, there or in a table.
     package var keyBefore: Data?
 
     package var description: String { "\(self.file) at byte \(self.offset): \(self.reason)" }
@@ -24,18 +26,20 @@ package enum LevelDBFiles {
     /// With `logsOnly` it looks only at what opening reads: the journals and the manifest.
     package static func damage(in folder: String, logsOnly: Bool = false) -> [DamagedFile] {
         let names = ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).sorted()
+        let tables = logsOnly ? [] : names.filter { $0.hasSuffix(".ldb") || $0.hasSuffix(".sst") }
         var damaged: [DamagedFile] = []
-        for name in names {
-            let isTable = name.hasSuffix(".ldb") || name.hasSuffix(".sst")
-            let isJournal = name.hasSuffix(".log")
-            guard isTable && !logsOnly || isJournal || name.hasPrefix("MANIFEST-") else { continue }
+        // What is in a table was written before what is in a journal.
+        var written: Data?
+        for name in tables + names.filter({ $0.hasSuffix(".log") || $0.hasPrefix("MANIFEST-") }) {
             let url = URL(fileURLWithPath: folder).appendingPathComponent(name)
             do {
                 let bytes = try Data(contentsOf: url, options: .mappedIfSafe)
-                if isTable {
-                    try LevelDBTable.check(bytes)
+                if name.hasPrefix("MANIFEST-") {
+                    try LevelDBJournal.check(bytes)
+                } else if tables.contains(name) {
+                    written = greater(written, try LevelDBTable.check(bytes))
                 } else {
-                    try LevelDBJournal.check(bytes, holdsBatches: isJournal)
+                    written = try LevelDBJournal.check(batches: bytes, after: written)
                 }
             } catch let damage as LevelDBDamage {
                 damaged.append(
@@ -48,12 +52,23 @@ package enum LevelDBFiles {
                 )
             } catch {
                 damaged.append(
-                    DamagedFile(file: name, offset: 0, reason: "can't be read: \(error)", keyBefore: nil)
+                    DamagedFile(
+                        file: name,
+                        offset: 0,
+                        reason: "can't be read: \(error)",
+                        keyBefore: tables.contains(name) ? nil : written
+                    )
                 )
             }
         }
-        return damaged
+        return damaged.sorted { $0.file < $1.file }
     }
+}
+
+/// The greater of two keys, where there are two.
+private func greater(_ first: Data?, _ second: Data?) -> Data? {
+    guard let first, let second else { return first ?? second }
+    return first.precedes(second) ? second : first
 }
 
 /// The first damage found in one file.
@@ -68,8 +83,27 @@ enum LevelDBJournal {
     private static let pageBytes = 32_768
     private static let headerBytes = 7
 
-    static func check(_ file: Data, holdsBatches: Bool) throws(LevelDBDamage) {
-        var lastKey: Data?
+    /// Checks a journal of batches and returns the greatest key that it sets or removes, or that was written before it.
+    static func check(batches file: Data, after written: Data?) throws(LevelDBDamage) -> Data? {
+        var written = written
+        try self.check(file) { batch in
+            written = greater(written, Self.lastKey(ofBatch: batch))
+        } keyBefore: {
+            written
+        }
+        return written
+    }
+
+    /// Checks any journal.
+    static func check(_ file: Data) throws(LevelDBDamage) {
+        try self.check(file, record: { _ in }, keyBefore: { nil })
+    }
+
+    private static func check(
+        _ file: Data,
+        record finished: ([UInt8]) -> Void,
+        keyBefore: () -> Data?
+    ) throws(LevelDBDamage) {
         var record: [UInt8] = []
         var offset = 0
         while offset < file.count {
@@ -87,15 +121,19 @@ enum LevelDBJournal {
                 continue
             }
             guard length <= left - headerBytes else {
-                throw LevelDBDamage(offset: offset, reason: "record longer than its page", keyBefore: lastKey)
+                throw LevelDBDamage(
+                    offset: offset,
+                    reason: "record longer than its page",
+                    keyBefore: keyBefore()
+                )
             }
             guard let body = file.bytes(at: offset + 6, count: length + 1) else { return }
             guard CRC32C.masked(body) == header.littleEndian32(at: 0) else {
-                throw LevelDBDamage(offset: offset, reason: "checksum mismatch", keyBefore: lastKey)
+                throw LevelDBDamage(offset: offset, reason: "checksum mismatch", keyBefore: keyBefore())
             }
             if kind == 1 || kind == 2 { record = [] }
             record += body.dropFirst()
-            if holdsBatches, kind == 1 || kind == 4 { lastKey = self.lastKey(ofBatch: record) ?? lastKey }
+            if kind == 1 || kind == 4 { finished(record) }
             offset += headerBytes + length
         }
     }
@@ -110,8 +148,7 @@ enum LevelDBJournal {
             if kind == 1 {
                 guard let valueCount = reader.varint(), reader.skip(valueCount) else { break }
             }
-            let found = Data(key)
-            if greatest.map({ $0.precedes(found) }) ?? true { greatest = found }
+            greatest = greater(greatest, Data(key))
         }
         return greatest
     }
@@ -123,7 +160,8 @@ enum LevelDBTable {
     private static let magic: UInt64 = 0xdb47_7524_8b80_fb57
     private static let trailerBytes = 5
 
-    static func check(_ file: Data) throws(LevelDBDamage) {
+    /// Checks every block and returns the greatest key.
+    static func check(_ file: Data) throws(LevelDBDamage) -> Data? {
         let footerOffset = file.count - self.footerBytes
         guard let footer = file.bytes(at: footerOffset, count: self.footerBytes) else {
             throw LevelDBDamage(offset: 0, reason: "too short for a table")
@@ -136,12 +174,13 @@ enum LevelDBTable {
 
         let index = try self.block(file, offset: indexOffset, count: indexCount, keyBefore: nil)
         var keyBefore: Data?
+        var last: [UInt8] = []
         for (key, handle) in try self.entries(index, offset: indexOffset) {
             var reader = ByteReader(handle)
             guard let offset = reader.varint(), let count = reader.varint() else {
                 throw LevelDBDamage(offset: indexOffset, reason: "malformed index", keyBefore: keyBefore)
             }
-            _ = try self.block(file, offset: offset, count: count, keyBefore: keyBefore)
+            last = try self.block(file, offset: offset, count: count, keyBefore: keyBefore)
             // The last eight bytes are LevelDB's sequence number and kind.
             keyBefore = Data(key.dropLast(8))
         }
@@ -151,6 +190,8 @@ enum LevelDBTable {
             guard let offset = reader.varint(), let count = reader.varint() else { continue }
             _ = try self.block(file, offset: offset, count: count, keyBefore: keyBefore)
         }
+        guard !last.isEmpty else { return nil }
+        return try self.entries(last, offset: footerOffset).last.map { Data($0.key.dropLast(8)) }
     }
 
     private static func block(

@@ -107,6 +107,37 @@ import Testing
         #expect((10..<100).contains(block))
     }
 
+    /// A peer that catches up writes many blocks at once, which are one record of the journal.
+    @Test(arguments: [(0.3, 0), (0.7, 50)])
+    func aFlippedByteInManyBlocksWrittenAtOnceIsNamedWithTheFirstOfThem(
+        _ fraction: Double,
+        _ first: BlockNumber
+    ) throws {
+        let blocks = try RecordedChain.load("main").blocks
+        try self.appendToLog(Array(blocks[..<50]), Array(blocks[50...]))
+        let file = try self.flipByte(in: "log", suffix: ".log", at: fraction)
+        let finding = try #require(try LedgerVerification.run(folder: self.folder).findings.first)
+        #expect(finding.file == file)
+        #expect(finding.block == first)
+    }
+
+    @Test func aFlippedByteInAJournalIsNamedWithTheBlockAfterThoseInTables() throws {
+        let blocks = try RecordedChain.load("main").blocks
+        try self.appendToLog(Array(blocks[..<60]))
+        // Opening moves what is in the journal to a table.
+        try self.appendToLog(Array(blocks[60...]))
+        let file = try self.flipByte(in: "log", suffix: ".log", at: 0.5)
+        let finding = try #require(try LedgerVerification.run(folder: self.folder).findings.first)
+        #expect(finding.file == file)
+        #expect(finding.block == 60)
+    }
+
+    /// Appends each list of blocks with one write.
+    private func appendToLog(_ writes: [Common_Block]...) throws {
+        let log = try BlockLog(store: try LedgerStores.open(folder: self.folder).log)
+        for blocks in writes { try log.append(blocks) }
+    }
+
     @Test func aRewrittenValueOfTheStateIsNamedWithItsTransaction() throws {
         try self.writeLedger()
         let version = try StateTampering.rewrite(

@@ -134,10 +134,11 @@ package struct LedgerVerification {
 
     /// The first block that damage in a journal of the log makes unreadable.
     ///
-    /// The journal holds one record for each block. In a table only reading tells, since keys there are bounds.
+    /// Blocks are written in their order, one or several in a record; what comes before the first belongs to none. In a
+    /// table only reading tells, since keys there are bounds.
     private func firstBlock(after damage: DamagedFile) -> BlockNumber? {
         guard damage.file.hasSuffix(".log") else { return nil }
-        return damage.keyBefore.flatMap(LogKey.number).map { $0 &+ 1 }
+        return damage.keyBefore.flatMap(LogKey.number).map { $0 &+ 1 } ?? 0
     }
 
     /// Returns the block's header, or `nil` if something is wrong with it, after which nothing more can be computed.
