@@ -59,9 +59,7 @@ import Testing
     }
 
     /// Nothing that an archive holds may end the process.
-    @Test func damagedArchivesDoNoHarm() throws {
-        let seed: UInt64 = 20_261_123
-        print("replay: WEFT_SEED=\(seed)")
+    @Test(arguments: seeds(4)) func damagedArchivesDoNoHarm(seed: UInt64) throws {
         var random = SplitMix64(seed: seed)
         let whole =
             try Self.entry("x", type: "x", contents: Data("12 path=abc\n".utf8))

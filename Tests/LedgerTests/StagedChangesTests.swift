@@ -1,5 +1,6 @@
 import Foundation
 import KeyValueStore
+import TestSupport
 import Testing
 
 @testable import Ledger
@@ -25,8 +26,8 @@ import Testing
         return batch
     }
 
-    @Test(arguments: 0..<200) func readLikeAStoreThatHasThem(seed: UInt64) throws {
-        var generator = SplitMix(state: seed)
+    @Test(arguments: seeds(200)) func readLikeAStoreThatHasThem(seed: UInt64) throws {
+        var generator = SplitMix64(seed: seed)
         let base = MemoryStore()
         let expected = MemoryStore()
         let first = Self.batch(&generator)
@@ -76,18 +77,5 @@ import Testing
             #expect(cursor.key == expected.key)
             #expect(cursor.value == expected.value)
         }
-    }
-}
-
-/// Sebastiano Vigna's generator: the same numbers for the same seed.
-private struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        self.state &+= 0x9e37_79b9_7f4a_7c15
-        var number = self.state
-        number = (number ^ (number >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        number = (number ^ (number >> 27)) &* 0x94d0_49bb_1331_11eb
-        return number ^ (number >> 31)
     }
 }

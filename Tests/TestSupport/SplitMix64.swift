@@ -1,6 +1,8 @@
+import Foundation
+
 /// A small generator of random numbers that gives the same numbers for the same seed.
 ///
-/// A test that uses one prints `replay: WEFT_SEED=…` before it starts.
+/// Tests take their seeds from ``seeds(_:)``.
 ///
 /// Source: Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014.
 package struct SplitMix64: RandomNumberGenerator, Sendable {
@@ -15,4 +17,12 @@ package struct SplitMix64: RandomNumberGenerator, Sendable {
         bits = (bits ^ (bits >> 27)) &* 0x94d0_49bb_1331_11eb
         return bits ^ (bits >> 31)
     }
+}
+
+/// The seeds that a test runs with: the first `count`, or only the one that the environment names.
+///
+/// A test that fails prints its arguments: `WEFT_SEED=7 swift test --filter NAME` runs it with that seed alone.
+package func seeds(_ count: UInt64) -> [UInt64] {
+    if let seed = ProcessInfo.processInfo.environment["WEFT_SEED"].flatMap({ UInt64($0) }) { return [seed] }
+    return Array(0..<count)
 }

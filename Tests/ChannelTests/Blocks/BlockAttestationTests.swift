@@ -31,9 +31,8 @@ import Testing
         #expect(try !Common_Block(attesting: many.serializedBytes()).hasData)
     }
 
-    @Test(arguments: 0..<100 as Range<UInt64>)
+    @Test(arguments: seeds(100))
     func damagedBlocksAreReadAsEverywhere(_ seed: UInt64) throws {
-        print("replay: WEFT_SEED=\(seed)")
         var random = SplitMix64(seed: seed)
         var block = Common_Block()
         block.header.number = 7

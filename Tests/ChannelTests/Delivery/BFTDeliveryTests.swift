@@ -52,9 +52,8 @@ import Testing
     private static let timeouts = BFTDeliveryTimeouts(censorship: .seconds(20))
 
     /// With f orderers of any kind every block is accepted, in time, and no other one.
-    @Test(arguments: 0..<40 as Range<UInt64>)
+    @Test(arguments: seeds(40))
     func everyBlockIsAcceptedInTimeAndNoOther(_ seed: UInt64) throws {
-        print("replay: WEFT_SEED=\(seed)")
         var dice = SplitMix64(seed: seed)
         let chain = try Self.chains.get()[Int(seed % 2)]
         let faults = BFTBlockValidation.tolerableFailures(of: chain.consenters)

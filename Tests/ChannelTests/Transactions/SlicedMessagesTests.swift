@@ -110,9 +110,8 @@ import Testing
         self.checkAll(Data(bytes))
     }
 
-    @Test("damaged messages mean what they mean to SwiftProtobuf", arguments: 0..<40)
+    @Test("damaged messages mean what they mean to SwiftProtobuf", arguments: seeds(40))
     func agreesOnDamage(seed: UInt64) throws {
-        print("replay: WEFT_SEED=\(seed)")
         var random = SplitMix64(seed: seed)
         let sample = try Sample(endorsements: 2)
         for original in [

@@ -6,10 +6,9 @@ import Testing
 @Suite struct RaftCrashTests {
     @Test(
         "no acknowledged proposal is lost and none is decided twice, whenever the node dies",
-        arguments: 0..<50
+        arguments: seeds(50)
     )
     func survivesCrashes(seed: UInt64) throws {
-        print("replay: WEFT_SEED=\(seed)")
         var random = SplitMix64(seed: seed)
         var disk = RaftTests.Disk(state: .founding(voters: [1]))
         var ledger: [Decision] = []

@@ -4,9 +4,8 @@ import Testing
 
 /// What no correct node sends, and what drivers may rely on.
 @Suite struct RaftHostileTests {
-    @Test("no message traps, whatever it says", arguments: 0..<20)
+    @Test("no message traps, whatever it says", arguments: seeds(20))
     func survivesAnything(seed: UInt64) throws {
-        print("replay: WEFT_SEED=\(seed)")
         var random = SplitMix64(seed: seed)
         var node = try RaftNode(2)
         for _ in 0..<2_000 {
@@ -95,7 +94,7 @@ import Testing
         #expect(node.disk.state.entries.count == 3)
     }
 
-    @Test("writes that are merged do what they would have done one after the other", arguments: 0..<50)
+    @Test("writes that are merged do what they would have done one after the other", arguments: seeds(50))
     func mergesWrites(seed: UInt64) throws {
         var random = SplitMix64(seed: seed)
         let founding = RaftState.founding(voters: [1, 2, 3])

@@ -60,7 +60,7 @@ import Testing
     @Test(
         "a message that ends early, or has other bytes, is refused or read as another one",
         arguments: messages,
-        0..<3 as Range<UInt64>
+        seeds(3)
     )
     func survivesDamage(content: BFTMessage.Content, seed: UInt64) throws {
         var random = SplitMix64(seed: seed)
@@ -78,7 +78,7 @@ import Testing
         }
     }
 
-    @Test("random bytes are refused, or read within the bounds", arguments: 0..<3 as Range<UInt64>)
+    @Test("random bytes are refused, or read within the bounds", arguments: seeds(3))
     func survivesNoise(seed: UInt64) {
         var random = SplitMix64(seed: seed)
         for _ in 0..<5000 {

@@ -92,9 +92,8 @@ import Testing
     }
 
     /// What must hold for every batch, whatever arrives and whenever one looks.
-    @Test("no bound is ever exceeded, nothing is lost, order is kept", arguments: 0..<100)
+    @Test("no bound is ever exceeded, nothing is lost, order is kept", arguments: seeds(100))
     func keepsItsBounds(seed: UInt64) throws {
-        print("replay: WEFT_SEED=\(seed)")
         var random = SplitMix64(seed: seed)
         let bounds = BatchBounds(
             maxMessageCount: Int.random(in: 1...20, using: &random),

@@ -67,9 +67,8 @@ import Testing
         return outcome
     }
 
-    @Test("a client that is alone waits milliseconds, not BatchTimeout", arguments: 0..<3)
+    @Test("a client that is alone waits milliseconds, not BatchTimeout", arguments: seeds(3))
     func servesALoneClientAtOnce(seed: UInt64) {
-        print("replay: WEFT_SEED=\(seed)")
         let outcome = self.simulate(
             clients: 1,
             thinking: .milliseconds(5),
@@ -80,9 +79,8 @@ import Testing
         #expect(outcome.meanLatency < .milliseconds(8))
     }
 
-    @Test("blocks at saturation reach half of MaxMessageCount", arguments: 0..<3)
+    @Test("blocks at saturation reach half of MaxMessageCount", arguments: seeds(3))
     func fillsBlocksAtSaturation(seed: UInt64) {
-        print("replay: WEFT_SEED=\(seed)")
         let outcome = self.simulate(
             clients: 512,
             thinking: .milliseconds(2),

@@ -25,9 +25,8 @@ import Testing
         return Data(bytes)
     }
 
-    @Test("each gets a status and none is ordered or answered with blocks", arguments: 0..<8)
+    @Test("each gets a status and none is ordered or answered with blocks", arguments: seeds(8))
     func refuses(seed: UInt64) async throws {
-        print("replay: WEFT_SEED=\(seed)")
         let network = try TestNetwork()
         let orderer = try TestOrderer(network)
         await orderer.ready()

@@ -223,9 +223,7 @@ import Testing
     }
 
     /// Whatever a contract sends: no trap, an answer for each request at most, and bounded memory.
-    @Test func arbitraryMessagesDoNoHarm() throws {
-        let seed: UInt64 = 20_261_122
-        print("replay: WEFT_SEED=\(seed)")
+    @Test(arguments: seeds(4)) func arbitraryMessagesDoNoHarm(seed: UInt64) throws {
         var random = SplitMix64(seed: seed)
         for _ in 0..<200 {
             var rules = Rules(packageID: "cc:01")

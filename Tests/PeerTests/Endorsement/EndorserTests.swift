@@ -17,13 +17,11 @@ import Testing
     }
 
     /// Nothing that comes from the network may end the process or be endorsed by mistake.
-    @Test func damagedProposalsAreRefused() async throws {
-        let seed: UInt64 = 20_261_121
-        print("replay: WEFT_SEED=\(seed)")
+    @Test(arguments: seeds(4)) func damagedProposalsAreRefused(seed: UInt64) async throws {
         var random = SplitMix64(seed: seed)
         let network = try RecordedNetwork(organization: "AlphaMSP")
         let whole = try Self.vector("001-get-existing").proposal
-        for _ in 0..<400 {
+        for _ in 0..<100 {
             var damaged = whole
             var bytes = damaged.proposalBytes
             switch Int.random(in: 0..<4, using: &random) {
