@@ -24,6 +24,11 @@ func tests(_ name: String, of module: Target.Dependency, and others: [Target.Dep
     )
 }
 
+/// A sample contract.
+func sample(_ name: String) -> Target {
+    .executableTarget(name: name, dependencies: ["WeftContract"], path: "Samples/\(name)", swiftSettings: settings)
+}
+
 /// Files that tests read from disk and that are no part of any target.
 let exclusions: [String: [String]] = [
     "RPCInteropTests": ["Python"],
@@ -69,6 +74,8 @@ let package = Package(
     products: [
         .executable(name: "weft", targets: ["weft"]),
         .library(name: "WeftClient", targets: ["WeftClient"]),
+        .library(name: "WeftContract", targets: ["WeftContract"]),
+        .library(name: "WeftContractTesting", targets: ["WeftContractTesting"]),
     ],
     dependencies: [
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift.git", from: "0.2.0"),
@@ -122,8 +129,11 @@ let package = Package(
         module("Orderer", imports: channel + ["Consensus", "KeyValueStore", "Ledger", "Operations", "RPC", grpc, grpcProtobuf, protobuf, log, lifecycle, deque]),
         module("Peer", imports: channel + ["Archive", "KeyValueStore", "Ledger", "Operations", "RPC", grpc, grpcProtobuf, protobuf, log, lifecycle, deque]),
 
-        // For applications: the only modules with `public` declarations.
+        // For applications and contracts: the only modules with `public` declarations.
         module("WeftClient", imports: channel + ["RPC", grpc, grpcProtobuf, protobuf]),
+        module("WeftContract", imports: channel + ["RPC", grpc, grpcProtobuf, protobuf]),
+        // Tests of contracts: a channel in memory with the peers' own endorsement and validation.
+        module("WeftContractTesting", imports: channel + ["Ledger", "Peer", "WeftContract", protobuf, log]),
 
         // The command line, configuration files and wiring.
         .executableTarget(
@@ -184,6 +194,16 @@ let package = Package(
         // The command line's own parts; what needs running processes is in EndToEndTests.
         tests("WeftTests", of: "weft", and: channel + ["CertificateAuthority", "Ledger", "Operations", "Orderer", "Peer", "RPC", "Translation", "WeftClient", arguments, log, protobuf, yaml]),
         tests("EndToEndTests", of: "WeftClient", and: ["weft"]),
+        tests("WeftContractTests", of: "WeftContract", and: channel + ["Peer", "RPC", "WeftContractTesting", grpc, log, protobuf]),
+
+        // Contracts to learn from, each a service, and their tests.
+        sample("AssetTransfer"),
+        .testTarget(
+            name: "SampleTests",
+            dependencies: ["AssetTransfer", "WeftContract", "WeftContractTesting"],
+            path: "Samples/Tests",
+            swiftSettings: settings
+        ),
         .executableTarget(
             name: "Benchmarks",
             dependencies: ["RPC", "CGRPC", "RPCTestService", "TestSupport", grpc, grpcNIO],

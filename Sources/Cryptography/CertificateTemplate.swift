@@ -14,6 +14,8 @@ package struct CertificateTemplate: Sendable {
     package var keyUsage: KeyUsage
     package var extendedKeyUsages: [ExtendedKeyUsage] = []
     package var subjectAlternativeNames: [GeneralName] = []
+    /// Extensions that mean nothing to X.509 itself, by object identifier in dotted form.
+    package var otherExtensions: [(identifier: String, contents: Data)] = []
 
     package init(
         subject: DistinguishedName,
@@ -141,6 +143,10 @@ package struct CertificateTemplate: Sendable {
                     for name in self.subjectAlternativeNames { name.serialize(into: &names) }
                 }
             }
+        }
+        for other in self.otherExtensions {
+            let identifier = try ASN1ObjectIdentifier(dotRepresentation: other.identifier)
+            try extensions.appendExtension(identifier) { $0.serializeRawBytes(other.contents) }
         }
     }
 

@@ -120,6 +120,15 @@ package final class UnpackedProposal: Sendable {
         }
     }
 
+    /// Ties the transient data to this proposal: SHA-256 of nonce, creator and epoch.
+    ///
+    /// - Source: Fabric v3.1, `fabric-chaincode-go/shim`, the stub's binding.
+    package var binding: Data {
+        var epoch = self.channelHeader.epoch.littleEndian
+        let epochBytes = withUnsafeBytes(of: &epoch) { Data($0) }
+        return Digest.sha256(self.signatureHeader.nonce, self.signatureHeader.creator, epochBytes)
+    }
+
     /// The proposal as its creator signed it.
     package var signedData: SignedData {
         SignedData(

@@ -18,7 +18,7 @@ package final class ChaincodeStream: Sendable {
     }
 
     /// What goes to the contract, in order; ends with the stream.
-    let outbound: AsyncStream<Protos_ChaincodeMessage>
+    package let outbound: AsyncStream<Protos_ChaincodeMessage>
     private let send: AsyncStream<Protos_ChaincodeMessage>.Continuation
     private let closed: AsyncStream<Never>
     private let close: AsyncStream<Never>.Continuation
@@ -85,7 +85,7 @@ package final class ChaincodeStream: Sendable {
     }
 
     /// Ends what takes too long: registering, and transactions; runs until the task is cancelled.
-    func watchDeadlines() async {
+    package func watchDeadlines() async {
         let shortest = min(self.options.executeTimeout, self.options.startTimeout)
         let interval = min(max(shortest / 4, .milliseconds(10)), .milliseconds(500))
         while (try? await Task.sleep(for: interval)) != nil {
@@ -136,7 +136,7 @@ package final class ChaincodeStream: Sendable {
     ///
     /// - Throws: ``TransactionFailure`` if the contract ended with ERROR; ``ContractError`` if it took too long, or the
     ///   stream was lost.
-    func execute(_ stub: ContractStub) async throws -> Protos_Response {
+    package func execute(_ stub: ContractStub) async throws -> Protos_Response {
         let message = try self.message(stub)
         let transaction = ChaincodeStreamRules.Transaction(channel: message.channelID, id: message.txid)
         let events = TransactionEvents()

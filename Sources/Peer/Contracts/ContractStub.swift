@@ -1,5 +1,4 @@
 package import Channel
-internal import Cryptography
 package import FabricProtos
 package import Foundation
 internal import Ledger
@@ -74,12 +73,7 @@ package final class ContractStub {
     package var signedProposal: Protos_SignedProposal { self.simulation.proposal.signedProposal }
 
     /// Ties the transient data to this proposal: SHA-256 of nonce, creator and epoch.
-    package var binding: Data {
-        let proposal = self.simulation.proposal
-        var epoch = proposal.channelHeader.epoch.littleEndian
-        let epochBytes = withUnsafeBytes(of: &epoch) { Data($0) }
-        return Digest.sha256(proposal.signatureHeader.nonce, proposal.signatureHeader.creator, epochBytes)
-    }
+    package var binding: Data { self.simulation.proposal.binding }
 
     // MARK: State
 
