@@ -104,6 +104,7 @@ let package = Package(
         .systemLibrary(name: "CMalloc"),
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl"),
         .systemLibrary(name: "CPKCS11", pkgConfig: "p11-kit-1"),
+        .systemLibrary(name: "CProcess"),
         .systemLibrary(name: "CZlib"),
 
         // Foundations: each knows one outside thing and nothing of the others.
@@ -127,7 +128,7 @@ let package = Package(
         // Roles: one module for each thing a process can be.
         module("CertificateAuthority", imports: channel + [protobuf, yaml]),
         module("Orderer", imports: channel + ["Consensus", "KeyValueStore", "Ledger", "Operations", "RPC", grpc, grpcProtobuf, protobuf, log, lifecycle, deque]),
-        module("Peer", imports: channel + ["Archive", "KeyValueStore", "Ledger", "Operations", "RPC", grpc, grpcProtobuf, protobuf, log, lifecycle, deque]),
+        module("Peer", imports: channel + ["Archive", "CProcess", "KeyValueStore", "Ledger", "Operations", "RPC", grpc, grpcProtobuf, protobuf, log, lifecycle, deque]),
 
         // For applications and contracts: the only modules with `public` declarations.
         module("WeftClient", imports: channel + ["RPC", grpc, grpcProtobuf, protobuf]),

@@ -16,6 +16,15 @@ package enum Tar {
         package var path: String
         package var kind: Kind
         package var contents: Data
+        /// Whether its owner may run it as a program.
+        package var isExecutable = false
+
+        package init(path: String, kind: Kind, contents: Data, isExecutable: Bool = false) {
+            self.path = path
+            self.kind = kind
+            self.contents = contents
+            self.isExecutable = isExecutable
+        }
 
         /// Whether the path leads nowhere but below the folder that it is meant from.
         package var isConfined: Bool {
@@ -68,7 +77,14 @@ package enum Tar {
                     throw ArchiveError("the tar archive has more than \(limit) entries")
                 }
                 let path = extended["path"] ?? longName ?? header.path
-                entries.append(Entry(path: path, kind: header.kind(path), contents: contents))
+                entries.append(
+                    Entry(
+                        path: path,
+                        kind: header.kind(path),
+                        contents: contents,
+                        isExecutable: header.isExecutable
+                    )
+                )
                 (longName, extended) = (nil, [:])
             }
         }
@@ -77,19 +93,48 @@ package enum Tar {
 
     /// An archive of files, readable by everybody and without times: the same files always give the same bytes.
     ///
-    /// - Throws: ``ArchiveError`` if a name has more than 100 bytes.
-    package static func archive(_ files: [(path: String, contents: Data)]) throws(ArchiveError) -> Data {
+    /// - Parameters:
+    ///   - files: the files in their order; a name of more than 100 bytes gets an extended header.
+    ///   - programs: paths of the files that may be run.
+    /// - Returns: the archive's bytes.
+    /// - Throws: ``ArchiveError`` if a file is larger than the format can say.
+    package static func archive(
+        _ files: [(path: String, contents: Data)],
+        programs: Set<String> = []
+    ) throws(ArchiveError) -> Data {
         var archive = Data()
+        func append(_ header: Data, _ contents: Data) {
+            archive.append(header)
+            archive.append(contents)
+            archive.append(Data(count: -contents.count & (Self.blockSize - 1)))
+        }
         for file in files {
-            guard file.path.utf8.count <= 100 else {
-                throw ArchiveError("the name \(file.path) has more than 100 bytes")
+            guard file.contents.count < 1 << 33 else {
+                throw ArchiveError("\(file.path) has more than 8 GiB")
             }
-            archive.append(Header.make(file.path, size: file.contents.count))
-            archive.append(file.contents)
-            archive.append(Data(count: -file.contents.count & (Self.blockSize - 1)))
+            if file.path.utf8.count > 100 {
+                let record = Self.record("path", file.path)
+                append(Header.make("PaxHeaders/name", size: record.count, type: "x"), record)
+            }
+            let header = Header.make(
+                file.path,
+                size: file.contents.count,
+                mode: programs.contains(file.path) ? "0000755" : "0000644"
+            )
+            append(header, file.contents)
         }
         archive.append(Data(count: 2 * Self.blockSize))
         return archive
+    }
+
+    /// One record of an extended header; its length counts itself.
+    private static func record(_ key: String, _ value: String) -> Data {
+        let rest = " \(key)=\(value)\n"
+        var length = rest.utf8.count
+        while "\(length)".utf8.count + rest.utf8.count != length {
+            length = "\(length)".utf8.count + rest.utf8.count
+        }
+        return Data("\(length)\(rest)".utf8)
     }
 
     /// The records of an extended header: `length key=value` and a line's end.
@@ -134,6 +179,9 @@ package enum Tar {
         /// `nil` if it is no number, or one that needs more than eight octal digits beyond 8 GiB.
         var size: Int? { self.octal(124..<136) }
 
+        /// Whether the mode lets the owner run it.
+        var isExecutable: Bool { (self.octal(100..<108) ?? 0) & 0o100 != 0 }
+
         var type: Character { Character(Unicode.Scalar(self.bytes[156])) }
 
         func kind(_ path: String) -> Entry.Kind {
@@ -151,7 +199,7 @@ package enum Tar {
             bytes.enumerated().reduce(0) { $0 + ((148..<156).contains($1.offset) ? 32 : Int($1.element)) }
         }
 
-        static func make(_ path: String, size: Int) -> Data {
+        static func make(_ path: String, size: Int, mode: String = "0000644", type: String = "0") -> Data {
             func padded(_ number: Int, _ digits: Int) -> String {
                 let text = String(number, radix: 8)
                 return String(repeating: "0", count: max(0, digits - text.count)) + text
@@ -159,9 +207,9 @@ package enum Tar {
             func field(_ text: String, _ length: Int) -> [UInt8] {
                 Array((Array(text.utf8) + [UInt8](repeating: 0, count: length)).prefix(length))
             }
-            var bytes = field(path, 100) + field("0000644", 8) + field("0000000", 8) + field("0000000", 8)
+            var bytes = field(path, 100) + field(mode, 8) + field("0000000", 8) + field("0000000", 8)
             bytes +=
-                field(padded(size, 11), 12) + field("00000000000", 12) + field("        ", 8) + field("0", 1)
+                field(padded(size, 11), 12) + field("00000000000", 12) + field("        ", 8) + field(type, 1)
             bytes += field("", 100) + field("ustar", 6) + field("00", 2) + field("", 247)
             let sum = field(padded(Self.sum(bytes), 6), 7) + [UInt8(ascii: " ")]
             bytes.replaceSubrange(148..<156, with: sum)

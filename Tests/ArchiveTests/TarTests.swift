@@ -25,6 +25,15 @@ import Testing
         #expect(entries.allSatisfy { $0.kind == .file && $0.isConfined })
     }
 
+    @Test func programsAndLongNamesComeBack() throws {
+        let long = String(repeating: "d/", count: 90) + "file"
+        let files = [(long, Data("1".utf8)), ("run", Data("2".utf8))]
+        let entries = try Tar.entries(of: Tar.archive(files, programs: ["run"]))
+        #expect(entries.map(\.path) == [long, "run"])
+        #expect(entries.map(\.isExecutable) == [false, true])
+        #expect(entries.map(\.contents) == files.map(\.1))
+    }
+
     @Test func longNamesOfBothKindsAreRead() throws {
         let long = String(repeating: "d/", count: 90) + "file"
         let record = " path=\(long)\n"

@@ -15,6 +15,8 @@ package struct ChaincodePackage: Sendable {
     package let label: String
     /// What kind of contract it is, such as `ccaas`.
     package let type: String
+    /// `metadata.json`, as it is in the package.
+    let metadata: Data
     private let code: Data
 
     private struct Metadata: Decodable {
@@ -50,9 +52,16 @@ package struct ChaincodePackage: Sendable {
             )
         }
         let label = metadata.label ?? ""
-        guard label.wholeMatch(of: /[A-Za-z0-9][A-Za-z0-9_.+\-]*/) != nil,
-            label.utf8.count <= 200
-        else {
+        try Self.checkLabel(label)
+        self.label = label
+        self.type = metadata.type ?? ""
+        self.metadata = json
+        self.id = "\(label):\(Digest.sha256(bytes).hexadecimal)"
+        self.code = code
+    }
+
+    static func checkLabel(_ label: String) throws(ContractError) {
+        guard label.wholeMatch(of: /[A-Za-z0-9][A-Za-z0-9_.+\-]*/) != nil, label.utf8.count <= 200 else {
             throw ContractError(
                 """
                 invalid label '\(label.prefix(200))': it must begin with a letter or digit and go on with letters, \
@@ -60,10 +69,6 @@ package struct ChaincodePackage: Sendable {
                 """
             )
         }
-        self.label = label
-        self.type = metadata.type ?? ""
-        self.id = "\(label):\(Digest.sha256(bytes).hexadecimal)"
-        self.code = code
     }
 
     /// The file `name` of the code.
@@ -76,6 +81,13 @@ package struct ChaincodePackage: Sendable {
         }
         guard let found else { throw ContractError("code.tar.gz of the package has no \(name)") }
         return found
+    }
+
+    /// All files and folders of the code.
+    ///
+    /// - Throws: ``ContractError`` as ``codeFile(_:)`` does.
+    func codeEntries() throws(ContractError) -> [Tar.Entry] {
+        try Self.entries(self.code, "code.tar.gz of the package")
     }
 
     private static func entries(_ bytes: Data, _ what: String) throws(ContractError) -> [Tar.Entry] {

@@ -14,11 +14,24 @@ package final class InstalledContracts: Service, Sendable {
     }
 
     private struct State {
-        var contracts: [String: (label: String, contract: ServiceContract)] = [:]
+        var contracts: [String: (label: String, contract: RemoteContract)] = [:]
+        /// Packages that are being built and saved.
+        var arriving: Set<String> = []
+    }
+
+    /// A contract, and what has to be built before it is installed.
+    private struct Arrangement {
+        var contract: RemoteContract
+        var launch: LaunchedEndpoint?
     }
 
     private let store: PackageStore
+    private let dataFolder: String
     private let options: ChaincodeStreamRules.Options
+    private let launching: LaunchOptions
+    private let mspID: String
+    private let builds: ContractBuilds
+    private let registrar: ChaincodeRegistrar
     private let pollers: PollerGroup
     private let metrics: Metrics
     private let logger: Logger
@@ -31,23 +44,36 @@ package final class InstalledContracts: Service, Sendable {
     /// - Parameters:
     ///   - dataFolder: the peer's data folder.
     ///   - options: bounds and timeouts of contracts.
+    ///   - launching: how this peer builds and starts contracts.
+    ///   - mspID: the peer's own organization, which contracts are told.
     ///   - pollers: the threads that serve connections.
     ///   - metrics: where connections and requests of contracts are counted.
     ///   - logger: where it is noted which packages can't be used, and which contracts can't be reached.
-    /// - Throws: ``LedgerFolderError`` if the folder can't be used.
+    /// - Throws: an error that names the folder that can't be used, or the address where contracts should register.
     package init(
         dataFolder: String,
         options: ChaincodeStreamRules.Options = .init(),
+        launching: LaunchOptions = .init(),
+        mspID: String = "",
         pollers: PollerGroup,
         metrics: Metrics = Metrics(),
         logger: Logger
     ) throws {
         self.store = try PackageStore(dataFolder: dataFolder)
+        self.dataFolder = dataFolder
         self.options = options
+        self.launching = launching
+        self.mspID = mspID
+        self.builds = ContractBuilds(launching, logger: logger)
+        self.registrar = try ChaincodeRegistrar(launching, pollers: pollers, logger: logger)
         self.pollers = pollers
         self.metrics = metrics
         self.logger = logger
         (self.work, self.addWork) = AsyncStream.makeStream()
+        let leftOver = ProcessMark(dataFolder: dataFolder).killProcesses()
+        if leftOver > 0 {
+            logger.notice("ended processes that contracts had left over", metadata: ["count": "\(leftOver)"])
+        }
         let complain: (String, String) -> Void = { file, reason in
             logger.error(
                 "left out an installed package",
@@ -56,7 +82,7 @@ package final class InstalledContracts: Service, Sendable {
         }
         for package in try self.store.packages(complain: complain) {
             do {
-                try self.add(package, self.contract(of: package))
+                try self.add(package, self.arrange(package).contract)
             } catch {
                 complain(package.id, "\(error)")
             }
@@ -67,6 +93,16 @@ package final class InstalledContracts: Service, Sendable {
     package func run() async {
         await cancelWhenGracefulShutdown {
             await withDiscardingTaskGroup { group in
+                group.addTask {
+                    do {
+                        try await self.registrar.run()
+                    } catch {
+                        self.logger.error(
+                            "contracts can't register any more",
+                            metadata: ["address": "\(self.registrar.address)", "reason": "\(error)"]
+                        )
+                    }
+                }
                 for await job in self.work {
                     group.addTask { await job() }
                 }
@@ -96,43 +132,67 @@ package final class InstalledContracts: Service, Sendable {
         return try self.store.bytes(of: packageID)
     }
 
-    /// Installs a package.
+    /// Builds a package and installs it.
     ///
-    /// - Throws: ``ContractError`` if it is installed already, damaged, or of a type that this peer can't run.
-    package func install(_ bytes: Data) throws -> Package {
+    /// - Throws: ``ContractError`` if it is installed already, damaged, can't be built, or of a type that this peer can't run.
+    package func install(_ bytes: Data) async throws -> Package {
         let package = try ChaincodePackage(bytes)
-        let contract = try self.contract(of: package)
-        guard self.contract(packageID: package.id) == nil else {
-            throw ContractError("chaincode already successfully installed (package ID '\(package.id)')")
+        try self.state.withLock { state throws(ContractError) in
+            guard state.contracts[package.id] == nil else {
+                throw ContractError("chaincode already successfully installed (package ID '\(package.id)')")
+            }
+            guard state.arriving.insert(package.id).inserted else {
+                throw ContractError("package \(package.id) is being installed; wait until that is done")
+            }
         }
+        defer { self.state.withLock { _ = $0.arriving.remove(package.id) } }
+        let arrangement = try self.arrange(package)
+        _ = try await arrangement.launch?.build()
         try self.store.save(bytes, package)
-        self.add(package, contract)
+        self.add(package, arrangement.contract)
         self.logger.notice("installed a contract", metadata: ["package": "\(package.id)"])
         return Package(id: package.id, label: package.label)
     }
 
-    private func add(_ package: ChaincodePackage, _ contract: ServiceContract) {
+    private func add(_ package: ChaincodePackage, _ contract: RemoteContract) {
         self.state.withLock { $0.contracts[package.id] = (package.label, contract) }
     }
 
-    /// The types of packages whose contract runs as a service.
-    private static let serviceTypes: Set<String> = ["ccaas", "external"]
-
-    private func contract(of package: ChaincodePackage) throws(ContractError) -> ServiceContract {
-        guard Self.serviceTypes.contains(package.type) else {
-            throw ContractError(
-                """
-                package \(package.id) is of type "\(package.type.prefix(100))", which this peer can't run: it has \
-                no Docker and no builder for it. Run the contract as a service and install a package of type ccaas, \
-                whose code.tar.gz holds connection.json with the service's address
-                """
+    private func arrange(_ package: ChaincodePackage) throws(ContractError) -> Arrangement {
+        // What runs elsewhere and no external builder could want needs no folder.
+        if self.launching.builders.isEmpty, ServicePackageBuilder.types.contains(package.type) {
+            let service = ServiceEndpoint(
+                packageID: package.id,
+                service: try ServiceAddress(json: try package.codeFile("connection.json")),
+                startTimeout: self.options.startTimeout,
+                pollers: self.pollers
             )
+            return Arrangement(contract: self.contract(package, service), launch: nil)
         }
-        return ServiceContract(
-            packageID: package.id,
-            service: try ServiceAddress(json: try package.codeFile("connection.json")),
-            options: self.options,
+        let folder = ContractFolder(dataFolder: self.dataFolder, packageID: package.id)
+        try folder.prepare()
+        let log = ContractLog(file: folder.log)
+        let state = ContractState(packageID: package.id, type: package.type, log: folder.log.path)
+        let launch = LaunchedEndpoint(
+            package: package,
+            folder: folder,
+            builds: self.builds,
+            registrar: self.registrar,
+            mspID: self.mspID,
+            startTimeout: self.launching.startTimeout,
             pollers: self.pollers,
+            log: log,
+            record: ContractRecord(state, folder)
+        )
+        launch.record.change { _ in }
+        return Arrangement(contract: self.contract(package, launch), launch: launch)
+    }
+
+    private func contract(_ package: ChaincodePackage, _ endpoint: any ContractEndpoint) -> RemoteContract {
+        RemoteContract(
+            packageID: package.id,
+            endpoint: endpoint,
+            options: self.options,
             metrics: self.metrics,
             logger: self.logger
         ) { [addWork] job in

@@ -39,6 +39,12 @@ package struct ServiceAddress: Sendable {
         }
     }
 
+    init(address: String, dialTimeout: Duration, tls: ClientTLS?) {
+        self.address = address
+        self.dialTimeout = dialTimeout
+        self.tls = tls
+    }
+
     /// Reads `connection.json`.
     ///
     /// - Throws: ``ContractError`` that names the field that can't be used.

@@ -56,7 +56,7 @@ package struct LifecycleContract: Contract {
             )
         }
         do {
-            let result = try self.perform(stub.function, stub.arguments[1], stub)
+            let result = try await self.perform(stub.function, stub.arguments[1], stub)
             return .success(try result.serializedData())
         } catch let missing as NotDefined {
             return .failure(missing.description, status: 404)
@@ -72,7 +72,7 @@ package struct LifecycleContract: Contract {
         _ function: String,
         _ argument: Data,
         _ stub: ContractStub
-    ) throws -> any Message {
+    ) async throws -> any Message {
         func decoded<Arguments: Message>(_: Arguments.Type) throws -> Arguments {
             do {
                 return try Arguments(serializedBytes: argument)
@@ -100,7 +100,7 @@ package struct LifecycleContract: Contract {
         case "QueryChaincodeDefinitions":
             return try self.ledger(stub).allDefinitions()
         case "InstallChaincode":
-            return try self.packages.install(decoded(Lifecycle_InstallChaincodeArgs.self))
+            return try await self.packages.install(decoded(Lifecycle_InstallChaincodeArgs.self))
         case "QueryInstalledChaincodes":
             return try self.packages.all()
         case "QueryInstalledChaincode":

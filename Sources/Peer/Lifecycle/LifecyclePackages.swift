@@ -22,9 +22,10 @@ struct LifecyclePackages {
         var version: String
     }
 
-    func install(_ arguments: Lifecycle_InstallChaincodeArgs) throws -> Lifecycle_InstallChaincodeResult {
+    func install(_ arguments: Lifecycle_InstallChaincodeArgs) async throws -> Lifecycle_InstallChaincodeResult
+    {
         guard let installed else { throw ContractError("this peer takes no packages") }
-        let package = try installed.install(arguments.chaincodeInstallPackage)
+        let package = try await installed.install(arguments.chaincodeInstallPackage)
         return .with {
             $0.packageID = package.id
             $0.label = package.label

@@ -37,6 +37,8 @@ package struct PeerNodeConfiguration: Sendable {
     package var readerThreads: Int
     /// Bounds and timeouts of contracts that run as processes of their own.
     package var contracts = ChaincodeStreamRules.Options()
+    /// How contracts are built and started.
+    package var launching = LaunchOptions()
     /// Where the peer counts.
     package var metrics = Metrics()
     /// Where the peer says what must be well.

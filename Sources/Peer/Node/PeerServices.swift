@@ -22,6 +22,8 @@ struct PeerServices {
         let installed = try InstalledContracts(
             dataFolder: parts.configuration.dataFolder,
             options: parts.configuration.contracts,
+            launching: parts.configuration.launching,
+            mspID: parts.configuration.identity.mspID.description,
             pollers: parts.pollers,
             metrics: parts.configuration.metrics,
             logger: parts.logger.named("chaincode")

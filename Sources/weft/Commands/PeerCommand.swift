@@ -72,6 +72,8 @@ extension PeerConfiguration {
         settings.transport = self.transport
         settings.clusterDelivery = self.delivery
         settings.contracts = self.contracts
+        settings.launching = self.launching
+        settings.launching.environment = ProcessInfo.processInfo.environment
         settings.metrics = operations.metrics
         settings.health = operations.health
         let node = try PeerNode(configuration: settings, logger: logger)

@@ -21,7 +21,7 @@ import RPC
 ///   blockCensorshipTimeout: 30s           # how long an orderer may owe a block that another one has shown
 ///   minimalReconnectInterval: 100ms
 /// limits: { endorser: 2500, gateway: 500 } # calls at once; 0 for no limit
-/// contracts: { executeTimeout: 30s }      # how long a contract in a process of its own may take for a transaction
+/// contracts: { executeTimeout: 30s }      # of contracts in processes of their own; see `readContracts`
 /// ```
 ///
 /// Paths are meant from the file's own folder. Read once at start; a plain value from then on.
@@ -47,6 +47,8 @@ struct PeerConfiguration: Equatable {
     var delivery = ClusterDeliveryOptions()
     /// Bounds and timeouts of contracts in processes of their own.
     var contracts = ChaincodeStreamRules.Options()
+    /// How contracts are built and started.
+    var launching = LaunchOptions()
     /// Limits and timings of connections.
     var transport = TransportOptions()
     /// Where metrics and health are shown; nowhere when left out.
@@ -107,19 +109,13 @@ struct PeerConfiguration: Equatable {
             self.limits.gateway =
                 try section.optionalValue("gateway", expected: expected, count) ?? self.limits.gateway
         }
+        self.orderers = [:]
         if let section = try root.optionalSection("contracts") {
-            try section.allow(keys: ["executeTimeout"])
-            self.contracts.executeTimeout =
-                try section.optionalValue(
-                    "executeTimeout",
-                    expected: "a duration of at least 1s, such as 30s",
-                    { GoDuration.parse($0).flatMap { $0 >= .seconds(1) ? $0 : nil } }
-                ) ?? self.contracts.executeTimeout
+            try self.readContracts(section)
         }
         if let section = try root.optionalSection("delivery") {
             self.delivery = try ClusterDeliveryOptions(section)
         }
-        self.orderers = [:]
         if let section = try root.optionalSection("orderers") {
             for address in section.keys {
                 self.orderers[address] = try section.value(address, expected: "host:port", configuredAddress)

@@ -1,10 +1,13 @@
 """A contract that speaks the chaincode protocol by itself, on grpcio and Fabric's messages alone: for everything that
-the official Python shim can't do. Runs as a service: CHAINCODE_ID and CHAINCODE_SERVER_ADDRESS."""
+the official Python shim can't do. Runs as a service (CHAINCODE_ID and CHAINCODE_SERVER_ADDRESS), or registers with the peer
+that started it (-peer.address, CORE_CHAINCODE_ID_NAME and the TLS files of Fabric's environment)."""
 
 import concurrent.futures
 import json
 import os
 import queue
+import subprocess
+import sys
 import threading
 
 import grpc
@@ -146,32 +149,78 @@ class Transaction:
     def die(self):
         os._exit(1)
 
+    # What only a contract does that the peer started.
+
+    def process(self):
+        return str(os.getpid()).encode()
+
+    def environment(self):
+        return json.dumps(dict(os.environ)).encode()
+
+    def loop(self):
+        while True:
+            pass
+
+    def print(self, lines):
+        for number in range(int(lines)):
+            print(f"{number:08} " + "x" * 1000)
+        sys.stdout.flush()
+
+    def spawn(self):
+        """Starts a process that leaves the session."""
+        return str(subprocess.Popen(["sleep", "1000"], start_new_session=True).pid).encode()
+
+
+def converse(requests, name):
+    """What goes to the peer, for what comes from it."""
+    outgoing, running = queue.Queue(), {}
+    outgoing.put(Message(type=Message.REGISTER, payload=chaincode_pb2.ChaincodeID(name=name).SerializeToString()))
+
+    def read():
+        try:
+            for message in requests():
+                key = (message.channel_id, message.txid)
+                if message.type in (Message.TRANSACTION, Message.INIT):
+                    running[key] = Transaction(message, outgoing.put)
+                    threading.Thread(target=running[key].run, daemon=True).start()
+                elif message.type in (Message.RESPONSE, Message.ERROR) and key in running:
+                    running[key].answers.put(message)
+        except grpc.RpcError:
+            pass
+        outgoing.put(None)
+
+    threading.Thread(target=read, daemon=True).start()
+    while (message := outgoing.get()) is not None:
+        yield message
+
 
 class Service(chaincode_shim_pb2_grpc.ChaincodeServicer):
     def Connect(self, requests, context):
-        outgoing, running = queue.Queue(), {}
-        name = chaincode_pb2.ChaincodeID(name=os.environ["CHAINCODE_ID"])
-        outgoing.put(Message(type=Message.REGISTER, payload=name.SerializeToString()))
-
-        def read():
-            try:
-                for message in requests:
-                    key = (message.channel_id, message.txid)
-                    if message.type in (Message.TRANSACTION, Message.INIT):
-                        running[key] = Transaction(message, outgoing.put)
-                        threading.Thread(target=running[key].run, daemon=True).start()
-                    elif message.type in (Message.RESPONSE, Message.ERROR) and key in running:
-                        running[key].answers.put(message)
-            except grpc.RpcError:
-                pass
-            outgoing.put(None)
-
-        threading.Thread(target=read, daemon=True).start()
-        while (message := outgoing.get()) is not None:
-            yield message
+        yield from converse(lambda: requests, os.environ["CHAINCODE_ID"])
 
 
-if __name__ == "__main__":
+def register(address):
+    def content(variable):
+        with open(os.environ[variable], "rb") as file:
+            return file.read()
+
+    assert os.environ["CORE_PEER_TLS_ENABLED"] == "true"
+    credentials = grpc.ssl_channel_credentials(
+        content("CORE_PEER_TLS_ROOTCERT_FILE"), content("CORE_TLS_CLIENT_KEY_FILE"), content("CORE_TLS_CLIENT_CERT_FILE"))
+    with grpc.secure_channel(address, credentials) as channel:
+        answers = queue.Queue()
+        stream = chaincode_shim_pb2_grpc.ChaincodeSupportStub(channel).Register(
+            converse(lambda: iter(answers.get, None), os.environ["CORE_CHAINCODE_ID_NAME"]))
+        try:
+            for message in stream:
+                answers.put(message)
+        finally:
+            answers.put(None)
+
+
+if __name__ == "__main__" and "-peer.address" in sys.argv:
+    register(sys.argv[sys.argv.index("-peer.address") + 1])
+elif __name__ == "__main__":
     server = grpc.server(concurrent.futures.ThreadPoolExecutor(max_workers=20))
     chaincode_shim_pb2_grpc.add_ChaincodeServicer_to_server(Service(), server)
     assert server.add_insecure_port(os.environ["CHAINCODE_SERVER_ADDRESS"])

@@ -76,7 +76,7 @@ import Testing
         #expect(error?.description.contains(field) == true, "\(error?.description ?? "")")
     }
 
-    @Test func installedPackagesAreThereAfterARestart() throws {
+    @Test func installedPackagesAreThereAfterARestart() async throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
             "packages-\(UUID().uuidString)"
         )
@@ -91,12 +91,14 @@ import Testing
         }
         let first = try open()
         #expect(first.isEmpty)
-        let installed = try first.install(bytes)
-        let again = #expect(throws: ContractError.self) { try first.install(bytes) }
+        let installed = try await first.install(bytes)
+        let again = await #expect(throws: ContractError.self) { try await first.install(bytes) }
         #expect(
             again?.description == "chaincode already successfully installed (package ID '\(installed.id)')"
         )
-        let other = #expect(throws: ContractError.self) { try first.install(Self.package(type: "golang")) }
+        let other = await #expect(throws: ContractError.self) {
+            try await first.install(Self.package(type: "golang"))
+        }
         #expect(other?.description.contains("ccaas") == true)
 
         let second = try open()

@@ -67,7 +67,7 @@ import Testing
         tls: ServerTLS? = nil,
         clientTLS: ClientTLS? = nil,
         options: ChaincodeStreamRules.Options = .init(),
-        _ body: @Sendable (ServiceContract) async throws -> Void
+        _ body: @Sendable (RemoteContract) async throws -> Void
     ) async throws {
         let transport = try CoreServerTransport(listeningOn: "127.0.0.1:0", tls: tls)
         let address = "127.0.0.1:\(transport.boundPort)"
@@ -82,16 +82,20 @@ import Testing
         at address: String,
         _ tls: ClientTLS?,
         _ options: ChaincodeStreamRules.Options,
-        _ body: @Sendable (ServiceContract) async throws -> Void
+        _ body: @Sendable (RemoteContract) async throws -> Void
     ) async throws {
         var service = try ServiceAddress(json: Data(#"{"address": "\#(address)"}"#.utf8))
         service.tls = tls
         let (jobs, addJob) = AsyncStream.makeStream(of: (@Sendable () async -> Void).self)
-        let contract = ServiceContract(
+        let contract = RemoteContract(
             packageID: Self.packageID,
-            service: service,
+            endpoint: ServiceEndpoint(
+                packageID: Self.packageID,
+                service: service,
+                startTimeout: options.startTimeout,
+                pollers: PollerGroup()
+            ),
             options: options,
-            pollers: PollerGroup(),
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
             start: { job in
                 addJob.yield(job)
@@ -111,7 +115,7 @@ import Testing
     }
 
     /// What the endorser answers to a recorded proposal.
-    private func answer(_ contract: ServiceContract, _ id: String) async throws -> Protos_ProposalResponse {
+    private func answer(_ contract: RemoteContract, _ id: String) async throws -> Protos_ProposalResponse {
         let network = try RecordedNetwork(organization: "AlphaMSP", script: contract)
         let vector = try #require(try EndorsementVector.all().first { $0.id == id })
         return try await network.endorser.process(vector.proposal)

@@ -168,16 +168,25 @@ private let coreGossip: [FabricKeys.Group] = [
 ]
 
 private let coreContracts: [FabricKeys.Group] = [
-    .init(.used, ["chaincode.executetimeout"]),
     .init(
-        .notYet("contracts that the peer launches; ccaas packages and built-in ones need none of this"),
+        .used,
         [
-            "peer.chaincodeListenAddress", "peer.chaincodeAddress", "chaincode.externalBuilders",
-            "chaincode.externalBuilders.*", "chaincode.installTimeout", "chaincode.startuptimeout",
-            "chaincode.mode", "chaincode.keepalive", "chaincode.logging.level",
-            "chaincode.logging.shim", "chaincode.logging.format", "chaincode.runtimeParams.useWriteBatch",
-            "chaincode.runtimeParams.maxSizeWriteBatch", "chaincode.runtimeParams.useGetMultipleKeys",
-            "chaincode.runtimeParams.maxSizeGetMultipleKeys",
+            "chaincode.executetimeout", "chaincode.startuptimeout", "chaincode.installTimeout",
+            "chaincode.externalBuilders", "chaincode.externalBuilders.*", "peer.chaincodeListenAddress",
+            "peer.chaincodeAddress",
+        ]
+    ),
+    .init(.notYet("contracts that nobody launched are not let in", unless: ["net"]), ["chaincode.mode"]),
+    .init(.notYet("connections are kept alive by gRPC alone", unless: ["0"]), ["chaincode.keepalive"]),
+    .init(
+        .notYet("contracts write their logs as they choose"),
+        ["chaincode.logging.level", "chaincode.logging.shim", "chaincode.logging.format"]
+    ),
+    .init(
+        .notYet("contracts may send batches of up to 1,000", unless: ["true", "1000"]),
+        [
+            "chaincode.runtimeParams.useWriteBatch", "chaincode.runtimeParams.maxSizeWriteBatch",
+            "chaincode.runtimeParams.useGetMultipleKeys", "chaincode.runtimeParams.maxSizeGetMultipleKeys",
         ]
     ),
     .init(

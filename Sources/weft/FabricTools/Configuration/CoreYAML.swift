@@ -40,6 +40,7 @@ struct CoreYAML {
         if let timeout = try settings.duration("chaincode.executetimeout"), timeout >= .seconds(1) {
             configuration.contracts.executeTimeout = timeout
         }
+        configuration.launching = try LaunchOptions(settings)
         for override in try settings.sections("peer.deliveryclient.addressOverrides") {
             guard let from = override["from"], let to = override["to"] else {
                 throw settings.error(

@@ -27,7 +27,8 @@ struct FabricSettings: Sendable {
         case text(String)
         case list([Item])
 
-        /// An entry of a list: a text, or the texts of a mapping by their keys in lower case.
+        /// An entry of a list: a text, or the texts of a mapping by their keys in lower case; a list of texts in it is one
+        /// text, with an entry on each line.
         enum Item: Sendable {
             case text(String)
             case section([String: String])
@@ -248,7 +249,8 @@ extension FabricSettings.Value.Item {
         guard let mapping = node.mapping else { return nil }
         var section: [String: String] = [:]
         for (name, value) in mapping {
-            if let name = name.string, let text = value.string { section[name.lowercased()] = text }
+            let list = value.sequence?.compactMap(\.string).joined(separator: "\n")
+            if let name = name.string, let text = value.string ?? list { section[name.lowercased()] = text }
         }
         self = .section(section)
     }

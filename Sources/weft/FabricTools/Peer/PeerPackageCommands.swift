@@ -7,7 +7,46 @@ import SwiftProtobuf
 ///
 /// - Source: Fabric v3.1 documentation, "peer lifecycle chaincode"; texts compared with the program's source.
 enum PeerPackageCommands {
-    static let all = [install, calculate, installed, package]
+    static let all = [make, install, calculate, installed, package]
+
+    private static let make = ToolCommand(
+        "package",
+        operands: "[outputfile]",
+        "Package a chaincode and write the package to a file.",
+        flags: [
+            ToolFlag("label", nil, "what the package is called; its identifier begins with it"),
+            ToolFlag(
+                "lang",
+                "l",
+                .text,
+                standard: "golang",
+                "the type: golang, node, java, ccaas, python, executable, …"
+            ),
+            ToolFlag("path", "p", "the folder with the chaincode"),
+        ] + PeerSelection.flags
+    ) { call in
+        guard call.operands.count == 1 else {
+            throw ToolFailure("invalid number of args. expected only the output file")
+        }
+        for (flag, name) in [
+            ("path", "chaincode path"), ("lang", "chaincode language"), ("label", "package label"),
+        ]
+        where call.flags.text(flag).isEmpty {
+            throw ToolFailure("\(name) must be specified")
+        }
+        let bytes = try ChaincodePackaging.package(
+            path: call.flags.text("path"),
+            type: call.flags.text("lang"),
+            label: call.flags.text("label")
+        )
+        do {
+            try bytes.write(to: URL(fileURLWithPath: call.operands[0]), options: .atomic)
+        } catch {
+            throw ToolFailure(
+                "error writing chaincode package to \(call.operands[0]): \(error.localizedDescription)"
+            )
+        }
+    }
 
     private static let install = ToolCommand(
         "install",

@@ -1,16 +1,24 @@
 internal import FabricProtos
 internal import Foundation
-internal import GRPCCore
 internal import Logging
 internal import Operations
-internal import RPC
 internal import Synchronization
 
-/// A contract that runs as a service of its own: the peer connects to it when it is called first, and again after the
-/// connection was lost.
-///
-/// - Source: Fabric v3.1 documentation, "Running chaincode as an external service".
-final class ServiceContract: Contract {
+/// Where a contract in a process of its own is, and how there comes to be a stream to it.
+protocol ContractEndpoint: Sendable {
+    /// How long it may take until the contract has registered.
+    var startTimeout: Duration { get }
+    /// What it means that there is no stream, before the reason.
+    var failure: String { get }
+    /// Whether a contract that is lost soon after it registered is left alone for a while.
+    var isLaunched: Bool { get }
+
+    /// Has `stream` carry messages until it ends, and says why it did.
+    func serve(_ stream: ChaincodeStream) async -> String
+}
+
+/// A contract in a process of its own: there is a stream to it from the first call on, and again when the stream was lost.
+final class RemoteContract: Contract {
     private typealias Waiter = CheckedContinuation<ChaincodeStream, any Error>
 
     private enum Link {
@@ -24,10 +32,12 @@ final class ServiceContract: Contract {
 
     private static let longestPause = Duration.seconds(5)
 
+    /// A contract that lived longer than this may be started again at once.
+    private static let shortLife = Duration.seconds(10)
+
     private let packageID: String
-    private let service: ServiceAddress
+    private let endpoint: any ContractEndpoint
     private let options: ChaincodeStreamRules.Options
-    private let pollers: PollerGroup
     private let metrics: Metrics
     private let logger: Logger
     /// Has something run beside the calls; `false` if it won't be, since the peer shuts down.
@@ -38,17 +48,15 @@ final class ServiceContract: Contract {
 
     init(
         packageID: String,
-        service: ServiceAddress,
+        endpoint: any ContractEndpoint,
         options: ChaincodeStreamRules.Options,
-        pollers: PollerGroup,
         metrics: Metrics = Metrics(),
         logger: Logger,
         start: @escaping @Sendable (@escaping @Sendable () async -> Void) -> Bool
     ) {
         self.packageID = packageID
-        self.service = service
+        self.endpoint = endpoint
         self.options = options
-        self.pollers = pollers
         self.metrics = metrics
         self.logger = logger
         self.start = start
@@ -60,7 +68,7 @@ final class ServiceContract: Contract {
             stream = try await self.stream()
         } catch {
             throw ContractError(
-                "could not launch chaincode \(self.packageID): connection to it failed: \(error)"
+                "could not launch chaincode \(self.packageID): \(self.endpoint.failure): \(error)"
             )
         }
         return try await stream.execute(stub)
@@ -94,34 +102,53 @@ final class ServiceContract: Contract {
     private func connect() async {
         let begin = ContinuousClock.now
         let counts = ChaincodeMetrics(self.metrics, packageID: self.packageID)
+        var options = self.options
+        options.startTimeout = self.endpoint.startTimeout
+        let readySince = Mutex<ContinuousClock.Instant?>(nil)
         let stream = ChaincodeStream(
             packageID: self.packageID,
-            options: self.options,
+            options: options,
             metrics: self.metrics,
             logger: self.logger
         ) { stream in
             counts.launched(after: ContinuousClock.now - begin, succeeded: true)
+            readySince.withLock { $0 = .now }
             self.note(.ready(stream))?.forEach { $0.resume(returning: stream) }
         }
-        let reason = await self.serve(stream)
+        let reason = await self.endpoint.serve(stream)
         stream.end()
         guard !Task.isCancelled else { return self.close() }
-        let wasReady = self.link.withLock { if case .ready = $0 { true } else { false } }
-        guard !wasReady else {
-            self.failures.withLock { $0 = 0 }
+        if let since = readySince.withLock({ $0 }) {
             self.logger.warning("lost a contract", metadata: self.metadata(reason))
-            _ = self.note(.none)
-            return
+            return self.lost(reason, lived: .now - since)
         }
         counts.launched(after: ContinuousClock.now - begin, succeeded: false)
-        let failures = self.failures.withLock {
+        self.logger.warning("can't reach a contract", metadata: self.metadata(reason))
+        let failures = self.countFailure()
+        let pause = min(.milliseconds(100 << failures), Self.longestPause)
+        let waiters = self.note(.failed(reason: reason, until: .now + pause))
+        waiters?.forEach { $0.resume(throwing: ContractError(reason)) }
+    }
+
+    /// How many there have been in a row.
+    private func countFailure() -> Int {
+        self.failures.withLock {
             $0 = min($0 + 1, 16)
             return $0
         }
-        let pause = min(.milliseconds(100 << failures), Self.longestPause)
-        self.logger.warning("can't reach a contract", metadata: self.metadata(reason))
-        let waiters = self.note(.failed(reason: reason, until: .now + pause))
-        waiters?.forEach { $0.resume(throwing: ContractError(reason)) }
+    }
+
+    /// The stream has ended after the contract had registered: the next call makes another one, but contracts that crash again
+    /// and again aren't started at every call.
+    private func lost(_ reason: String, lived: Duration) {
+        guard self.endpoint.isLaunched, lived < Self.shortLife else {
+            self.failures.withLock { $0 = 0 }
+            _ = self.note(.none)
+            return
+        }
+        let failures = self.countFailure()
+        let pause = failures == 1 ? .zero : min(.milliseconds(100 << failures), Self.longestPause)
+        _ = self.note(.failed(reason: "it ended soon after its start: \(reason)", until: .now + pause))
     }
 
     /// Ends whatever waits for a connection: none will be made any more.
@@ -142,53 +169,6 @@ final class ServiceContract: Contract {
     }
 
     private func metadata(_ reason: String) -> Logger.Metadata {
-        ["package": "\(self.packageID)", "address": "\(self.service.address)", "reason": "\(reason)"]
-    }
-
-    /// Serves the stream until it ends, and says why it did.
-    private func serve(_ stream: ChaincodeStream) async -> String {
-        var options = TransportOptions()
-        options.connectTimeout = self.service.dialTimeout
-        // Servers made with gRPC's defaults, as Python's shim, drop clients that ask more often than every 5 minutes.
-        options.keepaliveInterval = .seconds(330)
-        do {
-            let client = GRPCClient(
-                transport: try CoreClientTransport(
-                    target: self.service.address,
-                    tls: self.service.tls,
-                    options: options,
-                    pollers: self.pollers
-                )
-            )
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                group.addTask { try await client.runConnections() }
-                group.addTask { try await Self.exchange(client, stream) }
-                group.addTask { await stream.watchDeadlines() }
-                group.addTask { await stream.waitUntilClosed() }
-                defer { group.cancelAll() }
-                try await group.next()
-            }
-            if let reason = stream.endReason { return "the contract at \(self.service.address) \(reason)" }
-            return "the contract at \(self.service.address) ended the stream"
-        } catch let error as RPCError {
-            return """
-                \(self.service.address): \(error.message); see that the contract runs there, with the name \
-                \(self.packageID), and with TLS if the package says so
-                """
-        } catch {
-            return "\(self.service.address): \(error)"
-        }
-    }
-
-    private static func exchange(
-        _ client: GRPCClient<CoreClientTransport>,
-        _ stream: ChaincodeStream
-    ) async throws {
-        let request = StreamingClientRequest<Protos_ChaincodeMessage> { writer in
-            for await message in stream.outbound { try await writer.write(message) }
-        }
-        try await Protos_Chaincode.Client(wrapping: client).connect(request: request) { response in
-            for try await message in response.messages { stream.received(message) }
-        }
+        ["package": "\(self.packageID)", "reason": "\(reason)"]
     }
 }
