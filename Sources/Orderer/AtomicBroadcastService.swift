@@ -15,13 +15,50 @@ package struct AtomicBroadcastService: RegistrableRPCService {
     /// Whether clients must present a certificate, so that requests for blocks are bound to it.
     let requiresClientCertificates: Bool
     let checksExpiration: Bool
-    /// Where signatures of envelopes are checked.
-    let checkers: WorkerThreads
+    /// Where envelopes are checked.
+    let checks: EnvelopeChecks
     /// Where readers' signatures are checked and old blocks are read.
     let readers: WorkerThreads
     let date: @Sendable () -> Date
     let logger: Logger
-    var metrics = Metrics()
+    let metrics: Metrics
+
+    /// - Parameters:
+    ///   - channels: What can be broadcast to.
+    ///   - limits: How far ahead of its answers a stream is read.
+    ///   - requiresClientCertificates: Whether requests for blocks are bound to the client's certificate.
+    ///   - checksExpiration: Whether readers with an expired certificate are refused.
+    ///   - checkers: Where signatures of envelopes are checked.
+    ///   - readers: Where readers' signatures are checked and old blocks are read.
+    ///   - date: The time of day.
+    ///   - logger: Told of what is refused.
+    ///   - metrics: What is counted with.
+    init(
+        channels: OrderingChannels,
+        limits: OrdererLimits,
+        requiresClientCertificates: Bool,
+        checksExpiration: Bool,
+        checkers: WorkerThreads,
+        readers: WorkerThreads,
+        date: @escaping @Sendable () -> Date,
+        logger: Logger,
+        metrics: Metrics = Metrics()
+    ) {
+        self.channels = channels
+        self.limits = limits
+        self.requiresClientCertificates = requiresClientCertificates
+        self.checksExpiration = checksExpiration
+        let verdicts = EnvelopeVerdicts(
+            channels: channels,
+            logger: logger,
+            metrics: BroadcastMetrics(metrics)
+        )
+        self.checks = EnvelopeChecks(on: checkers) { verdicts.verdict(on: $0) }
+        self.readers = readers
+        self.date = date
+        self.logger = logger
+        self.metrics = metrics
+    }
 
     package func registerMethods<Transport: ServerTransport>(with router: inout RPCRouter<Transport>) {
         router.registerHandler(
@@ -38,21 +75,29 @@ package struct AtomicBroadcastService: RegistrableRPCService {
 
     // MARK: - Broadcast
 
+    /// Broadcast for a transport that serves streams itself; see ``BroadcastStream``.
+    var directBroadcast: DirectStreamMethod {
+        DirectStreamMethod(Orderer_AtomicBroadcast.Method.Broadcast.descriptor) { stream in
+            BroadcastStream(stream, limits: self.limits, checks: self.checks)
+        }
+    }
+
     /// Reads ahead, has envelopes checked and ordered, and answers in the order of arrival; ends after the first
     /// answer that is not SUCCESS.
+    ///
+    /// For transports that don't serve ``directBroadcast``.
     private func broadcast(
         _ request: StreamingServerRequest<Common_Envelope>
     ) -> StreamingServerResponse<Orderer_BroadcastResponse> {
         StreamingServerResponse { writer in
             let exchange = BroadcastExchange(limits: self.limits)
-            let checks = EnvelopeChecks(for: exchange, on: self.checkers) { self.verdict(on: $0) }
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask {
                     defer { exchange.close() }
-                    for try await envelope in request.messages {
-                        let size = envelope.payload.count + envelope.signature.count
-                        guard let number = await exchange.take(bytes: size) else { return }
-                        checks.add(envelope, number: number)
+                    for try await message in request.messages {
+                        let envelope = ReceivedEnvelope(message)
+                        guard let number = await exchange.take(bytes: envelope.size) else { return }
+                        self.checks.add(envelope, number: number, of: exchange)
                     }
                 }
                 defer { group.cancelAll() }
@@ -74,42 +119,6 @@ package struct AtomicBroadcastService: RegistrableRPCService {
         let answers = await exchange.nextAnswers()
         try await writer.write(contentsOf: answers)
         return answers.last
-    }
-
-    /// Checks one envelope; runs on a thread for it.
-    private func verdict(on envelope: Common_Envelope) -> BroadcastExchange.Verdict {
-        let count = BroadcastMetrics(self.metrics)
-        do {
-            let headers: EnvelopeHeaders
-            do {
-                headers = try EnvelopeHeaders(envelope)
-            } catch {
-                throw Refusal.badRequest("\(error)")
-            }
-            guard let channel = self.channels[headers.channel.channelID], channel.isServed else {
-                throw Refusal.badRequest(
-                    "channel \"\(headers.channel.channelID)\" is not ordered by this node: check its name"
-                )
-            }
-            count.envelope(of: channel.id, type: headers.channel.type)
-            let waiting = try channel.check(envelope, headers)
-            let answered = count.checked()
-            return .accepted { completion in
-                let answer = channel.submit(waiting) { response in
-                    answered(response.status)
-                    completion(response)
-                }
-                if let answer { answered(answer.status) }
-                return answer
-            }
-        } catch let refusal as Refusal {
-            count.refused(refusal.status)
-            self.logger.notice("envelope refused", metadata: ["reason": "\(refusal)"])
-            return .refused(refusal)
-        } catch {
-            count.refused(.internalServerError)
-            return .refused(Refusal(status: .internalServerError, info: "\(error)"))
-        }
     }
 
     // MARK: - Deliver

@@ -52,7 +52,9 @@ package struct OrdererNode: Service, CustomStringConvertible {
         }
         let clientRoots = serverTLS.map { ClientRoots($0) }
         self.clientRoots = clientRoots
-        let cluster = ClusterConnections(settings: configuration.cluster)
+        // One group for everything: of several threads that wait for the network core lets one read for all of them.
+        let pollers = PollerGroup()
+        let cluster = ClusterConnections(settings: configuration.cluster, pollers: pollers)
         self.cluster = cluster
         self.clusterIdentity =
             configuration.cluster.followsServerIdentity ? configuration.cluster.identity : nil
@@ -81,10 +83,11 @@ package struct OrdererNode: Service, CustomStringConvertible {
         self.transport = try CoreServerTransport(
             listeningOn: configuration.listenAddress,
             tlsSource: serverTLS,
-            options: configuration.transport
+            options: configuration.transport,
+            pollers: pollers
         )
         self.clusterListener = try configuration.cluster.listener.map { listener in
-            try Self.listen(listener, options: configuration.transport)
+            try Self.listen(listener, options: configuration.transport, pollers: pollers)
         }
         self.observe(configuration.health)
     }
@@ -124,7 +127,8 @@ package struct OrdererNode: Service, CustomStringConvertible {
 
     private static func listen(
         _ listener: ClusterListener,
-        options: TransportOptions
+        options: TransportOptions,
+        pollers: PollerGroup
     ) throws -> (CoreServerTransport, TLSSource<ServerTLS>) {
         var tls = ServerTLS(identity: listener.identity, clientRootsPEM: "", clientCertificates: .none)
         tls.asksForAnyCertificate = true
@@ -132,7 +136,8 @@ package struct OrdererNode: Service, CustomStringConvertible {
         let transport = try CoreServerTransport(
             listeningOn: listener.address,
             tlsSource: source,
-            options: options
+            options: options,
+            pollers: pollers
         )
         return (transport, source)
     }
@@ -167,6 +172,7 @@ package struct OrdererNode: Service, CustomStringConvertible {
                 metadata: ["port": "\(clusterListener.transport.boundPort)"]
             )
         }
+        self.transport.answerDirectly([CallMetrics(self.metrics).counting(self.service.directBroadcast)])
         self.logger.info("Beginning to serve requests", metadata: ["port": "\(self.boundPort)"])
         do {
             try await withTaskCancellationHandler {

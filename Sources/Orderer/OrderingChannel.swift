@@ -121,6 +121,7 @@ final class OrderingChannel: Sendable {
     let settings: Settings
     let feed: BlockFeed
     let monitor: Monitor<State>
+    private let writers = KnownWriters()
     /// For what BFT says, by Fabric's name.
     let bftLogger: Logger
 
@@ -198,7 +199,8 @@ final class OrderingChannel: Sendable {
     /// Checks an envelope that a client sent; a configuration update is turned into what is ordered.
     ///
     /// Takes about as long as checking one signature. Run it where that harms nobody.
-    func check(_ envelope: Common_Envelope, _ headers: EnvelopeHeaders) throws(Refusal) -> Waiting {
+    func check(_ received: ReceivedEnvelope, _ headers: EnvelopeHeaders) throws(Refusal) -> Waiting {
+        let envelope = received.envelope
         let kind = try EnvelopeRules.kind(headers)
         let (configuration, health) = self.monitor.withLock { ($0.configuration, $0.health) }
         if let failure = health.failure(self.id) {
@@ -207,7 +209,7 @@ final class OrderingChannel: Sendable {
         }
         switch kind {
         case .normal:
-            let bytes = try Self.serialized(envelope)
+            let bytes = if let bytes = received.bytes { bytes } else { try Self.serialized(envelope) }
             let fingerprint = EnvelopeFingerprint(bytes)
             if configuration.orderer?.consensusType == "BFT" {
                 try EnvelopeRules.checkOrderedByBFT(headers)
@@ -218,7 +220,7 @@ final class OrderingChannel: Sendable {
             }
             return Waiting(
                 bytes: bytes,
-                size: envelope.payload.count + envelope.signature.count,
+                size: received.size,
                 isConfig: false,
                 sequence: configuration.sequence,
                 fingerprint: fingerprint
@@ -226,6 +228,11 @@ final class OrderingChannel: Sendable {
         case .configUpdate:
             return try self.waiting(forUpdate: envelope, headers, under: configuration)
         }
+    }
+
+    /// The same for an envelope that didn't come from the network.
+    func check(_ envelope: Common_Envelope, _ headers: EnvelopeHeaders) throws(Refusal) -> Waiting {
+        try self.check(ReceivedEnvelope(envelope), headers)
     }
 
     private func waiting(
@@ -281,7 +288,8 @@ final class OrderingChannel: Sendable {
         EnvelopeRules(
             configuration: configuration,
             now: self.settings.date(),
-            checksExpiration: self.settings.checksExpiration
+            checksExpiration: self.settings.checksExpiration,
+            writers: self.writers
         )
     }
 

@@ -79,6 +79,11 @@ package final class CoreServerTransport: ServerTransport {
         self.server.answerDirectly(methods)
     }
 
+    /// The same for methods with streams of requests.
+    package func answerDirectly(_ methods: [DirectStreamMethod]) {
+        self.server.answerDirectly(methods)
+    }
+
     package func listen(
         streamHandler: @escaping @Sendable (RPCStream<Inbound, Outbound>, ServerContext) async -> Void
     ) async throws {

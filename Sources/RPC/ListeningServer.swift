@@ -18,6 +18,8 @@ struct ServedMethod: Sendable {
     var handler: StreamHandler
     /// What answers the calls instead of `handler`, if anything does.
     var direct: DirectMethod?
+    /// The same for a method with a stream of requests.
+    var stream: DirectStreamMethod?
 
     /// Whether core has the request message when the call is accepted.
     var readsRequestFirst: Bool { self.descriptor?.type.map { !$0.isRequestStreaming } ?? false }
@@ -51,6 +53,7 @@ final class ListeningServer: CompletionTarget, @unchecked Sendable {
         var phase = Phase.bound
         var registrations: [(MethodDescriptor, UnsafeMutableRawPointer)] = []
         var direct: [String: DirectMethod] = [:]
+        var streams: [String: DirectStreamMethod] = [:]
         var waiters = WaitList()
     }
 
@@ -115,6 +118,13 @@ final class ListeningServer: CompletionTarget, @unchecked Sendable {
         }
     }
 
+    /// The same for methods with streams.
+    func answerDirectly(_ methods: [DirectStreamMethod]) {
+        self.state.withLock { state in
+            for method in methods { state.streams[method.descriptor.fullyQualifiedMethod] = method }
+        }
+    }
+
     /// How many calls of a method can come in on a poller before the first of them has been taken.
     private static let armedCalls = 32
 
@@ -129,7 +139,8 @@ final class ListeningServer: CompletionTarget, @unchecked Sendable {
                         descriptor: $0,
                         registration: $1,
                         handler: handler,
-                        direct: state.direct[$0.fullyQualifiedMethod]
+                        direct: state.direct[$0.fullyQualifiedMethod],
+                        stream: state.streams[$0.fullyQualifiedMethod]
                     )
                 }
                     + [ServedMethod(descriptor: nil, registration: nil, handler: handler)]
@@ -151,7 +162,12 @@ final class ListeningServer: CompletionTarget, @unchecked Sendable {
 
     /// Makes the server ready to take one more call of a method.
     func accept(_ method: ServedMethod, on poller: Poller) {
-        let call = ServerCall(server: self, method: method, poller: poller)
+        let call: Call =
+            if let stream = method.stream {
+                DirectStreamCall(server: self, method: method, stream: stream, poller: poller)
+            } else {
+                ServerCall(server: self, method: method, poller: poller)
+            }
         self.state.withLock { state in
             // Under the lock, so that the server isn't destroyed meanwhile.
             guard state.phase == .listening else { return }

@@ -67,23 +67,14 @@ extension MessageBytes {
     /// The buffer stays with the caller.
     init(copying buffer: UnsafeMutablePointer<grpc_byte_buffer>, count: Int) {
         self.storage = .make(count: count)
-        var reader = grpc_byte_buffer_reader()
-        guard grpc_byte_buffer_reader_init(&reader, buffer) != 0 else {
-            self.storage = .make(count: 0)
-            return
+        let isRead = self.storage.withUnsafeMutablePointers { count, bytes in
+            buffer.copyBytes(to: UnsafeMutableRawBufferPointer(start: bytes, count: count.pointee))
         }
-        defer { grpc_byte_buffer_reader_destroy(&reader) }
-        self.storage.withUnsafeMutablePointers { count, bytes in
-            var filled = 0
-            var slice: UnsafeMutablePointer<grpc_slice>?
-            while grpc_byte_buffer_reader_peek(&reader, &slice) != 0, let current = slice {
-                let length = min(weft_slice_length(current), count.pointee - filled)
-                guard length > 0 else { continue }
-                (bytes + filled).initialize(from: weft_slice_start(current), count: length)
-                filled += length
-            }
-        }
+        if !isRead { self.storage = .make(count: 0) }
     }
+
+    /// Messages up to this size, such as an acknowledgement, fit into one of core's slices without memory of their own.
+    private static let inlineBytes = 15
 
     /// Makes a byte buffer over this memory, which stays alive until core has sent it.
     ///
@@ -91,6 +82,11 @@ extension MessageBytes {
     /// buffer.
     func makeByteBuffer() -> UnsafeMutablePointer<grpc_byte_buffer>? {
         guard self.count > 0 else { return grpc_raw_byte_buffer_create(nil, 0) }
+        if self.count <= Self.inlineBytes {
+            var slice = self.withUnsafeBytes { grpc_slice_from_copied_buffer($0.baseAddress, $0.count) }
+            defer { grpc_slice_unref(slice) }
+            return grpc_raw_byte_buffer_create(&slice, 1)
+        }
         let start = self.storage.withUnsafeMutablePointerToElements { UnsafeMutableRawPointer($0) }
         let retained = Unmanaged.passRetained(self.storage).toOpaque()
         var slice = grpc_slice_new_with_user_data(
@@ -101,5 +97,27 @@ extension MessageBytes {
         )
         defer { grpc_slice_unref(slice) }
         return grpc_raw_byte_buffer_create(&slice, 1)
+    }
+}
+
+extension UnsafeMutablePointer<grpc_byte_buffer> {
+    /// Copies the bytes out of core's slices, as many as `target` takes.
+    ///
+    /// - Returns: Whether the buffer could be read.
+    @discardableResult
+    func copyBytes(to target: UnsafeMutableRawBufferPointer) -> Bool {
+        var reader = grpc_byte_buffer_reader()
+        guard grpc_byte_buffer_reader_init(&reader, self) != 0 else { return false }
+        defer { grpc_byte_buffer_reader_destroy(&reader) }
+        var rest = target[...]
+        var slice: UnsafeMutablePointer<grpc_slice>?
+        while grpc_byte_buffer_reader_peek(&reader, &slice) != 0, let current = slice {
+            let length = Swift.min(weft_slice_length(current), rest.count)
+            guard length > 0 else { continue }
+            let bytes = UnsafeRawBufferPointer(start: weft_slice_start(current), count: length)
+            UnsafeMutableRawBufferPointer(rebasing: rest.prefix(length)).copyMemory(from: bytes)
+            rest = rest.dropFirst(length)
+        }
+        return true
     }
 }

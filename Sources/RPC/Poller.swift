@@ -17,7 +17,9 @@ final class Poller: TaskExecutor, @unchecked Sendable {
     private let queue = Mutex(Queue())
     /// The thread of `run`; zero before it has begun and after it has ended.
     private let thread = Atomic<UInt>(0)
-    private var localJobs = JobList()
+    private var localJobs = JobList<UnownedJob>()
+    /// As `localJobs`.
+    private var localCalls = JobList<DirectStreamCall>()
     let liveCalls = Atomic<Int>(0)
     let liveBatches = Atomic<Int>(0)
     let liveByteBuffers = Atomic<Int>(0)
@@ -25,7 +27,9 @@ final class Poller: TaskExecutor, @unchecked Sendable {
     /// What the thread shares with others.
     private struct Queue {
         enum Phase { case running, ending, ended }
-        var jobs = JobList()
+        var jobs = JobList<UnownedJob>()
+        /// What other threads want looked at.
+        var calls = JobList<DirectStreamCall>()
         var phase = Phase.running
         /// The thread waits for core, or is about to.
         var isBlocked = false
@@ -96,6 +100,20 @@ final class Poller: TaskExecutor, @unchecked Sendable {
         if isLate { globalConcurrentExecutor.enqueue(job) }
     }
 
+    /// Has a call looked at on this poller's thread, soon; not any more once the poller has ended.
+    func wake(_ call: DirectStreamCall) {
+        if self.isCurrent {
+            self.localCalls.append(call)
+            return
+        }
+        let mustWake = self.queue.withLock { queue in
+            if queue.phase == .ended { return false }
+            queue.calls.append(call)
+            return queue.beginWaking()
+        }
+        if mustWake { self.wake() }
+    }
+
     /// Whether the caller runs on this poller's thread.
     var isCurrent: Bool { self.thread.load(ordering: .relaxed) == UInt(pthread_self()) }
 
@@ -112,7 +130,8 @@ final class Poller: TaskExecutor, @unchecked Sendable {
     private func runJobs() -> Turn {
         let executor = self.asUnownedTaskExecutor()
         for _ in 0..<Self.jobsBetweenCompletions {
-            if self.localJobs.isEmpty, let turn = self.takeJobs() { return turn }
+            if self.localJobs.isEmpty, self.localCalls.isEmpty, let turn = self.takeJobs() { return turn }
+            self.localCalls.next()?.woken()
             self.localJobs.next()?.runSynchronously(on: executor)
         }
         return .lookAtCore
@@ -121,9 +140,10 @@ final class Poller: TaskExecutor, @unchecked Sendable {
     /// Takes over the jobs of other threads; without any, says what to do instead.
     private func takeJobs() -> Turn? {
         self.queue.withLock { queue in
-            guard queue.jobs.isEmpty else {
+            guard queue.jobs.isEmpty, queue.calls.isEmpty else {
                 queue.isBlocked = false
                 swap(&self.localJobs, &queue.jobs)
+                swap(&self.localCalls, &queue.calls)
                 return nil
             }
             guard queue.phase == .ending, !queue.isWaking else {
@@ -190,15 +210,15 @@ final class Poller: TaskExecutor, @unchecked Sendable {
 }
 
 /// Jobs in the order in which they came.
-private struct JobList {
-    private var jobs: [UnownedJob] = []
+private struct JobList<Job> {
+    private var jobs: [Job] = []
     private var first = 0
 
     var isEmpty: Bool { self.first == self.jobs.count }
 
-    mutating func append(_ job: UnownedJob) { self.jobs.append(job) }
+    mutating func append(_ job: Job) { self.jobs.append(job) }
 
-    mutating func next() -> UnownedJob? {
+    mutating func next() -> Job? {
         guard !self.isEmpty else { return nil }
         let job = self.jobs[self.first]
         self.first += 1

@@ -51,6 +51,23 @@ private func scanPlainFields(
 }
 
 extension Common_Envelope {
+    /// Decodes an envelope that is encoded as protobuf's libraries do it, so that encoding it again gives `bytes`; its parts
+    /// are slices of them.
+    ///
+    /// `nil` if it isn't, or can't be read.
+    package init?(canonical bytes: Data) {
+        self.init()
+        let isPlain = scanPlainFields(bytes, highest: 2) { number, contents in
+            if number == 1 { self.payload = contents } else { self.signature = contents }
+            return !contents.isEmpty
+        }
+        // Only the lengths could have been written in more bytes than they need.
+        let parts = [self.payload, self.signature].filter { !$0.isEmpty }
+        guard isPlain, bytes.count == parts.reduce(0, { $0 + WireMessage.size(ofElement: $1) }) else {
+            return nil
+        }
+    }
+
     /// Decodes an envelope; its parts may be slices of `bytes`.
     init(slicing bytes: Data) throws {
         var envelope = Self()

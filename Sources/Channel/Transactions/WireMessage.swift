@@ -23,6 +23,12 @@ package struct WireMessage {
         self.varint(value)
     }
 
+    /// A field of proto2, which is written even if it is 0.
+    package mutating func required(_ number: UInt64, _ value: UInt64) {
+        self.varint(number << 3)
+        self.varint(value)
+    }
+
     package mutating func field(_ number: UInt64, _ value: Bool) {
         self.field(number, value ? UInt64(1) : 0)
     }
@@ -54,7 +60,7 @@ package struct WireMessage {
         1 + Self.varintSize(UInt64(value.count)) + value.count
     }
 
-    private static func varintSize(_ number: UInt64) -> Int {
+    static func varintSize(_ number: UInt64) -> Int {
         max(1, (64 - number.leadingZeroBitCount + 6) / 7)
     }
 

@@ -102,6 +102,23 @@ package struct CallMetrics: ServerInterceptor {
         }
     }
 
+    /// The same method with its calls and their messages counted, which no interceptor sees.
+    package func counting(_ method: DirectStreamMethod) -> DirectStreamMethod {
+        let (service, name) = Self.labels(method.descriptor.fullyQualifiedMethod)
+        let received = self.metrics.counter(.streamMessagesReceived, service, name)
+        let sent = self.metrics.counter(.streamMessagesSent, service, name)
+        return DirectStreamMethod(method.descriptor) { stream in
+            let start = self.clock.now
+            self.metrics.counter(.streamRequestsReceived, service, name).increment()
+            return CountedStream(base: method.begin(stream), received: received, sent: sent) { code in
+                self.metrics.histogram(.streamRequestDuration, service, name, code.goName).record(
+                    self.clock.now - start
+                )
+                self.metrics.counter(.streamRequestsCompleted, service, name, code.goName).increment()
+            }
+        }
+    }
+
     private func failed(_ name: String, _ code: RPCError.Code, _ start: ContinuousClock.Instant) {
         let (service, method) = Self.labels(name)
         self.metrics.histogram(.unaryRequestDuration, service, method, code.goName).record(
@@ -182,6 +199,53 @@ package struct CallMetrics: ServerInterceptor {
     }
 }
 
+/// Counts the messages of a stream that the transport serves itself.
+private final class CountedStream: DirectStreamService, @unchecked Sendable {
+    // Why `@unchecked`: `code` belongs to the thread of the call, see `DirectStreamService`.
+    private let base: any DirectStreamService
+    private let received: CounterSeries
+    private let sent: CounterSeries
+    private let completed: @Sendable (RPCError.Code?) -> Void
+    /// How the call has ended; a client that is gone has cancelled it.
+    private var code: RPCError.Code? = .cancelled
+
+    init(
+        base: any DirectStreamService,
+        received: CounterSeries,
+        sent: CounterSeries,
+        completed: @escaping @Sendable (RPCError.Code?) -> Void
+    ) {
+        self.base = base
+        self.received = received
+        self.sent = sent
+        self.completed = completed
+    }
+
+    func received(_ message: borrowing IncomingMessage) -> Bool {
+        self.received.increment()
+        return self.base.received(message)
+    }
+
+    func readsOn() -> Bool { self.base.readsOn() }
+
+    func inputEnded(isComplete: Bool) { self.base.inputEnded(isComplete: isComplete) }
+
+    func nextPart() -> DirectStreamPart? {
+        let part = self.base.nextPart()
+        switch part {
+        case .message: self.sent.increment()
+        case .end(let error): self.code = error?.code
+        case nil: break
+        }
+        return part
+    }
+
+    func ended() {
+        self.completed(self.code)
+        self.base.ended()
+    }
+}
+
 /// Counts the messages written.
 private struct CountingWriter<Element: Sendable>: RPCWriterProtocol {
     let base: RPCWriter<Element>
@@ -198,6 +262,11 @@ private struct CountingWriter<Element: Sendable>: RPCWriterProtocol {
         self.sent.increment(by: Int64(elements.count))
         try await self.base.write(contentsOf: elements)
     }
+}
+
+extension RPCError.Code? {
+    /// The same, also of no error.
+    fileprivate var goName: String { self?.goName ?? "OK" }
 }
 
 extension RPCError.Code {

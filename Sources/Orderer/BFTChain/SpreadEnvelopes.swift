@@ -96,8 +96,8 @@ final class SpreadEnvelopes: Sendable {
             let fingerprint = EnvelopeFingerprint(bytes)
             guard !channel.knows(fingerprint) else { continue }
             do {
-                let envelope = try Common_Envelope(serializedBytes: bytes)
-                let headers = try EnvelopeHeaders(envelope)
+                let envelope = try ReceivedEnvelope(bytes)
+                let headers = try EnvelopeHeaders(envelope.envelope)
                 guard headers.channel.channelID == channel.id.description else {
                     refused += 1
                     continue

@@ -43,13 +43,22 @@ final class BroadcastExchange: Sendable {
         var isClosed = false
         var reader: CheckedContinuation<Void, Never>?
         var writer: CheckedContinuation<Void, Never>?
+        /// Whoever reads without waiting here has been told that there is no room.
+        var readerIsHeld = false
     }
 
     private let state = Mutex(State())
     private let maxEnvelopes: Int
     private let maxBytes: Int
+    /// Called when there are answers or no more will come, and when there is room again.
+    private let changed: (@Sendable () -> Void)?
 
-    init(limits: OrdererLimits) {
+    /// - Parameters:
+    ///   - limits: How far ahead of the answers is read.
+    ///   - changed: For whoever doesn't wait here: called when ``takeAnswers()`` has something new to say, and when there is
+    ///     room after ``takeNow(bytes:)`` has found none.
+    init(limits: OrdererLimits, changed: (@Sendable () -> Void)? = nil) {
+        self.changed = changed
         self.maxEnvelopes = max(1, limits.readAheadEnvelopes)
         self.maxBytes = max(1, limits.readAheadBytes)
     }
@@ -61,16 +70,39 @@ final class BroadcastExchange: Sendable {
     /// - Returns: Its number, or `nil` if no more envelopes are taken.
     func take(bytes: Int) async -> Int? {
         while true {
-            let outcome: (number: Int?, isFull: Bool) = self.state.withLock { state in
-                if state.isClosed { return (nil, false) }
-                guard self.hasSpace(for: bytes, state) else { return (nil, true) }
-                state.slots.append(Slot(bytes: bytes, progress: .checking))
-                state.bytes += bytes
-                return (state.first + state.slots.count - 1, false)
+            switch self.state.withLock({ self.take(bytes, &$0) }) {
+            case .taken(let number): return number
+            case .closed: return nil
+            case .full: await self.waitForSpace(for: bytes)
             }
-            guard outcome.isFull else { return outcome.number }
-            await self.waitForSpace(for: bytes)
         }
+    }
+
+    /// What becomes of an envelope that came in.
+    enum Intake {
+        /// It has this number.
+        case taken(Int)
+        /// Too much is unanswered.
+        case full
+        /// No more envelopes are taken.
+        case closed
+    }
+
+    /// Takes an envelope of this size in, if there is room.
+    func takeNow(bytes: Int) -> Intake {
+        self.state.withLock { state in
+            let intake = self.take(bytes, &state)
+            if case .full = intake { state.readerIsHeld = true }
+            return intake
+        }
+    }
+
+    private func take(_ bytes: Int, _ state: inout State) -> Intake {
+        if state.isClosed { return .closed }
+        guard self.hasSpace(for: bytes, state) else { return .full }
+        state.slots.append(Slot(bytes: bytes, progress: .checking))
+        state.bytes += bytes
+        return .taken(state.first + state.slots.count - 1)
     }
 
     private func hasSpace(for bytes: Int, _ state: State) -> Bool {
@@ -163,9 +195,10 @@ final class BroadcastExchange: Sendable {
     }
 
     /// Takes the answers up to the first envelope that has none, or up to the first that is not SUCCESS.
-    private func takeAnswers() -> (answers: [Orderer_BroadcastResponse], isDone: Bool) {
+    func takeAnswers() -> (answers: [Orderer_BroadcastResponse], isDone: Bool) {
         var answers: [Orderer_BroadcastResponse] = []
         var reader: CheckedContinuation<Void, Never>?
+        var readerWasHeld = false
         let isDone = self.state.withLock { state in
             while let slot = state.slots.first, case .answered(let response) = slot.progress {
                 answers.append(response)
@@ -177,10 +210,14 @@ final class BroadcastExchange: Sendable {
                     state.slots.removeAll()
                 }
             }
-            if !answers.isEmpty { reader = state.reader.take() }
+            if !answers.isEmpty {
+                reader = state.reader.take()
+                swap(&state.readerIsHeld, &readerWasHeld)
+            }
             return state.slots.isEmpty && state.isClosed
         }
         reader?.resume()
+        if readerWasHeld { self.changed?() }
         return (answers, isDone)
     }
 
@@ -208,16 +245,19 @@ final class BroadcastExchange: Sendable {
     private func resume(_ change: (inout State) -> Void) {
         var reader: CheckedContinuation<Void, Never>?
         var writer: CheckedContinuation<Void, Never>?
-        self.state.withLock { state in
+        let hasAnswers = self.state.withLock { state in
             change(&state)
             if state.isClosed { reader = state.reader.take() }
             if let slot = state.slots.first {
-                if case .answered = slot.progress { writer = state.writer.take() }
-            } else if state.isClosed {
-                writer = state.writer.take()
+                guard case .answered = slot.progress else { return false }
+            } else if !state.isClosed {
+                return false
             }
+            writer = state.writer.take()
+            return true
         }
         reader?.resume()
         writer?.resume()
+        if hasAnswers { self.changed?() }
     }
 }

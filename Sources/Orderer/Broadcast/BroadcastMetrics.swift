@@ -1,46 +1,86 @@
 internal import Channel
 internal import FabricProtos
 internal import Operations
+internal import Synchronization
 
-/// Counts one envelope on its way to its answer.
-///
-/// Belongs to one thread, until ``checked()``.
+/// Counts envelopes on their way to their answers.
 ///
 /// - Source: Fabric v3.1, package `orderer/common/broadcast`.
-final class BroadcastMetrics {
+final class BroadcastMetrics: Sendable {
+    private struct Key: Hashable {
+        var channel: ChannelID
+        var type: Int32
+    }
+
     private let metrics: Metrics
-    private let start = ContinuousClock.now
-    /// As Fabric's, for what can't be read.
-    private var channel = ""
-    private var type = ""
+    /// Those of the channels and types that there have been: a look-up for each envelope instead of three by texts.
+    private let known = Mutex<[Key: Counts]>([:])
+    /// More types than there are in the protocol come from clients that make them up.
+    private static let mostKnown = 256
 
     init(_ metrics: Metrics) { self.metrics = metrics }
 
-    /// The envelope is for a channel that is there.
-    func envelope(of channel: ChannelID, type: Int32) {
-        self.channel = channel.description
-        self.type = Common_HeaderType(rawValue: Int(type))?.name ?? "type \(type)"
+    /// The counts of envelopes of a type for a channel that is there.
+    func counts(_ channel: ChannelID, type: Int32) -> Counts {
+        let key = Key(channel: channel, type: type)
+        if let counts = self.known.withLock({ $0[key] }) { return counts }
+        let counts = Counts(self.metrics, channel: channel, type: type)
+        self.known.withLock { known in
+            if known.count < Self.mostKnown { known[key] = counts }
+        }
+        return counts
     }
 
-    /// The envelope is not ordered.
-    func refused(_ status: Common_Status) {
-        self.metrics.histogram(.broadcastValidateDuration, self.channel, self.type, status.name)
-            .record(ContinuousClock.now - self.start)
-        self.metrics.counter(.broadcastProcessedCount, self.channel, self.type, status.name).increment()
+    /// An envelope is not ordered; without `counts`, as in Fabric, if it can't be read or its channel isn't here.
+    func refused(_ counts: Counts?, _ status: Common_Status, after duration: Duration) {
+        let (channel, type) = counts.map { ($0.channel, $0.type) } ?? ("", "")
+        self.metrics.histogram(.broadcastValidateDuration, channel, type, status.name).record(duration)
+        self.metrics.counter(.broadcastProcessedCount, channel, type, status.name).increment()
     }
 
-    /// The envelope may be ordered.
-    ///
-    /// - Returns: What is to be called with its answer.
-    func checked() -> @Sendable (Common_Status) -> Void {
-        let (metrics, channel, type) = (self.metrics, self.channel, self.type)
-        let checked = ContinuousClock.now
-        metrics.histogram(.broadcastValidateDuration, channel, type, Common_Status.success.name)
-            .record(checked - self.start)
-        return { status in
-            metrics.histogram(.broadcastEnqueueDuration, channel, type, status.name)
-                .record(ContinuousClock.now - checked)
-            metrics.counter(.broadcastProcessedCount, channel, type, status.name).increment()
+    /// What is counted of the envelopes of one type for one channel.
+    final class Counts: Sendable {
+        fileprivate let channel: String
+        fileprivate let type: String
+        private let metrics: Metrics
+        private let checked: HistogramSeries
+        private let succeeded: Mutex<(duration: HistogramSeries, count: CounterSeries)?>
+
+        fileprivate init(_ metrics: Metrics, channel: ChannelID, type: Int32) {
+            self.metrics = metrics
+            self.channel = channel.description
+            self.type = Common_HeaderType(rawValue: Int(type))?.name ?? "type \(type)"
+            self.checked = metrics.histogram(
+                .broadcastValidateDuration,
+                self.channel,
+                self.type,
+                Common_Status.success.name
+            )
+            self.succeeded = Mutex(nil)
+        }
+
+        /// An envelope may be ordered.
+        func accepted(after duration: Duration) { self.checked.record(duration) }
+
+        /// An envelope that was accepted has its answer.
+        func answered(_ status: Common_Status, after duration: Duration) {
+            let (histogram, counter) =
+                status == .success
+                ? self.succeeded.withLock { known in
+                    if let known { return known }
+                    let series = self.series(status)
+                    known = series
+                    return series
+                } : self.series(status)
+            histogram.record(duration)
+            counter.increment()
+        }
+
+        private func series(_ status: Common_Status) -> (duration: HistogramSeries, count: CounterSeries) {
+            (
+                self.metrics.histogram(.broadcastEnqueueDuration, self.channel, self.type, status.name),
+                self.metrics.counter(.broadcastProcessedCount, self.channel, self.type, status.name)
+            )
         }
     }
 }

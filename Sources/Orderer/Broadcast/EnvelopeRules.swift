@@ -14,6 +14,8 @@ struct EnvelopeRules: Sendable {
     let now: Date
     /// Whether an expired certificate is refused; a key of the node's configuration turns it off.
     var checksExpiration = true
+    /// Who is known to satisfy the policy.
+    var writers: KnownWriters?
 
     /// What an envelope asks for, by its header's type.
     enum Kind: Equatable, Sendable {
@@ -51,8 +53,9 @@ struct EnvelopeRules: Sendable {
             throw .badRequest("message payload is empty: send a signed payload")
         }
         try self.checkSize(headers.payloadBytes.count + headers.envelopeSignature.count)
-        try self.checkExpiration(headers)
-        try self.checkPolicy(headers)
+        let writer = self.writers?.identity(headers.signature.creator, under: self.configuration)
+        try self.checkExpiration(headers, writer)
+        try self.checkPolicy(headers, writer)
         guard !headers.envelopeSignature.isEmpty else {
             // Peers refuse a block with such an envelope for ever, whatever the policy says.
             throw .badRequest("the envelope has no signature: sign the payload")
@@ -69,22 +72,31 @@ struct EnvelopeRules: Sendable {
         }
     }
 
-    private func checkExpiration(_ headers: EnvelopeHeaders) throws(Refusal) {
+    private func checkExpiration(_ headers: EnvelopeHeaders, _ writer: Identity?) throws(Refusal) {
         guard self.checksExpiration, self.configuration.capabilities.checksExpiration else { return }
         // An identity that can't be read is left to the policy, which says why.
         let creator = headers.signature.creator
-        guard let expiry = self.configuration.directory.expiry(of: creator), self.now > expiry else { return }
+        let expiry = writer?.certificate.notAfter ?? self.configuration.directory.expiry(of: creator)
+        guard let expiry, self.now > expiry else { return }
         let name = (try? self.configuration.directory.identity(from: creator))?.description ?? "a stranger"
         throw .badRequest("the certificate of \(name) expired at \(expiry): renew it and sign again")
     }
 
-    private func checkPolicy(_ headers: EnvelopeHeaders) throws(Refusal) {
+    private func checkPolicy(_ headers: EnvelopeHeaders, _ writer: Identity?) throws(Refusal) {
+        // Whose signature doesn't hold is told below, in the policy's words.
+        if let writer, (try? writer.verify(headers.envelopeSignature, of: headers.payloadBytes)) != nil {
+            return
+        }
         let path = self.isMaintenance ? "/Channel/Orderer/Writers" : "/Channel/Writers"
         do {
             try self.configuration.policies.evaluate(path, [headers.signedData])
         } catch {
             throw .forbidden("policy \(path) of channel \(self.channel) is not satisfied: \(error)")
         }
+        guard let writers,
+            let creator = try? self.configuration.directory.identity(from: headers.signature.creator)
+        else { return }
+        writers.add(creator, under: self.configuration)
     }
 
     private var channel: ChannelID { self.configuration.channelID }

@@ -15,16 +15,30 @@ struct DeliverableBlock: Sendable {
     private let size: Int
 
     init(_ block: Common_Block) throws {
-        self.init(number: block.header.number, serialized: try block.serializedBytes())
+        guard let encoding = BlockEncoding(block) else {
+            self.init(number: block.header.number, serialized: try block.serializedBytes())
+            return
+        }
+        let head = Self.head(encoding.size)
+        var whole = Data(count: head.count + encoding.size)
+        whole.withUnsafeMutableBytes { buffer in
+            buffer.copyBytes(from: head)
+            encoding.write(to: UnsafeMutableRawBufferPointer(rebasing: buffer.dropFirst(head.count)))
+        }
+        self.init(number: block.header.number, whole: whole, size: encoding.size)
     }
 
     /// - Parameters:
     ///   - number: The block's number.
     ///   - serialized: The bytes of the `common.Block`.
     init(number: BlockNumber, serialized: Data) {
+        self.init(number: number, whole: Self.response(serialized), size: serialized.count)
+    }
+
+    private init(number: BlockNumber, whole: Data, size: Int) {
         self.number = number
-        self.whole = Self.response(serialized)
-        self.size = serialized.count
+        self.whole = whole
+        self.size = size
     }
 
     /// The response with header and metadata only; the whole block for a config block, which is never shortened.
@@ -38,15 +52,16 @@ struct DeliverableBlock: Sendable {
     /// The bytes of a `DeliverResponse` around the bytes of a block.
     static func response(_ block: Data) -> Data {
         var bytes = Data(capacity: block.count + 11)
-        bytes.append(0x12)  // Field 2, length-delimited.
-        var rest = UInt64(block.count)
-        while rest >= 0x80 {
-            bytes.append(UInt8(truncatingIfNeeded: rest) | 0x80)
-            rest >>= 7
-        }
-        bytes.append(UInt8(rest))
+        bytes.append(contentsOf: Self.head(block.count))
         bytes.append(block)
         return bytes
+    }
+
+    /// What stands before a block of `count` bytes.
+    private static func head(_ count: Int) -> [UInt8] {
+        var head = WireMessage(capacity: 11)
+        head.startMessage(2, count: count)
+        return head.bytes
     }
 }
 

@@ -224,7 +224,7 @@ final class RaftChain {
         accepted: (UInt64) -> Void,
         decided: (UInt64) -> Void
     ) throws -> Progress {
-        let bytes: [UInt8] = try block.serializedBytes()
+        let bytes = try block.encoded()
         let effects = self.raft.step(.propose(bytes))
         if case .accepted(let position) = effects.proposal {
             self.proposed.append((position, block, bytes))

@@ -1,3 +1,4 @@
+internal import Channel
 internal import Consensus
 internal import FabricProtos
 internal import Foundation
@@ -20,6 +21,22 @@ extension Raftpb_Entry {
             self.type = .entryConfChange
             self.data = try Self.change(.confChangeRemoveNode, node)
         }
+    }
+
+    /// The bytes of ``init(_:)``'s message; a payload, which may be large, is copied once.
+    static func bytes(of entry: RaftEntry) throws -> Data {
+        guard case .payload(let payload) = entry.content, !payload.isEmpty else {
+            return try Self(entry).serializedBytes()
+        }
+        var head = WireMessage(capacity: 40)
+        head.required(1, 0)
+        head.required(2, entry.position.term)
+        head.required(3, entry.position.index)
+        head.startMessage(4, count: payload.count)
+        var bytes = Data(capacity: head.bytes.count + payload.count)
+        bytes.append(contentsOf: head.bytes)
+        bytes.append(contentsOf: payload)
+        return bytes
     }
 
     private static func change(_ type: Raftpb_ConfChangeType, _ node: NodeID) throws -> Data {

@@ -176,7 +176,7 @@ struct RaftStore {
     }
 
     private static func put(_ entry: RaftEntry, into batch: inout WriteBatch) throws {
-        batch.set(try Raftpb_Entry(entry).serializedBytes(), forKey: Self.entryKey(entry.position.index))
+        batch.set(try Raftpb_Entry.bytes(of: entry), forKey: Self.entryKey(entry.position.index))
     }
 
     private static func decode<Message>(_ what: String, _ body: () throws -> Message) throws -> Message {

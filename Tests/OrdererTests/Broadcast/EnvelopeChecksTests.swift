@@ -11,17 +11,17 @@ import Testing
     func checksAll(threads: Int) async {
         let submitted = Mutex<[String]>([])
         let exchange = BroadcastExchange(limits: OrdererLimits())
-        let checks = EnvelopeChecks(for: exchange, on: WorkerThreads(name: "check", count: threads)) {
-            envelope in
+        let checks = EnvelopeChecks(on: WorkerThreads(name: "check", count: threads)) { received in
             .accepted { _ in
-                submitted.withLock { $0.append(String(decoding: envelope.payload, as: UTF8.self)) }
+                submitted.withLock { $0.append(String(decoding: received.envelope.payload, as: UTF8.self)) }
                 return .accepted
             }
         }
         let names = (0..<200).map { "envelope \($0)" }
         for name in names {
             guard let number = await exchange.take(bytes: 1) else { break }
-            checks.add(.with { $0.payload = Data(name.utf8) }, number: number)
+            let envelope = Common_Envelope.with { $0.payload = Data(name.utf8) }
+            checks.add(ReceivedEnvelope(envelope), number: number, of: exchange)
         }
         exchange.close()
         var answers = 0
