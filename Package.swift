@@ -199,9 +199,10 @@ let package = Package(
 
         // Contracts to learn from, each a service, and their tests.
         sample("AssetTransfer"),
+        sample("Custody"),
         .testTarget(
             name: "SampleTests",
-            dependencies: ["AssetTransfer", "WeftContract", "WeftContractTesting"],
+            dependencies: ["AssetTransfer", "Custody", "WeftContract", "WeftContractTesting"],
             path: "Samples/Tests",
             swiftSettings: settings
         ),

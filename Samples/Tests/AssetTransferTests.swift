@@ -4,7 +4,7 @@ import WeftContractTesting
 
 @testable import AssetTransfer
 
-@Suite struct AssetTransferTests {
+@Suite(.timeLimit(.minutes(5))) struct AssetTransferTests {
     @Test func anAssetIsCreatedReadAndHandedOn() async throws {
         let harness = try await ContractHarness(AssetTransfer())
         let alice = try harness.user("alice", of: "Org1MSP")

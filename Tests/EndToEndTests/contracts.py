@@ -67,11 +67,13 @@ class Deployed:
         self.process = None
         self.log = network.folder / f"{name}.log"
 
+    def command(self):
+        return [sys.executable, PROGRAMS / self.program]
+
     def start(self):
         environment = dict(os.environ, CHAINCODE_ID=self.identifier, CHAINCODE_SERVER_ADDRESS=self.address)
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, PROGRAMS / self.program], env=environment, stdout=log, stderr=log)
+            self.process = subprocess.Popen(self.command(), env=environment, stdout=log, stderr=log)
         host, port = self.address.split(":")
         end = time.monotonic() + 60
         while True:

@@ -128,7 +128,8 @@ Profiles:
 YAML
 }
 
-# flow_nodes: an orderer and two peers of Weft by Fabric's names, as compose files start them.
+# flow_nodes: an orderer and two peers of Weft by Fabric's names, as compose files start them; where peer_programs names
+# another program for a peer, that one.
 flow_nodes() {
     local number node
     env ORDERER_GENERAL_LISTENADDRESS=127.0.0.1 ORDERER_GENERAL_LISTENPORT="$orderer_port" \
@@ -157,7 +158,10 @@ flow_nodes() {
             CORE_PEER_TLS_CERT_FILE="$node/tls/server.crt" CORE_PEER_TLS_KEY_FILE="$node/tls/server.key" \
             CORE_PEER_TLS_ROOTCERT_FILE="$node/tls/ca.crt" CORE_PEER_FILESYSTEMPATH="$home/peer$number" \
             CORE_OPERATIONS_LISTENADDRESS=127.0.0.1:0 CORE_METRICS_PROVIDER=prometheus \
-            CORE_CHAINCODE_EXECUTETIMEOUT=300s "$work/tools/peer" node start > "peer$number.log" 2>&1 &
+            CORE_PEER_CHAINCODELISTENADDRESS="127.0.0.1:$(free_port)" CORE_VM_ENDPOINT= \
+            CORE_LEDGER_SNAPSHOTS_ROOTDIR="$home/peer$number/snapshots" \
+            CORE_PEER_GOSSIP_PVTDATA_PULLRETRYTHRESHOLD=100ms CORE_CHAINCODE_EXECUTETIMEOUT=300s \
+            "${peer_programs[$number]:-$work/tools/peer}" node start > "peer$number.log" 2>&1 &
         nodes+=($!)
     done
     pids+=("${nodes[@]}")

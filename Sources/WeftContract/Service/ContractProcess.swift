@@ -91,16 +91,35 @@ package struct ContractProcess: Sendable {
         let (outbound, send) = AsyncStream.makeStream(of: Protos_ChaincodeMessage.self)
         let stream = ContractStream(packageID: self.packageID, contracts: self.contracts) { send.yield($0) }
         self.log("contract \(self.packageID) registers with \(peer)")
+        let (inbound, receive) = AsyncStream.makeStream(of: Protos_ChaincodeMessage.self)
         try await withGRPCClient(transport: transport) { client in
-            let request = StreamingClientRequest<Protos_ChaincodeMessage> { writer in
-                for await message in outbound { try await writer.write(message) }
-            }
-            try await Protos_ChaincodeSupport.Client(wrapping: client).register(request: request) {
-                response in
-                defer { send.finish() }
-                try await stream.run(response.messages)
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                // Beside the call: the peer answers, and the response begins, only after the contract has registered.
+                group.addTask {
+                    defer { send.finish() }
+                    try await stream.run(inbound)
+                }
+                group.addTask {
+                    defer { receive.finish() }
+                    try await Self.exchange(client, outbound) { receive.yield($0) }
+                }
+                defer { group.cancelAll() }
+                while try await group.next() != nil {}
             }
         }
         throw StreamFault(description: "\(peer) has ended the stream")
+    }
+
+    private static func exchange(
+        _ client: GRPCClient<CoreClientTransport>,
+        _ outbound: AsyncStream<Protos_ChaincodeMessage>,
+        _ received: @escaping @Sendable (Protos_ChaincodeMessage) -> Void
+    ) async throws {
+        let request = StreamingClientRequest<Protos_ChaincodeMessage> { writer in
+            for await message in outbound { try await writer.write(message) }
+        }
+        try await Protos_ChaincodeSupport.Client(wrapping: client).register(request: request) { response in
+            for try await message in response.messages { received(message) }
+        }
     }
 }

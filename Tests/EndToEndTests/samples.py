@@ -1,0 +1,116 @@
+"""The sample contracts of Samples/, each as a service on a network of real processes. Run by scripts/contracts."""
+
+import concurrent.futures
+import json
+import os
+import pathlib
+import subprocess
+
+import pytest
+
+import contracts
+import fabric
+from contracts import eventually, network, reasons, submit  # noqa: F401 (network is a fixture)
+
+PROGRAMS = pathlib.Path(os.environ["SAMPLES"])
+
+
+class Sample(contracts.Deployed):
+    """A sample that is defined on the channel, and its process."""
+
+    def command(self):
+        return [PROGRAMS / self.program]
+
+
+def deployed(network, name, program):
+    sample = Sample(network, name, program)
+    try:
+        sample.start()
+        sample.deploy()
+        yield sample
+    finally:
+        sample.stop()
+
+
+@pytest.fixture(scope="module")
+def assets(network):
+    yield from deployed(network, "assets", "AssetTransfer")
+
+
+@pytest.fixture(scope="module")
+def custody(network):
+    yield from deployed(network, "custody", "Custody")
+
+
+def gateway(network, organization):
+    connection, _ = network.connect(organization, f"{organization}/user")
+    return connection, fabric.Gateway(connection, network.channel, network.identity(f"{organization}/user"))
+
+
+@pytest.fixture(scope="module")
+def utility(network):
+    connection, client = gateway(network, "utility")
+    with connection:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def auditor(network):
+    connection, client = gateway(network, "auditor")
+    with connection:
+        yield client
+
+
+def test_assets_are_created_handed_on_and_found(utility, assets):
+    submit(utility, "assets", "CreateAsset", "a1", "blue", "5", "Tomoko", "300")
+    transaction_id, status = submit(utility, "assets", "TransferAsset", "a1", "Brad")
+    asset = {"id": "a1", "color": "blue", "size": 5, "owner": "Brad", "appraisedValue": 300}
+    assert json.loads(utility.evaluate("assets", "ReadAsset", "a1")) == asset
+    assert json.loads(utility.evaluate("assets", "GetAssetsByOwner", "Brad")) == [asset]
+    assert json.loads(utility.evaluate("assets", "GetAssetsByOwner", "Tomoko")) == []
+    history = json.loads(utility.evaluate("assets", "AssetTransfer:GetAssetHistory", "a1"))
+    assert [(entry["asset"]["owner"], entry["transactionID"] == transaction_id) for entry in history] == [
+        ("Brad", True), ("Tomoko", False)]
+    stream = utility.events("assets", start=status.block_number)
+    events = next(iter(stream)).events
+    stream.cancel()
+    assert [(event.event_name, json.loads(event.payload)) for event in events] == [("AssetTransferred", asset)]
+
+
+def test_errors_and_metadata_reach_the_client(utility, assets):
+    assert "there is no asset none" in reasons(lambda: utility.evaluate("assets", "ReadAsset", "none"))
+    assert "argument size: expected a whole number" in reasons(
+        lambda: utility.endorse("assets", "CreateAsset", "a2", "blue", "big", "Tomoko", "300"))
+    metadata = json.loads(utility.evaluate("assets", "org.hyperledger.fabric:GetMetadata"))
+    names = [transaction["name"] for transaction in metadata["contracts"]["AssetTransfer"]["transactions"]]
+    assert "TransferAsset" in names
+    printed = subprocess.run([PROGRAMS / "AssetTransfer", "--metadata"], capture_output=True, timeout=60, check=True)
+    assert json.loads(printed.stdout) == metadata
+
+
+def test_many_transactions_run_on_one_stream(utility, assets):
+    def create(number):
+        return submit(utility, "assets", "CreateAsset", f"many{number:03}", "red", "1", "Jin", str(number))
+
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        list(pool.map(create, range(120)))
+    found = json.loads(utility.evaluate("assets", "GetAssetsByOwner", "Jin"))
+    assert [asset["appraisedValue"] for asset in found] == list(range(120))
+
+
+def test_a_contract_that_was_ended_serves_again(utility, assets):
+    assets.stop()
+    assets.start()
+    eventually(lambda: json.loads(utility.evaluate("assets", "AssetExists", "a1")))
+
+
+def test_a_container_changes_hands_when_both_consent(utility, auditor, custody):
+    submit(utility, "custody", "Register", "CSQU3054383", "coffee", "Santos")
+    assert "UtilityMSP may" in reasons(lambda: auditor.endorse("custody", "Offer", "CSQU3054383", "AgencyMSP"))
+    submit(utility, "custody", "Offer", "CSQU3054383", "AuditorMSP")
+    assert "AuditorMSP may" in reasons(lambda: utility.endorse("custody", "Accept", "CSQU3054383", "Rotterdam"))
+    # Nobody says who must endorse: the gateway learns it from the container's own policy.
+    submit(auditor, "custody", "Accept", "CSQU3054383", "Rotterdam")
+    container = json.loads(auditor.evaluate("custody", "Read", "CSQU3054383"))
+    assert (container["holder"], container["place"]) == ("AuditorMSP", "Rotterdam")
+    assert json.loads(auditor.evaluate("custody", "HeldBy", "UtilityMSP")) == []
