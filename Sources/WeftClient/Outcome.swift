@@ -1,5 +1,5 @@
 internal import Channel
-internal import FabricProtos
+package import FabricProtos
 public import Foundation
 internal import SwiftProtobuf
 
@@ -17,7 +17,7 @@ public struct CommitStatus: Sendable {
     /// Whether the transaction took effect.
     public var isValid: Bool { self.code == 0 }
 
-    init(transactionID: String, block: UInt64, code: Protos_TxValidationCode) {
+    package init(transactionID: String, block: UInt64, code: Protos_TxValidationCode) {
         self.transactionID = transactionID
         self.block = block
         self.code = code.rawValue

@@ -75,12 +75,22 @@ public struct PeerNode: Sendable {
         let proposal = try await Proposal.signed(invocation, channel: first.channel, by: first.identity)
         let transactionID = proposal.transactionID.description
         do {
-            let responses = try await withThrowingTaskGroup { group in
+            let answers = try await withThrowingTaskGroup { group in
                 for peer in peers {
-                    group.addTask { try await peer.process(proposal.signed, transactionID) }
+                    group.addTask {
+                        (peer.connection.endpoint, try await peer.process(proposal.signed, transactionID))
+                    }
                 }
-                return try await group.reduce(into: [Protos_ProposalResponse]()) { $0.append($1) }
+                return try await group.reduce(into: [(Endpoint, Protos_ProposalResponse)]()) { $0.append($1) }
             }
+            let named = answers.map { endpoint, response in
+                let organization = EndorsementDisagreement.organization(of: response.endorsement.endorser)
+                return (endorser: "\(organization) at \(endpoint)", payload: response.payload)
+            }
+            if let disagreement = EndorsementDisagreement(named) {
+                throw ClientError(.refused, "\(AssemblyError.payloadsDiffer); \(disagreement)")
+            }
+            let responses = answers.map(\.1)
             let payload = try Proposal.assemble(proposal.proposal, responses: responses)
             let envelope = try await first.identity.signing {
                 try Common_Envelope.signed(payload: payload, signer: $0)

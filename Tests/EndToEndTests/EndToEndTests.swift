@@ -45,26 +45,7 @@ import WeftClient
     @Test func theClientLibrarySubmitsAsksAndListens() async throws {
         try await WeftProcess.withRunningNetwork("--orgs", "1", "--contract", "kv") { folder in
             let description = try NetworkDescription(folder)
-            let node = try #require(description.nodes.first { $0.name == "utility" })
-            let person = try #require(description.identities.first { $0.name == "utility/user" })
-            let file = { (path: String) in try Data(contentsOf: URL(fileURLWithPath: "\(folder)/\(path)")) }
-            let inside = { (subfolder: String) in
-                let names = try FileManager.default.contentsOfDirectory(
-                    atPath: "\(folder)/\(person.msp)/\(subfolder)"
-                )
-                return try file("\(person.msp)/\(subfolder)/\(try #require(names.first))")
-            }
-            let identity = try ClientIdentity(
-                mspID: person.mspID,
-                certificate: try inside("signcerts"),
-                privateKey: try inside("keystore")
-            )
-            let security = try ConnectionSecurity(
-                roots: try file(node.tlsRoots),
-                clientCertificate: try file(person.tlsCertificate),
-                clientKey: try file(person.tlsKey)
-            )
-            try await withConnection(to: Endpoint(node.endpoint), security: security) { connection in
+            try await description.withPeer(of: "utility", in: folder) { connection, identity in
                 let gateway = connection.gateway(channel: description.channel, as: identity)
                 let done = try await gateway.submit(Invocation("kv", "put", ["key", "value"]))
                 #expect(done.status.isValid)

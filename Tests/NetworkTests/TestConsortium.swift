@@ -8,6 +8,7 @@ import Orderer
 import Peer
 import RPC
 import ServiceLifecycle
+import SwiftProtobuf
 import WeftClient
 
 /// A consortium of one orderer and a peer for each of three organizations, in one process, over mutual TLS on
@@ -31,11 +32,13 @@ final class TestConsortium: Sendable {
     /// - Parameters:
     ///   - channel: the channel's name.
     ///   - logger: where the nodes log to.
+    ///   - contracts: what the peers have built in besides the usual contracts.
     ///   - prepare: changes what the authorities say before the channel is made.
     /// - Throws: what making identities and nodes throws.
     init(
         channel: String = "emissions",
         logger: Logger = TestConsortium.logger,
+        contracts: [String: any Contract] = [:],
         prepare: ([String: OrganizationAuthority]) throws -> Void = { _ in }
     ) throws {
         let folder = NSTemporaryDirectory() + "weft-consortium-" + UUID().uuidString
@@ -57,21 +60,20 @@ final class TestConsortium: Sendable {
         var peers: [String: Peer.PeerNode] = [:]
         for name in Self.organizations {
             let member = try Self.issue("peer0", .peer, by: authorities[name])
-            peers[name] = try Peer.PeerNode(
-                configuration: PeerNodeConfiguration(
-                    listenAddress: "127.0.0.1:0",
-                    tls: ServerTLS(
-                        identity: member.tls,
-                        clientRootsPEM: Self.roots(authorities),
-                        clientCertificates: .required
-                    ),
-                    clientTLSIdentity: member.tls,
-                    identity: member.identity,
-                    localMSP: Self.msp(of: name, authorities[name]),
-                    dataFolder: "\(folder)/data/\(name)"
+            var configuration = PeerNodeConfiguration(
+                listenAddress: "127.0.0.1:0",
+                tls: ServerTLS(
+                    identity: member.tls,
+                    clientRootsPEM: try Self.roots(authorities),
+                    clientCertificates: .required
                 ),
-                logger: logger
+                clientTLSIdentity: member.tls,
+                identity: member.identity,
+                localMSP: try Self.msp(of: name, authorities[name]),
+                dataFolder: "\(folder)/data/\(name)"
             )
+            configuration.builtInContracts.merge(contracts) { $1 }
+            peers[name] = try Peer.PeerNode(configuration: configuration, logger: logger)
         }
         self.peers = peers
 
@@ -172,6 +174,57 @@ final class TestConsortium: Sendable {
             security: security,
             body
         )
+    }
+
+    /// Has every organization approve a contract that is built in, and commits its first definition.
+    ///
+    /// - Parameter contract: the contract's name.
+    /// - Throws: what the gateways say.
+    func define(_ contract: String) async throws {
+        for organization in Self.organizations {
+            let arguments: Data = try Lifecycle_ApproveChaincodeDefinitionForMyOrgArgs.with {
+                $0.sequence = 1
+                $0.name = contract
+                $0.version = "1.0"
+            }.serializedBytes()
+            try await self.submit(
+                "ApproveChaincodeDefinitionForMyOrg",
+                arguments,
+                as: "Admin",
+                of: organization,
+                endorsedBy: ["\(organization)MSP"]
+            )
+        }
+        let arguments: Data = try Lifecycle_CommitChaincodeDefinitionArgs.with {
+            $0.sequence = 1
+            $0.name = contract
+            $0.version = "1.0"
+        }.serializedBytes()
+        try await self.submit(
+            "CommitChaincodeDefinition",
+            arguments,
+            as: "Officer",
+            of: "Utility",
+            endorsedBy: ["UtilityMSP", "AuditorMSP"]
+        )
+    }
+
+    private func submit(
+        _ function: String,
+        _ arguments: Data,
+        as name: String,
+        of organization: String,
+        endorsedBy organizations: [String]
+    ) async throws {
+        try await self.connect(as: name, .admin, of: organization) { connection, identity in
+            _ = try await connection.gateway(channel: self.channelID.description, as: identity).submit(
+                Invocation(
+                    contract: "_lifecycle",
+                    arguments: [Data(function.utf8), arguments],
+                    organizations: organizations
+                )
+            )
+        }
     }
 
     struct Missing: Error {

@@ -100,6 +100,14 @@ package struct SignatureCombination: Hashable, Sendable, CustomStringConvertible
         return union
     }
 
+    /// Without one signature of `principal`.
+    func removingOne(_ principal: String) -> Self {
+        var rest = self
+        let count = rest.counts[principal] ?? 0
+        rest.counts[principal] = count > 1 ? count - 1 : nil
+        return rest
+    }
+
     func isCovered(by other: Self) -> Bool {
         self.counts.allSatisfy { (other.counts[$0.key] ?? 0) >= $0.value }
     }

@@ -124,17 +124,42 @@ struct EndorsementCollector {
         }
     }
 
+    /// Fabric's detail for each peer that came to another result than the first, then one of this gateway with what
+    /// differs.
     private func mismatches(_ responses: [Protos_ProposalResponse]) -> [GatewayFailure.Detail] {
-        responses.dropFirst().filter { $0.payload != responses.first?.payload }.map { response in
-            let endorser = try? Msp_SerializedIdentity(serializedBytes: response.endorsement.endorser)
+        var details = responses.dropFirst().filter { $0.payload != responses.first?.payload }.map {
+            response in
+            let (mspID, address) = self.place(of: response.endorsement.endorser)
             return GatewayFailure.Detail(
-                address: endorser.flatMap { try? MSPID($0.mspid) }
-                    .flatMap { self.peers[$0]?.first?.address } ?? "",
-                mspID: endorser?.mspid ?? "",
-                message:
-                    "ProposalResponsePayloads do not match: this peer came to another result, because it is "
-                    + "behind or because the contract is not deterministic"
+                address: address,
+                mspID: mspID,
+                message: "ProposalResponsePayloads do not match"
             )
         }
+        let disagreement = EndorsementDisagreement(responses) { endorser in
+            let (mspID, address) = self.place(of: endorser)
+            return address.isEmpty ? mspID : "\(mspID) at \(address)"
+        }
+        guard let disagreement else { return details }
+        let local = self.peers.values.joined().first { $0.isLocal }
+        details.append(
+            GatewayFailure.Detail(
+                address: local?.address ?? "",
+                mspID: local?.mspID.description ?? "",
+                message: """
+                    \(disagreement)
+                    one of them is behind, which passes, or the contract is not deterministic, which must be mended: its \
+                    results may depend on nothing but the ledger and the call
+                    """
+            )
+        )
+        return details
+    }
+
+    /// The organization of an endorser, and the address at which its peers are asked first.
+    private func place(of endorser: Data) -> (mspID: String, address: String) {
+        let mspID = EndorsementDisagreement.organization(of: endorser)
+        let address = (try? MSPID(mspID)).flatMap { self.peers[$0]?.first?.address }
+        return (mspID, address ?? "")
     }
 }

@@ -43,6 +43,8 @@ package struct PeerNodeConfiguration: Sendable {
     package var metrics = Metrics()
     /// Where the peer says what must be well.
     package var health = HealthChecks()
+    /// Contracts that are part of the peer, by name: each runs once a channel has its definition.
+    package var builtInContracts = ContractCatalog.standardBuiltIns
 
     package init(
         listenAddress: String,

@@ -32,6 +32,7 @@ struct PeerServices {
             identity: parts.configuration.identity,
             localMSP: parts.localMSP,
             channels: parts.channels,
+            builtIn: parts.configuration.builtInContracts,
             installed: installed,
             access: parts.access,
             executor: BlockingExecutor(name: "weft-endorse", threads: parts.configuration.readerThreads),

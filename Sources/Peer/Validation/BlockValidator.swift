@@ -126,15 +126,8 @@ extension BlockValidator {
         on transaction: EndorserTransaction,
         prepared: PreparedTransaction
     ) throws -> TransactionVerdict {
-        let namespaces = transaction.readWriteSet.namespaces
-        let isInvoked = { (namespace: TransactionReadWriteSet.Namespace) in
-            namespace.name.utf8.elementsEqual(transaction.chaincode.utf8)
-        }
-        let invoked =
-            namespaces.first(where: isInvoked)
-            ?? TransactionReadWriteSet.Namespace(name: transaction.chaincode, kv: Kvrwset_KVRWSet())
-        let others = namespaces.filter { $0.hasWrites && !isInvoked($0) }
-        for namespace in [invoked] + others {
+        let namespaces = transaction.namespacesToEndorse
+        for namespace in namespaces {
             let rules = try self.rules.rules(
                 of: namespace.name,
                 configuration: self.configuration,
@@ -153,7 +146,7 @@ extension BlockValidator {
                 )
             }
         }
-        for namespace in [invoked] + others { self.noteChangedKeys(in: namespace) }
+        for namespace in namespaces { self.noteChangedKeys(in: namespace) }
         return .valid
     }
 
@@ -230,6 +223,21 @@ extension BlockValidator {
     }
 }
 
+extension EndorserTransaction {
+    /// The namespaces whose policies have to be met: the invoked chaincode's, even if it writes nothing, then all others
+    /// that the transaction writes to.
+    var namespacesToEndorse: [TransactionReadWriteSet.Namespace] {
+        let namespaces = self.readWriteSet.namespaces
+        let isInvoked = { (namespace: TransactionReadWriteSet.Namespace) in
+            namespace.name.utf8.elementsEqual(self.chaincode.utf8)
+        }
+        let invoked =
+            namespaces.first(where: isInvoked)
+            ?? TransactionReadWriteSet.Namespace(name: self.chaincode, kv: Kvrwset_KVRWSet())
+        return [invoked] + namespaces.filter { $0.hasWrites && !isInvoked($0) }
+    }
+}
+
 extension TransactionReadWriteSet.Namespace {
     fileprivate var hasWrites: Bool {
         !self.kv.writes.isEmpty || !self.kv.metadataWrites.isEmpty
@@ -237,18 +245,18 @@ extension TransactionReadWriteSet.Namespace {
     }
 
     /// The public keys that are written, then those whose metadata is.
-    fileprivate var writtenKeys: [WrittenKey] {
+    var writtenKeys: [WrittenKey] {
         self.kv.writes.map { .plain($0.key) } + self.kv.metadataWrites.map { .plain($0.key) }
     }
 }
 
 extension TransactionReadWriteSet.Collection {
-    fileprivate var hasWrites: Bool {
+    var hasWrites: Bool {
         !self.hashed.hashedWrites.isEmpty || !self.hashed.metadataWrites.isEmpty
     }
 
     /// The hashes of the keys that are written, then of those whose metadata is.
-    fileprivate var writtenKeys: [WrittenKey] {
+    var writtenKeys: [WrittenKey] {
         (self.hashed.hashedWrites.map(\.keyHash) + self.hashed.metadataWrites.map(\.keyHash))
             .map { WrittenKey.hashed($0, collection: self.name) }
     }

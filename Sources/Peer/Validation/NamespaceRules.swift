@@ -65,6 +65,19 @@ struct EndorsementRule: Sendable {
         self.form = .refused(reason)
     }
 
+    /// The policy itself; `nil`, with the reason, if it can't be met by anybody.
+    func policy(under configuration: ChannelConfiguration) -> (policy: CompiledPolicy?, refusal: String?) {
+        switch self.form {
+        case .compiled(let policy): (policy, nil)
+        case .path(let path):
+            (
+                configuration.policies.policy(at: path),
+                configuration.policies.policy(at: path) == nil ? "the channel has no policy \(path)" : nil
+            )
+        case .refused(let reason): (nil, reason)
+        }
+    }
+
     /// Why `endorsers` don't meet the policy, `nil` if they do.
     func failure(of endorsers: [Identity], configuration: ChannelConfiguration) -> String? {
         do {
@@ -238,6 +251,9 @@ package struct NamespaceRulesCache: Sendable {
     private var keyPolicies: [Data: EndorsementRule] = [:]
     private var configuration: ChannelConfiguration?
 
+    /// What a key-level policy is called in messages.
+    static let keyPolicySubject = "the key's own policy"
+
     /// Key-level policies that are kept compiled; when there are more, all are dropped and compiled again.
     private static let keyPolicyLimit = 1_000
 
@@ -276,7 +292,7 @@ package struct NamespaceRulesCache: Sendable {
         if let known = self.keyPolicies[bytes] { return known }
         if self.keyPolicies.count >= Self.keyPolicyLimit { self.keyPolicies = [:] }
         let rule = EndorsementRule(
-            subject: "the key's own policy",
+            subject: Self.keyPolicySubject,
             signaturePolicy: bytes,
             directory: configuration.directory
         )

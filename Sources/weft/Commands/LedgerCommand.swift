@@ -32,7 +32,7 @@ struct LedgerCommand: AsyncParsableCommand {
         @OptionGroup var output: OutputOptions
 
         func run() async throws {
-            let ledgers = try Self.ledgers(in: self.folder)
+            let ledgers = try LedgerCommand.ledgers(in: self.folder)
             var entries: [JSONValue] = []
             var isIntact = true
             for ledger in ledgers {
@@ -61,23 +61,6 @@ struct LedgerCommand: AsyncParsableCommand {
                 folder: folder,
                 judge: self.withoutSignatures ? nil : judge.judge,
                 progress: { done, total in bar.show(Int(clamping: done), of: Int(clamping: total)) }
-            )
-        }
-
-        /// The ledgers below a folder, whichever of its levels was named.
-        private static func ledgers(in folder: String) throws -> [String] {
-            let files = FileManager.default
-            if files.fileExists(atPath: folder + "/log") { return [folder] }
-            for place in [folder + "/channels", folder + "/data/channels"] {
-                let names = ((try? files.contentsOfDirectory(atPath: place)) ?? []).sorted()
-                let found = names.map { "\(place)/\($0)" }.filter { files.fileExists(atPath: $0 + "/log") }
-                if !found.isEmpty { return found }
-            }
-            throw Failure(
-                """
-                there is no ledger in \(folder); give the data folder of a peer, such as \
-                weft-network/nodes/agency/data
-                """
             )
         }
 
@@ -113,5 +96,22 @@ struct LedgerCommand: AsyncParsableCommand {
             let more = report.findings.count > 20 ? ["  and \(report.findings.count - 20) more"] : []
             return (["\(folder): WRONG"] + shown + more).joined(separator: "\n")
         }
+    }
+
+    /// The ledgers below a folder, whichever of its levels was named.
+    static func ledgers(in folder: String) throws -> [String] {
+        let files = FileManager.default
+        if files.fileExists(atPath: folder + "/log") { return [folder] }
+        for place in [folder + "/channels", folder + "/data/channels"] {
+            let names = ((try? files.contentsOfDirectory(atPath: place)) ?? []).sorted()
+            let found = names.map { "\(place)/\($0)" }.filter { files.fileExists(atPath: $0 + "/log") }
+            if !found.isEmpty { return found }
+        }
+        throw Failure(
+            """
+            there is no ledger in \(folder); give the data folder of a peer, such as \
+            weft-network/nodes/agency/data
+            """
+        )
     }
 }

@@ -10,7 +10,9 @@ struct TransactionCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "tx",
         abstract: "Submit transactions, ask contracts, and look at transactions in the ledger.",
-        subcommands: [Submit.self, Evaluate.self, Show.self]
+        subcommands: [
+            TransactionSubmitCommand.self, Evaluate.self, Show.self, TransactionExplainCommand.self,
+        ]
     )
 
     /// The flags of a contract's call.
@@ -48,36 +50,6 @@ struct TransactionCommand: AsyncParsableCommand {
                 )
             }
             return invocation
-        }
-    }
-
-    struct Submit: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(
-            abstract: "Have a contract's function endorsed, ordered and committed; returns once it is valid.",
-            discussion: "Example: weft tx submit kv put greeting hello"
-        )
-
-        @OptionGroup var call: InvocationOptions
-        @OptionGroup var connection: ConnectionOptions
-        @OptionGroup var output: OutputOptions
-
-        func run() async throws {
-            let invocation = try self.call.invocation()
-            let done = try await self.connection.withTarget { connection, target in
-                try await connection.gateway(channel: target.channel, as: target.signer).submit(invocation)
-            }
-            self.output.answer(
-                .object([
-                    "transaction": .string(done.transactionID),
-                    "block": .unsigned(done.block),
-                    "code": .string(done.status.codeName),
-                    "result": .bytes(done.result),
-                ]),
-                """
-                committed in block \(done.block) as \(done.status.codeName), transaction \(done.transactionID)
-                \(readable(done.result))
-                """.trimmingCharacters(in: .newlines)
-            )
         }
     }
 
