@@ -101,8 +101,13 @@ final class ChildProcess: Sendable {
         let child: ChildProcess
         do {
             reader = try OutputReader(output)
+        } catch {
+            return started(.failure(error))
+        }
+        do {
             child = ChildProcess(try self.spawn(program, output: reader.writeEnd))
         } catch {
+            reader.abandon()
             return started(.failure(error))
         }
         reader.start()
@@ -210,6 +215,12 @@ private final class OutputReader: Sendable {
         thread.start()
     }
 
+    /// Closes what a child would have had: there is none.
+    func abandon() {
+        close(self.writeEnd)
+        close(self.stopWrite)
+    }
+
     /// Reads what is still there and stops.
     func finish() {
         close(self.stopWrite)
@@ -219,7 +230,9 @@ private final class OutputReader: Sendable {
     private func read() {
         var buffer = [UInt8](repeating: 0, count: 64 * 1024)
         var isOver = false
-        while true {
+        // Whoever got away with the write end must not keep this thread by printing on and on.
+        var left = 1 << 20
+        while left > 0 {
             var descriptors = [
                 pollfd(fd: self.readEnd, events: Int16(POLLIN), revents: 0),
                 pollfd(fd: isOver ? -1 : self.stopRead, events: Int16(POLLIN), revents: 0),
@@ -234,6 +247,7 @@ private final class OutputReader: Sendable {
             let length = Glibc.read(self.readEnd, &buffer, buffer.count)
             if length < 0, errno == EINTR { continue }
             guard length > 0 else { return }
+            if isOver { left -= length }
             self.output(Data(buffer[..<length]))
         }
     }

@@ -32,6 +32,7 @@ struct ProcessMark: Sendable {
             guard !found.isEmpty else { break }
             for process in found { kill(process, SIGKILL) }
             killed += found.count
+            usleep(1_000)
         }
         return killed
     }
