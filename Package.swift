@@ -200,9 +200,10 @@ let package = Package(
         // Contracts to learn from, each a service, and their tests.
         sample("AssetTransfer"),
         sample("Custody"),
+        sample("Trade"),
         .testTarget(
             name: "SampleTests",
-            dependencies: ["AssetTransfer", "Custody", "WeftContract", "WeftContractTesting"],
+            dependencies: ["AssetTransfer", "Custody", "Trade", "WeftContract", "WeftContractTesting"],
             path: "Samples/Tests",
             swiftSettings: settings
         ),

@@ -38,9 +38,9 @@ struct AssetTransfer: Contract, ContractService {
 
     func initLedger(_ context: TransactionContext) async throws {
         let assets = [
-            Asset(id: "asset1", color: "blue", size: 5, owner: "Tomoko", appraisedValue: 300),
-            Asset(id: "asset2", color: "red", size: 5, owner: "Brad", appraisedValue: 400),
-            Asset(id: "asset3", color: "green", size: 10, owner: "Jin Soo", appraisedValue: 500),
+            Asset(id: "crate1", color: "amber", size: 4, owner: "Ana", appraisedValue: 120),
+            Asset(id: "crate2", color: "indigo", size: 7, owner: "Bodo", appraisedValue: 90),
+            Asset(id: "crate3", color: "olive", size: 2, owner: "Chiara", appraisedValue: 460),
         ]
         for asset in assets { try await self.assets.in(context).put(asset) }
     }

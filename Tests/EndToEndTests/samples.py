@@ -62,15 +62,15 @@ def auditor(network):
 
 
 def test_assets_are_created_handed_on_and_found(utility, assets):
-    submit(utility, "assets", "CreateAsset", "a1", "blue", "5", "Tomoko", "300")
-    transaction_id, status = submit(utility, "assets", "TransferAsset", "a1", "Brad")
-    asset = {"id": "a1", "color": "blue", "size": 5, "owner": "Brad", "appraisedValue": 300}
+    submit(utility, "assets", "CreateAsset", "a1", "amber", "4", "Ana", "120")
+    transaction_id, status = submit(utility, "assets", "TransferAsset", "a1", "Bodo")
+    asset = {"id": "a1", "color": "amber", "size": 4, "owner": "Bodo", "appraisedValue": 120}
     assert json.loads(utility.evaluate("assets", "ReadAsset", "a1")) == asset
-    assert json.loads(utility.evaluate("assets", "GetAssetsByOwner", "Brad")) == [asset]
-    assert json.loads(utility.evaluate("assets", "GetAssetsByOwner", "Tomoko")) == []
+    assert json.loads(utility.evaluate("assets", "GetAssetsByOwner", "Bodo")) == [asset]
+    assert json.loads(utility.evaluate("assets", "GetAssetsByOwner", "Ana")) == []
     history = json.loads(utility.evaluate("assets", "AssetTransfer:GetAssetHistory", "a1"))
     assert [(entry["asset"]["owner"], entry["transactionID"] == transaction_id) for entry in history] == [
-        ("Brad", True), ("Tomoko", False)]
+        ("Bodo", True), ("Ana", False)]
     stream = utility.events("assets", start=status.block_number)
     events = next(iter(stream)).events
     stream.cancel()
@@ -80,7 +80,7 @@ def test_assets_are_created_handed_on_and_found(utility, assets):
 def test_errors_and_metadata_reach_the_client(utility, assets):
     assert "there is no asset none" in reasons(lambda: utility.evaluate("assets", "ReadAsset", "none"))
     assert "argument size: expected a whole number" in reasons(
-        lambda: utility.endorse("assets", "CreateAsset", "a2", "blue", "big", "Tomoko", "300"))
+        lambda: utility.endorse("assets", "CreateAsset", "a2", "amber", "big", "Ana", "120"))
     metadata = json.loads(utility.evaluate("assets", "org.hyperledger.fabric:GetMetadata"))
     names = [transaction["name"] for transaction in metadata["contracts"]["AssetTransfer"]["transactions"]]
     assert "TransferAsset" in names
@@ -90,11 +90,11 @@ def test_errors_and_metadata_reach_the_client(utility, assets):
 
 def test_many_transactions_run_on_one_stream(utility, assets):
     def create(number):
-        return submit(utility, "assets", "CreateAsset", f"many{number:03}", "red", "1", "Jin", str(number))
+        return submit(utility, "assets", "CreateAsset", f"many{number:03}", "olive", "1", "Chiara", str(number))
 
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
         list(pool.map(create, range(120)))
-    found = json.loads(utility.evaluate("assets", "GetAssetsByOwner", "Jin"))
+    found = json.loads(utility.evaluate("assets", "GetAssetsByOwner", "Chiara"))
     assert [asset["appraisedValue"] for asset in found] == list(range(120))
 
 

@@ -86,11 +86,11 @@ sample_same() { # NAME CALL
 sample_assets() {
     flow_as 1
     sample_valid "Fabric's peer and Weft's endorse CreateAsset alike" assets \
-        '{"Args":["CreateAsset","a1","blue","5","Tomoko","300"]}'
-    sample_valid "and TransferAsset" assets '{"Args":["TransferAsset","a1","Brad"]}'
+        '{"Args":["CreateAsset","a1","amber","4","Ana","120"]}'
+    sample_valid "and TransferAsset" assets '{"Args":["TransferAsset","a1","Bodo"]}'
     for organization in 1 2; do
-        flow_says "peer $organization finds the asset by its owner" '"owner":"Brad"' until_said 30 '"owner":"Brad"' \
-            sample_query $organization assets '{"Args":["GetAssetsByOwner","Brad"]}'
+        flow_says "peer $organization finds the asset by its owner" '"owner":"Bodo"' until_said 30 '"owner":"Bodo"' \
+            sample_query $organization assets '{"Args":["GetAssetsByOwner","Bodo"]}'
     done
     flow_step "both tell the same history" sample_same assets '{"Args":["GetAssetHistory","a1"]}'
     flow_step "and the same metadata" sample_same assets '{"Args":["org.hyperledger.fabric:GetMetadata"]}'
