@@ -1,26 +1,21 @@
 import GRPCCore
 import RPCTestService
-import Synchronization
 import Testing
 
 @testable import RPC
 
 @Suite struct DirectStreamTests {
     /// Answers each message with itself, some at a time, from a thread of its own.
-    private final class Echo: DirectStreamService {
-        private struct State {
-            var answers: [MessageBytes] = []
-            var isHeld = false
-            var hasEnded = false
-            var mostHeld = 0
-            var taken = 0
-        }
-
+    private final class Echo: DirectStreamService, @unchecked Sendable {
+        // Why `@unchecked`: what is variable belongs to the thread of the call, see `DirectStreamService`.
+        private var answers: [MessageBytes] = []
+        private var isHeld = false
+        private var hasEnded = false
+        private var mostHeld = 0
         private let stream: DirectStream
         private let room: Int
         private let failure: RPCError?
         private let ends: Counter
-        private let state = Mutex(State())
 
         /// - Parameters:
         ///   - stream: The call.
@@ -37,40 +32,29 @@ import Testing
         func received(_ message: borrowing IncomingMessage) -> Bool {
             var bytes = MessageBytes(repeating: 0, count: message.count)
             bytes.withUnsafeMutableBytes { message.copy(to: $0) }
-            let answer = bytes
-            let readsOn = self.state.withLock { state in
-                state.answers.append(answer)
-                state.mostHeld = max(state.mostHeld, state.answers.count)
-                state.isHeld = state.answers.count >= self.room
-                return !state.isHeld
-            }
-            Task.detached { self.stream.wake() }
-            return readsOn
+            self.answers.append(bytes)
+            self.mostHeld = max(self.mostHeld, self.answers.count)
+            let stream = self.stream
+            Task.detached { stream.wake() }
+            return self.readsOn()
         }
 
         func readsOn() -> Bool {
-            self.state.withLock { state in
-                state.isHeld = state.answers.count >= self.room
-                return !state.isHeld
-            }
+            self.isHeld = self.answers.count >= self.room
+            return !self.isHeld
         }
 
-        func inputEnded(isComplete: Bool) { self.state.withLock { $0.hasEnded = true } }
+        func inputEnded(isComplete: Bool) { self.hasEnded = true }
 
         func nextPart() -> DirectStreamPart? {
-            let (part, wakes) = self.state.withLock { state -> (DirectStreamPart?, Bool) in
-                guard !state.answers.isEmpty else {
-                    return (state.hasEnded ? .end(self.failure) : nil, false)
-                }
-                let answer = state.answers.removeFirst()
-                return (.message(answer, more: !state.answers.isEmpty), state.isHeld)
-            }
-            if wakes { self.stream.wake() }
-            return part
+            guard !self.answers.isEmpty else { return self.hasEnded ? .end(self.failure) : nil }
+            let answer = self.answers.removeFirst()
+            if self.isHeld { self.stream.wake() }
+            return .message(answer, more: !self.answers.isEmpty)
         }
 
         func ended() {
-            #expect(self.state.withLock { $0.mostHeld } <= self.room)
+            #expect(self.mostHeld <= self.room)
             self.ends.add()
         }
     }
