@@ -85,7 +85,7 @@ def make(tmp_path_factory, kind, label, files):
     for name, content in files.items():
         path = folder / "code" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
     (folder / "core.yaml").write_text("peer: { tls: { enabled: false } }\n")
 
     def run(*arguments):

@@ -1,4 +1,5 @@
-"""The sample contracts of Samples/, each as a service on a network of real processes. Run by scripts/contracts."""
+"""The sample contracts of Samples/ on a network of real processes, as services, and started by a peer. Run by
+scripts/contracts."""
 
 import concurrent.futures
 import json
@@ -10,6 +11,7 @@ import pytest
 
 import contracts
 import fabric
+import launched
 from contracts import eventually, network, reasons, submit  # noqa: F401 (network is a fixture)
 
 PROGRAMS = pathlib.Path(os.environ["SAMPLES"])
@@ -114,3 +116,13 @@ def test_a_container_changes_hands_when_both_consent(utility, auditor, custody):
     container = json.loads(auditor.evaluate("custody", "Read", "CSQU3054383"))
     assert (container["holder"], container["place"]) == ("AuditorMSP", "Rotterdam")
     assert json.loads(auditor.evaluate("custody", "HeldBy", "UtilityMSP")) == []
+
+
+def test_a_sample_that_a_peer_starts_registers_with_it(network, utility, tmp_path_factory):
+    program = (PROGRAMS / "AssetTransfer").read_bytes()
+    contract = launched.Launched(network, "started", *launched.make(
+        tmp_path_factory, "executable", "started", {"AssetTransfer": program}))
+    contract.deploy()
+    submit(utility, "started", "InitLedger")
+    assert len(json.loads(utility.evaluate("started", "GetAllAssets"))) == 3
+    assert "there is no asset none" in reasons(lambda: utility.evaluate("started", "ReadAsset", "none"))
