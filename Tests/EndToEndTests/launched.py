@@ -41,7 +41,7 @@ class Launched(contracts.Deployed):
     def __init__(self, network, name, content, identifier):
         self.network, self.name, self.package, self.identifier = network, name, content, identifier
 
-    def deploy(self):
+    def deploy(self, sequence=1):
         result = self.install()
         assert result.status == 200, result.message
         role = msp_principal_pb2.MSPRole(msp_identifier="UtilityMSP", role=msp_principal_pb2.MSPRole.PEER)
@@ -51,7 +51,7 @@ class Launched(contracts.Deployed):
             identities=[msp_principal_pb2.MSPPrincipal(
                 principal_classification=msp_principal_pb2.MSPPrincipal.ROLE, principal=role.SerializeToString())])
         definition = {
-            "name": self.name, "version": "1.0", "sequence": 1,
+            "name": self.name, "version": "1.0", "sequence": sequence,
             "validation_parameter": policy_pb2.ApplicationPolicy(signature_policy=policy).SerializeToString(),
             "collections": collection_pb2.CollectionConfigPackage(),
         }
@@ -247,3 +247,15 @@ def test_nothing_is_left_when_the_peer_is_killed_and_it_goes_on_afterwards(conso
     consortium.stop("utility")
     gone(process)
     consortium.up()
+
+
+def test_a_contract_that_was_upgraded_is_ended(gateway, network, executable, tmp_path_factory):
+    process = int(gateway.evaluate("executable", "process"))
+    newer = Launched(network, "executable", *make(
+        tmp_path_factory, "executable", "newer", {"trade": program() + "# newer\n"}))
+    newer.deploy(sequence=2)
+    eventually(lambda: json.loads(gateway.evaluate("executable", "environment"))[
+        "CORE_CHAINCODE_ID_NAME"] == newer.identifier)
+    assert gateway.evaluate("executable", "get", "k") == b"one"
+    gone(process)
+    assert newer.state["phase"] == "running"

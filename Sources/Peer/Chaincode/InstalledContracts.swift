@@ -13,10 +13,25 @@ package final class InstalledContracts: Service, Sendable {
         package var label: String
     }
 
+    /// Who calls a package: a chaincode of a channel.
+    package struct Use: Hashable, Sendable {
+        package var channel: String
+        package var name: String
+
+        package init(channel: String, name: String) {
+            self.channel = channel
+            self.name = name
+        }
+    }
+
     private struct State {
         var contracts: [String: (label: String, contract: RemoteContract)] = [:]
         /// Packages that are being built and saved.
         var arriving: Set<String> = []
+        /// The package that each chaincode was called with last.
+        var uses: [Use: String] = [:]
+
+        func isUsed(_ packageID: String) -> Bool { self.uses.values.contains(packageID) }
     }
 
     /// A contract, and what has to be built before it is installed.
@@ -124,6 +139,33 @@ package final class InstalledContracts: Service, Sendable {
     /// The contract of a package; `nil` if it isn't installed.
     package func contract(packageID: String) -> (any Contract)? {
         self.state.withLock { $0.contracts[packageID]?.contract }
+    }
+
+    /// The contract of a package, for a call of `use`; `nil` if it isn't installed.
+    ///
+    /// A package that no chaincode is called with any more, since others have taken its place, is given up after the time
+    /// that a transaction may take.
+    func contract(packageID: String, for use: Use) -> (any Contract)? {
+        let (contract, replaced) = self.state.withLock { state -> (RemoteContract?, String?) in
+            guard let contract = state.contracts[packageID]?.contract else { return (nil, nil) }
+            guard state.uses[use] != packageID else { return (contract, nil) }
+            let replaced = state.uses.updateValue(packageID, forKey: use)
+            return (contract, replaced.flatMap { state.isUsed($0) ? nil : $0 })
+        }
+        if let replaced {
+            self.addWork.yield {
+                try? await Task.sleep(for: self.options.executeTimeout + .seconds(1))
+                self.giveUp(replaced)
+            }
+        }
+        return contract
+    }
+
+    private func giveUp(_ packageID: String) {
+        let contract = self.state.withLock { state in
+            state.isUsed(packageID) ? nil : state.contracts[packageID]?.contract
+        }
+        contract?.giveUp()
     }
 
     /// The file of a package; `nil` if it isn't installed.

@@ -151,6 +151,12 @@ final class RemoteContract: Contract {
         _ = self.note(.failed(reason: "it ended soon after its start: \(reason)", until: .now + pause))
     }
 
+    /// Ends a contract that this peer has started: another package has taken its place.
+    func giveUp() {
+        guard self.endpoint.isLaunched, case .ready(let stream) = self.link.withLock({ $0 }) else { return }
+        stream.end("was replaced by another package")
+    }
+
     /// Ends whatever waits for a connection: none will be made any more.
     func close() {
         self.note(.closed)?.forEach { $0.resume(throwing: Self.shutDown) }

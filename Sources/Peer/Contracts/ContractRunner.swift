@@ -68,7 +68,7 @@ package struct ContractRunner: Sendable {
             approvedBy: self.ownOrganization,
             in: snapshot
         )
-        guard let contract = try self.contract(of: name, definition, snapshot) else {
+        guard let contract = try self.contract(of: name, definition, channel.id, snapshot) else {
             throw ContractError("chaincode definition for '\(name)' exists, but chaincode is not installed")
         }
         return Callee(name: name, contract: contract, definition: definition)
@@ -78,6 +78,7 @@ package struct ContractRunner: Sendable {
     private func contract(
         of name: String,
         _ definition: ChaincodeDefinition,
+        _ channel: ChannelID,
         _ snapshot: StateSnapshot
     ) throws -> (any Contract)? {
         if let installed = self.catalog.installed, !installed.isEmpty,
@@ -86,7 +87,10 @@ package struct ContractRunner: Sendable {
                 approvedBy: self.ownOrganization,
                 in: snapshot
             ),
-            let contract = installed.contract(packageID: packageID)
+            let contract = installed.contract(
+                packageID: packageID,
+                for: .init(channel: channel.description, name: name)
+            )
         {
             return contract
         }

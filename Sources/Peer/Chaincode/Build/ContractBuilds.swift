@@ -6,6 +6,8 @@ struct ContractBuilds: Sendable {
     let builders: [any ContractBuilder]
     let timeout: Duration
     let logger: Logger
+    /// Unpacks packages, apart from the threads that everything else runs on.
+    private let executor = BlockingExecutor(name: "weft-build", threads: 1)
 
     /// - Parameters:
     ///   - options: the operator's builders come first, then those of this peer.
@@ -31,9 +33,25 @@ struct ContractBuilds: Sendable {
     /// What the package was built into, by the builder that did it; built now unless it was before.
     ///
     /// - Throws: ``ContractError`` with what the build printed last.
-    func result(of package: ChaincodePackage, _ folder: ContractFolder) async throws(ContractError)
-        -> BuiltContract
-    {
+    func result(
+        of package: ChaincodePackage,
+        _ folder: ContractFolder
+    ) async throws(ContractError) -> BuiltContract {
+        let result = await withTaskExecutorPreference(self.executor) {
+            () async -> Result<BuiltContract, ContractError> in
+            do throws(ContractError) {
+                return .success(try await self.builtNow(package, folder))
+            } catch {
+                return .failure(error)
+            }
+        }
+        return try result.get()
+    }
+
+    private func builtNow(
+        _ package: ChaincodePackage,
+        _ folder: ContractFolder
+    ) async throws(ContractError) -> BuiltContract {
         let build = BuildFolder(
             root: folder.build,
             packageID: package.id,

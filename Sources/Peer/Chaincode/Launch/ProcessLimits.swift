@@ -1,4 +1,5 @@
 internal import Foundation
+internal import Glibc
 
 /// What a contract's process may use, and as whom it runs.
 package struct ProcessLimits: Equatable, Sendable {
@@ -27,15 +28,28 @@ package struct ProcessLimits: Equatable, Sendable {
     ) throws(ContractError) -> [String] {
         let ending = [try self.find("setpriv"), "--pdeathsig", "KILL"]
         guard let limits else { return ending + ["--", program] + arguments }
-        var command = [try self.find("prlimit"), "--core=0", "--nofile=\(limits.openFiles)"]
-        if let addressSpace = limits.addressSpace { command.append("--as=\(addressSpace)") }
-        if let processes = limits.processes { command.append("--nproc=\(processes)") }
+        var command = [
+            try self.find("prlimit"), "--core=0", "--nofile=\(Self.allowed(limits.openFiles, RLIMIT_NOFILE))",
+        ]
+        if let addressSpace = limits.addressSpace {
+            command.append("--as=\(Self.allowed(addressSpace, RLIMIT_AS))")
+        }
+        if let processes = limits.processes {
+            command.append("--nproc=\(Self.allowed(processes, __RLIMIT_NPROC))")
+        }
         command += ending + ["--no-new-privs"]
         if let user = limits.user {
             // The group of the same name or number: users of services have one.
             command += ["--reuid", user, "--regid", user, "--clear-groups"]
         }
         return command + ["--", program] + arguments
+    }
+
+    /// A limit, or the one that the peer itself is held to if that is lower: only root may exceed it.
+    private static func allowed(_ limit: Int, _ resource: __rlimit_resource) -> Int {
+        var own = rlimit()
+        guard getrlimit(__rlimit_resource_t(resource.rawValue), &own) == 0 else { return limit }
+        return min(limit, Int(clamping: own.rlim_max))
     }
 
     private static func find(_ program: String) throws(ContractError) -> String {
