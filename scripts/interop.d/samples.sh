@@ -3,10 +3,13 @@
 
 # sample_checks: the peer of organization 1 is Fabric's; the peer of organization 2 and the orderer are Weft's.
 sample_checks() (
-    local name=samples home=$work/samples organization programs
+    local name=samples home=$work/samples organization program programs
     pids=()
     trap 'for pid in "${pids[@]}"; do kill "$pid" 2> /dev/null; done; wait' EXIT
     programs=${SAMPLES:-$(swift build --show-bin-path)}
+    for program in AssetTransfer Custody; do
+        [ -x "$programs/$program" ] || swift build --product "$program" > /dev/null || return
+    done
     mkdir -p "$home" && cd "$home" || return
     unset "${!CORE_@}" "${!ORDERER_@}"
     export PATH=$fabric:$PATH FABRIC_CFG_PATH=$home CORE_PEER_TLS_ENABLED=true FABRIC_LOGGING_SPEC=info
