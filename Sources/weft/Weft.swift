@@ -16,7 +16,8 @@ struct Weft: AsyncParsableCommand {
             """,
         version: version,
         subcommands: [
-            NetworkCommand.self, TransactionCommand.self, BlockCommand.self, LedgerCommand.self,
+            NetworkCommand.self, ContractCommand.self, TransactionCommand.self, BlockCommand.self,
+            LedgerCommand.self,
             EmissionsCommand.self, ChannelCommand.self, BenchCommand.self,
             OrdererCommand.self, PeerCommand.self, CACommand.self, ConfigtxgenCommand.self,
             CertificatesCommand.self, CryptogenCommand.self, HSMCommand.self, FabricToolsCommand.self,

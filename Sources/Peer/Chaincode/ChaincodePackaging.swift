@@ -43,7 +43,30 @@ package enum ChaincodePackaging {
         if type == "node", !files.contains(where: { $0.path == "src/package.json" }) {
             throw ContractError("no package.json found at the root of the chaincode package")
         }
-        let metadata = self.metadata(path: writtenPath, type: type, label: label)
+        return try self.pack(files, self.metadata(path: writtenPath, type: type, label: label), path)
+    }
+
+    /// The package of a contract that runs as a service of its own, without TLS: the address alone.
+    ///
+    /// - Parameters:
+    ///   - address: where the contract listens.
+    ///   - label: what the package is called.
+    /// - Returns: the package's bytes.
+    /// - Throws: ``ContractError`` for a label that is none.
+    package static func package(serviceAt address: String, label: String) throws(ContractError) -> Data {
+        try ChaincodePackage.checkLabel(label)
+        let written = String(decoding: JSONValue.string(address).encoded, as: UTF8.self)
+        let connection = #"{"address":\#(written),"dial_timeout":"10s","tls_required":false}"#
+        let file = File(path: "connection.json", contents: Data(connection.utf8), isProgram: false)
+        return try self.pack([file], self.metadata(path: "", type: "ccaas", label: label), address)
+    }
+
+    /// Packs files; an error calls what is packed by `source`.
+    private static func pack(
+        _ files: [File],
+        _ metadata: Data,
+        _ source: String
+    ) throws(ContractError) -> Data {
         do {
             let programs = Set(files.filter(\.isProgram).map(\.path))
             let code = try Gzip.pack(
@@ -51,7 +74,7 @@ package enum ChaincodePackaging {
             )
             return try Gzip.pack(Tar.archive([("metadata.json", metadata), ("code.tar.gz", code)]))
         } catch {
-            throw ContractError("can't pack \(path): \(error)")
+            throw ContractError("can't pack \(source): \(error)")
         }
     }
 

@@ -156,13 +156,13 @@ struct NetworkCommand: AsyncParsableCommand {
                 guard !isDone else { continue }
                 for peer in description.peers {
                     try await description.withGateway(peer, as: "\(peer.name)/admin") { gateway in
-                        try await definition.approve(gateway, organization: peer.mspID)
+                        _ = try await definition.approve(gateway, organization: peer.mspID)
                     }
                 }
                 // Each approval is known where it was submitted; all peers must have it to agree on the commit.
                 try await description.waitUntilLevel(as: description.identity("\(first.name)/admin"))
                 try await description.withGateway(first, as: "\(first.name)/admin") { gateway in
-                    try await definition.commit(gateway, organizations: mspIDs)
+                    _ = try await definition.commit(gateway, organizations: mspIDs)
                 }
                 // The contract can be used at every peer when this command ends.
                 try await description.waitUntilLevel(as: description.identity("\(first.name)/admin"))

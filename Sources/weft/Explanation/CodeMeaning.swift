@@ -83,7 +83,7 @@ struct CodeMeaning: Equatable {
         ),
         25: (
             "the chaincode that it calls, or one that it writes to, isn't defined on the channel, or names differ",
-            "check the name with `peer lifecycle chaincode querycommitted`, and commit a definition before it is called"
+            "check the name with `weft contract list`, and commit a definition before it is called"
         ),
         254: (
             "the block comes from an orderer, or from a peer that hasn't validated it",

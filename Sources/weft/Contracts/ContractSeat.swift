@@ -1,0 +1,110 @@
+import FabricProtos
+import Foundation
+import SwiftProtobuf
+import WeftClient
+
+/// A peer that a command administers: the connection to it, and an administrator of its organization.
+struct ContractSeat: Sendable {
+    let connection: Connection
+    let identity: ClientIdentity
+    let channel: String
+
+    var mspID: String { self.identity.mspID }
+    var name: String { "\(self.mspID) at \(self.connection.endpoint)" }
+    var gateway: Gateway { self.connection.gateway(channel: self.channel, as: self.identity) }
+
+    /// How long a peer may take to build a package.
+    private static let installTimeout: Duration = .seconds(600)
+    /// How long a peer may take to get a block that another one has.
+    private static let blockTimeout: Duration = .seconds(60)
+
+    /// Installs a package; one that is installed already is fine.
+    ///
+    /// - Returns: Whether it was new.
+    func install(_ package: Data) async throws -> Bool {
+        var arguments = Lifecycle_InstallChaincodeArgs()
+        arguments.chaincodeInstallPackage = package
+        var peer = self.connection.peer(channel: "", as: self.identity)
+        peer.timeout = Self.installTimeout
+        do {
+            _ = try await peer.query(ContractDefinition.call("InstallChaincode", arguments))
+            return true
+        } catch let error as ClientError where error.message.contains("already successfully installed") {
+            return false
+        }
+    }
+
+    /// The packages that the peer has.
+    func installed() async throws -> [Lifecycle_QueryInstalledChaincodesResult.InstalledChaincode] {
+        let answer = try await self.connection.peer(channel: "", as: self.identity).query(
+            ContractDefinition.call(
+                "QueryInstalledChaincodes",
+                Lifecycle_QueryInstalledChaincodesArgs()
+            )
+        )
+        return try Lifecycle_QueryInstalledChaincodesResult(serializedBytes: answer).installedChaincodes
+    }
+
+    /// The package that the organization approved with a definition: empty if it approved none; `nil` if it didn't
+    /// approve the definition.
+    func approvedPackage(_ contract: String, sequence: Int64) async throws -> String? {
+        var query = Lifecycle_QueryApprovedChaincodeDefinitionArgs()
+        query.name = contract
+        query.sequence = sequence
+        do {
+            let answer = try await self.connection.peer(channel: self.channel, as: self.identity).query(
+                ContractDefinition.call("QueryApprovedChaincodeDefinition", query)
+            )
+            return try Lifecycle_QueryApprovedChaincodeDefinitionResult(serializedBytes: answer)
+                .source.localPackage.packageID
+        } catch let error as ClientError where error.message.contains("could not fetch approved") {
+            return nil
+        }
+    }
+
+    /// Waits until the peer has a block.
+    func waitForBlock(_ number: UInt64) async throws {
+        let peer = self.connection.peer(channel: self.channel, as: self.identity)
+        try await withTimeout(Self.blockTimeout) {
+            while true {
+                do {
+                    return try await peer.blocks(from: number, through: number) { _ in false }
+                } catch let error as ClientError where error.code == .notFound {
+                    try await Task.sleep(for: .milliseconds(50))
+                }
+            }
+        }
+    }
+
+    /// Calls `body` with connections to all targets, in their order.
+    static func connecting<Value: Sendable>(
+        to targets: ArraySlice<ConnectionOptions.Target>,
+        _ seats: [ContractSeat] = [],
+        _ body: ([ContractSeat]) async throws -> Value
+    ) async throws -> Value {
+        guard let target = targets.first else { return try await body(seats) }
+        return try await withConnection(to: target.endpoint, security: target.security) { connection in
+            let seat = ContractSeat(connection: connection, identity: target.signer, channel: target.channel)
+            return try await Self.connecting(to: targets.dropFirst(), seats + [seat], body)
+        }
+    }
+}
+
+extension ConnectionOptions {
+    /// The peers whose administrators are at hand: the one that the flags name, else all of the network's folder.
+    func administeredPeers() throws -> [Target] {
+        guard self.identity == nil, self.identityName == nil, self.peer == nil else {
+            return [try self.resolve()]
+        }
+        let description = try NetworkDescription(folder: self.network)
+        return try description.peers.map { node in
+            let identity = try description.identity("\(node.name)/admin")
+            return Target(
+                endpoint: try Endpoint(node.endpoint),
+                security: try description.security(of: node, as: identity),
+                signer: try description.signer(identity),
+                channel: self.channel ?? description.channel
+            )
+        }
+    }
+}
