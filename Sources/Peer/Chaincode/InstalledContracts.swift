@@ -213,6 +213,8 @@ package final class InstalledContracts: Service, Sendable {
         }
         let folder = ContractFolder(dataFolder: self.dataFolder, packageID: package.id)
         try folder.prepare()
+        // An earlier peer that was killed may have left one over.
+        LocalSocket(for: folder.url).remove()
         let log = ContractLog(file: folder.log)
         let state = ContractState(packageID: package.id, type: package.type, log: folder.log.path)
         let launch = LaunchedEndpoint(
