@@ -212,7 +212,6 @@ import Testing
     @Test func whatDoesntExistIsRefusedWithCodeOne() async throws {
         for words in [
             ["peer", "nothing"], ["peer", "channel", "create"],
-            ["peer", "lifecycle", "chaincode", "package"],
             ["peer", "snapshot"], ["peer", "channel", "list", "--nothing"], ["orderer", "nothing"],
         ] {
             let result = try await WeftProcess.run(arguments: ["fabric"] + words)
