@@ -1,8 +1,11 @@
+import Channel
 import FabricProtos
 import Foundation
 import SwiftProtobuf
 import Testing
 import WeftContract
+
+@testable import WeftContractTesting
 
 /// The contract's end of a chaincode stream, with peers that keep the protocol and others.
 @Suite(.timeLimit(.minutes(5))) struct ContractStreamTests {
@@ -91,6 +94,81 @@ import WeftContract
             peer.say(.response, txid: "t2")
             peer.say(.keepalive)
             #expect(await peer.next()?.type == .keepalive)
+        }
+        #expect(end == "ended")
+    }
+
+    /// The message with which a peer begins a transaction.
+    private func transaction(_ arguments: String...) throws -> Protos_ChaincodeMessage {
+        let user = try TestOrganization("Org1MSP").issue("u", unit: "client")
+        let proposal = try Proposal(
+            channel: "c",
+            chaincode: "probe",
+            arguments: arguments.map { Data($0.utf8) },
+            signer: user,
+            nonce: Data(repeating: 1, count: 24),
+            timestamp: Date(timeIntervalSince1970: 0)
+        )
+        let input = Protos_ChaincodeInput.with { $0.args = arguments.map { Data($0.utf8) } }
+        let payload: Data = try input.serializedBytes()
+        return .with {
+            $0.type = .transaction
+            $0.txid = "t1"
+            $0.channelID = "c"
+            $0.payload = payload
+            $0.proposal = proposal.signed
+        }
+    }
+
+    @Test func aTransactionAsksForOneThingAtATime() async throws {
+        let end = try await self.run { peer in
+            try await self.begin(&peer)
+            peer.send.yield(try self.transaction("Concurrently", #"["a","b","c"]"#))
+            for _ in 0..<3 {
+                #expect(await peer.next()?.type == .getState)
+                // An echo that comes before the next request shows that there is none yet.
+                peer.say(.keepalive)
+                #expect(await peer.next()?.type == .keepalive)
+                peer.say(.response, Data("xy".utf8), txid: "t1")
+            }
+            let answer = try #require(await peer.next())
+            #expect(answer.type == .completed)
+            #expect(try Protos_Response(serializedBytes: answer.payload).payload == Data("6".utf8))
+        }
+        #expect(end == "ended")
+    }
+
+    @Test func aRefusalOfThePeerFailsTheTransaction() async throws {
+        let end = try await self.run { peer in
+            try await self.begin(&peer)
+            peer.send.yield(try self.transaction("Get", "k"))
+            #expect(await peer.next()?.type == .getState)
+            peer.say(.error, Data("GET_STATE failed: no".utf8), txid: "t1")
+            let answer = try #require(await peer.next())
+            let response = try Protos_Response(serializedBytes: answer.payload)
+            #expect(response.status == 500 && response.message == "GET_STATE failed: no")
+        }
+        #expect(end == "ended")
+    }
+
+    @Test func aTransactionThatWaitsWhenTheStreamEndsIsGivenUp() async throws {
+        let end = try await self.run { peer in
+            try await self.begin(&peer)
+            peer.send.yield(try self.transaction("Get", "k"))
+            #expect(await peer.next()?.type == .getState)
+        }
+        #expect(end == "ended")
+    }
+
+    /// Twice the same transaction: as when a contract calls itself.
+    @Test func aTransactionThatRunsAlreadyIsRefused() async throws {
+        let end = try await self.run { peer in
+            try await self.begin(&peer)
+            peer.send.yield(try self.transaction("Get", "k"))
+            #expect(await peer.next()?.type == .getState)
+            peer.send.yield(try self.transaction("Get", "k"))
+            let refused = try #require(await peer.next())
+            #expect(refused.type == .error && refused.txid == "t1")
         }
         #expect(end == "ended")
     }
