@@ -67,6 +67,32 @@ import Testing
         #expect(!identity.isExpired(at: organization.start) && identity.isExpired(at: .distantFuture))
     }
 
+    @Test func whatAPolicyLacksIsTheLeastThatWouldDo() throws {
+        let names = ["Org1MSP", "Org2MSP", "Org3MSP"]
+        let organizations = try names.map { _ in try Organization() }
+        let directory = try MembershipDirectory(zip(organizations, names).map { try $0.msp($1) })
+        func missing(_ text: String, from signers: [(Int, String)]) throws -> [String] {
+            let policy = try CompiledPolicy(
+                signaturePolicy: PolicyExpression.parse(text),
+                directory: directory
+            )
+            let identities = try signers.map { index, unit in
+                try directory.identity(
+                    from: organizations[index].member(unit, of: names[index]).serialized
+                )
+            }
+            return policy.missing(from: identities).map(\.description)
+        }
+        let majority = "OutOf(2, 'Org1MSP.peer', 'Org2MSP.peer', 'Org3MSP.peer')"
+        // That two others would do as well is not told: one is less.
+        #expect(try missing(majority, from: [(0, "peer")]) == ["'Org2MSP.peer'", "'Org3MSP.peer'"])
+        #expect(try missing(majority, from: [(0, "peer"), (2, "peer")]).isEmpty)
+        #expect(
+            try missing("AND('Org1MSP.peer', 'Org1MSP.admin')", from: [(0, "peer")]) == ["'Org1MSP.admin'"]
+        )
+        #expect(try missing("OR('Org1MSP.peer')", from: [(1, "peer")]) == ["'Org1MSP.peer'"])
+    }
+
     @Test func recallsIdentitiesByTheirBytes() throws {
         let organization = try Organization()
         let directory = try MembershipDirectory([organization.msp()], cacheCapacity: 4)
