@@ -139,6 +139,19 @@ transaction_checks() {
     level
 }
 
+# explain_checks: why a transaction was invalid, as Fabric's peer and Weft's let it be found out.
+explain_checks() {
+    local user=$network/organizations/utility/users/user@utility.example id
+    local at_fabric=(--peer "$fabric_peer" --channel "$channel" --tls-root "$(authority utility)" --msp-id UtilityMSP
+        --tls-certificate "$user/tls/client.crt" --tls-key "$user/tls/client.key" --identity "$user/msp")
+    id=$(weft_tx submit --organization UtilityMSP kv put greeting alone 2>&1 | sed -n 's/.*weft tx explain //p')
+    required "weft tx explain at Fabric's peer" until_true 60 "$WEFT" tx explain "$id" "${at_fabric[@]}"
+    output_has "it tells the signatures that were lacking" "lacked  'AgencyMSP.peer'; or 'AuditorMSP.peer'" \
+        "$WEFT" tx explain "$id" "${at_fabric[@]}"
+    required "it says the same at Weft's peer" \
+        test "$("$WEFT" tx explain "$id" "${at_fabric[@]}")" = "$(weft_tx explain "$id")"
+}
+
 # emissions_checks: the contract's agreement and audit, with writers that conflict because all are endorsed before the
 # orderer, held for a moment, orders them.
 emissions_checks() {
