@@ -76,6 +76,41 @@ import Testing
         #expect(await exchange.take(bytes: 1000) == 0)
     }
 
+    @Test("whoever doesn't wait is told of answers, of room after there was none, and of the end")
+    func tells() {
+        let calls = Mutex(0)
+        let exchange = BroadcastExchange(limits: self.limits(envelopes: 1, bytes: 10)) {
+            calls.withLock { $0 += 1 }
+        }
+        guard case .taken(0) = exchange.takeNow(bytes: 10) else {
+            Issue.record("there is room")
+            return
+        }
+        guard case .full = exchange.takeNow(bytes: 1) else {
+            Issue.record("there is no room")
+            return
+        }
+        #expect(calls.withLock { $0 } == 0)
+        exchange.checked([(0, .accepted { _ in .accepted })])
+        #expect(calls.withLock { $0 } == 1, "an answer is there")
+        #expect(exchange.takeAnswers().answers == [.accepted])
+        #expect(calls.withLock { $0 } == 2, "there is room")
+        guard case .taken(1) = exchange.takeNow(bytes: 1) else {
+            Issue.record("there is room")
+            return
+        }
+        exchange.close()
+        #expect(calls.withLock { $0 } == 2, "an envelope is unanswered")
+        guard case .closed = exchange.takeNow(bytes: 1) else {
+            Issue.record("it is closed")
+            return
+        }
+        exchange.checked([(1, .refused(.badRequest("no")))])
+        #expect(calls.withLock { $0 } == 3)
+        let (answers, isDone) = exchange.takeAnswers()
+        #expect(answers.map(\.status) == [.badRequest] && isDone)
+    }
+
     @Test("cancelling ends the wait for an answer")
     func cancels() async {
         let exchange = BroadcastExchange(limits: self.limits(envelopes: 2, bytes: 10))
