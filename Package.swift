@@ -207,6 +207,13 @@ let package = Package(
             path: "Samples/Tests",
             swiftSettings: settings
         ),
+        // What contracts in every language do, in Swift; see scripts/contracts.
+        .executableTarget(
+            name: "BehaviourContract",
+            dependencies: ["WeftContract"],
+            path: "Tests/BehaviourContract",
+            swiftSettings: settings
+        ),
         .executableTarget(
             name: "Benchmarks",
             dependencies: ["RPC", "CGRPC", "RPCTestService", "TestSupport", grpc, grpcNIO],

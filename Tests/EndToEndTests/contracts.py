@@ -1,5 +1,5 @@
-"""Contracts in processes of their own, as chaincode is deployed on Fabric: packaged, installed, approved, committed and
-called on a network of real processes. Run by scripts/contracts."""
+"""Contracts in processes of their own, as chaincode is deployed on Fabric: packages, what contracts do wrong, and what is
+told of them, on a network of real processes. What they do right is in behaviour.py. Run by scripts/contracts."""
 
 import contextlib
 import gzip
@@ -21,8 +21,7 @@ import pytest
 
 import fabric
 import processes
-from fabric_protos.common import common_pb2, policies_pb2
-from fabric_protos.msp import msp_principal_pb2
+from fabric_protos.common import common_pb2
 from fabric_protos.peer import transaction_pb2
 from fabric_protos.peer.lifecycle import lifecycle_pb2
 
@@ -132,6 +131,15 @@ class Deployed:
                 assert status.result == transaction_pb2.VALID
 
 
+class Program(Deployed):
+    """A contract that is a program of its own, by its name."""
+
+    folder = pathlib.Path(os.environ["SAMPLES"])
+
+    def command(self):
+        return [self.folder / self.program]
+
+
 @pytest.fixture(scope="module")
 def network(tmp_path_factory):
     consortium = processes.Consortium(tmp_path_factory.mktemp("contracts") / "network", os.environ["WEFT"])
@@ -142,8 +150,8 @@ def network(tmp_path_factory):
         consortium.down("--remove")
 
 
-def deployed(network, name, program):
-    contract = Deployed(network, name, program)
+def deployed(contract):
+    """For a fixture: the contract runs and is on the channel."""
     try:
         contract.start()
         contract.deploy()
@@ -153,13 +161,8 @@ def deployed(network, name, program):
 
 
 @pytest.fixture(scope="module")
-def shim(network):
-    yield from deployed(network, "shim", "shim_contract.py")
-
-
-@pytest.fixture(scope="module")
 def direct(network):
-    yield from deployed(network, "direct", "direct_contract.py")
+    yield from deployed(Deployed(network, "direct", "direct_contract.py"))
 
 
 @pytest.fixture(scope="module")
@@ -195,109 +198,6 @@ def eventually(holds):
         except grpc.RpcError as error:
             assert time.monotonic() < end, error
             time.sleep(0.2)
-
-
-# On the official Python shim.
-
-def test_the_shim_writes_reads_and_deletes(gateway, shim):
-    submit(gateway, "shim", "put", "k", "one")
-    assert gateway.evaluate("shim", "get", "k") == b"one"
-    submit(gateway, "shim", "increment", "n")
-    submit(gateway, "shim", "increment", "n")
-    assert gateway.evaluate("shim", "get", "n") == b"2"
-    submit(gateway, "shim", "delete", "k")
-    assert gateway.evaluate("shim", "get", "k") == b""
-
-
-def test_the_shim_reads_ranges_of_more_than_one_message_and_pages(gateway, shim):
-    submit(gateway, "shim", "fill", "row", "120")
-    rows = json.loads(gateway.evaluate("shim", "range", "row", "rox"))
-    assert rows == [[f"row{number:05}", str(number)] for number in range(120)]
-    assert json.loads(gateway.evaluate("shim", "page", "row", "rox", "5")) == [f"row{n:05}" for n in range(5)]
-    assert json.loads(gateway.evaluate("shim", "page", "row", "rox", "5", "row00115")) == [
-        f"row{n:05}" for n in range(115, 120)]
-
-
-def test_the_shim_reads_the_history_of_a_key(gateway, shim):
-    for value in ("a", "b"):
-        submit(gateway, "shim", "put", "told", value)
-    submit(gateway, "shim", "delete", "told")
-    assert json.loads(gateway.evaluate("shim", "history", "told")) == [["", True], ["b", False], ["a", False]]
-
-
-def test_the_shim_uses_composite_keys_and_facts_of_the_transaction(gateway, shim, network):
-    submit(gateway, "shim", "composite", "color", "red", "1")
-    submit(gateway, "shim", "composite", "color", "red", "2")
-    submit(gateway, "shim", "composite", "color", "blue", "1")
-    assert json.loads(gateway.evaluate("shim", "partial", "color", "red")) == [
-        ["color", "red", "1"], ["color", "red", "2"]]
-    assert json.loads(gateway.evaluate("shim", "who"))[:2] == ["UtilityMSP", network.channel]
-
-
-def test_an_error_of_a_contract_reaches_the_client(gateway, shim):
-    assert "not today" in reasons(lambda: gateway.endorse("shim", "refuse", "not today"))
-    assert "no attribute" in reasons(lambda: gateway.endorse("shim", "nonsense"))
-
-
-# What that shim can't do.
-
-def test_batches_and_pages(gateway, direct):
-    submit(gateway, "direct", "batch", "b1", "1", "b2", "2", "b3", "3")
-    assert json.loads(gateway.evaluate("direct", "many", "b3", "none", "b1")) == ["3", "", "1"]
-    assert json.loads(gateway.evaluate("direct", "page", "b", "c", "2")) == [2, "b3"]
-    assert json.loads(gateway.evaluate("direct", "page", "b", "c", "2", "b3")) == [1, ""]
-    assert "not supported for leveldb" in reasons(lambda: gateway.endorse("direct", "rich", "{}"))
-
-
-def test_private_data_stays_with_its_organization(network, gateway, direct):
-    collection = "_implicit_org_UtilityMSP"
-    identity = gateway.identity
-    transaction_id, signed = fabric.proposal(
-        network.channel, "direct", ["put_private", collection, "secret"], identity, transient={"value": b"42"})
-    connection, _ = network.connect("utility", "utility/user")
-    orderer, _ = network.connect("orderer", "utility/user")
-    with connection, orderer:
-        response = fabric.endorser(connection, signed)
-        assert response.response.status == 200, response.response.message
-        assert b"42" not in response.payload
-        answer = fabric.broadcast(orderer, fabric.assemble(signed, [response], identity))
-        assert answer.status == common_pb2.SUCCESS, answer.info
-    assert gateway.status(transaction_id).result == transaction_pb2.VALID
-    assert gateway.evaluate("direct", "get", "secret", collection) == b"42"
-    assert gateway.evaluate("direct", "hash_private", collection, "secret") == hashlib.sha256(b"42").digest()
-    submit(gateway, "direct", "purge_private", collection, "secret", organizations=["UtilityMSP"])
-    assert gateway.evaluate("direct", "hash_private", collection, "secret") == b""
-
-
-def test_a_key_can_have_a_policy_of_its_own(gateway, direct):
-    role = msp_principal_pb2.MSPRole(msp_identifier="UtilityMSP", role=msp_principal_pb2.MSPRole.PEER)
-    policy = policies_pb2.SignaturePolicyEnvelope(
-        rule=policies_pb2.SignaturePolicy(n_out_of=policies_pb2.SignaturePolicy.NOutOf(
-            n=1, rules=[policies_pb2.SignaturePolicy(signed_by=0)])),
-        identities=[msp_principal_pb2.MSPPrincipal(
-            principal_classification=msp_principal_pb2.MSPPrincipal.ROLE, principal=role.SerializeToString())])
-    submit(gateway, "direct", "put", "own", "1")
-    submit(gateway, "direct", "set_policy", "own", policy.SerializeToString().hex())
-    assert gateway.evaluate("direct", "get_policy", "own") == policy.SerializeToString()
-    submit(gateway, "direct", "put", "own", "2", organizations=["UtilityMSP"])
-    assert gateway.evaluate("direct", "get", "own") == b"2"
-
-
-def test_an_event_of_a_contract_reaches_listeners(gateway, direct):
-    transaction_id, status = submit(gateway, "direct", "emit", "shipped", "crate 7")
-    stream = gateway.events("direct", start=status.block_number)
-    events = next(iter(stream)).events
-    stream.cancel()
-    assert [(event.event_name, event.payload, event.chaincode_id, event.tx_id) for event in events] == [
-        ("shipped", b"crate 7", "direct", transaction_id)]
-
-
-def test_a_contract_calls_others(gateway, shim, direct):
-    submit(gateway, "direct", "call", "shim", "put", "from-direct", "yes")
-    assert gateway.evaluate("shim", "get", "from-direct") == b"yes"
-    submit(gateway, "direct", "call", "kv", "put", "from-direct", "also")
-    assert gateway.evaluate("kv", "get", "from-direct") == b"also"
-    assert "chaincode nowhere not found" in reasons(lambda: gateway.endorse("direct", "call", "nowhere", "x"))
 
 
 def test_requests_of_contracts_are_counted(network, gateway, direct):

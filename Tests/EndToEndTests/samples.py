@@ -3,8 +3,6 @@ scripts/contracts."""
 
 import concurrent.futures
 import json
-import os
-import pathlib
 import subprocess
 
 import pytest
@@ -12,36 +10,17 @@ import pytest
 import contracts
 import fabric
 import launched
-from contracts import eventually, network, reasons, submit  # noqa: F401 (network is a fixture)
-
-PROGRAMS = pathlib.Path(os.environ["SAMPLES"])
-
-
-class Sample(contracts.Deployed):
-    """A sample that is defined on the channel, and its process."""
-
-    def command(self):
-        return [PROGRAMS / self.program]
-
-
-def deployed(network, name, program):
-    sample = Sample(network, name, program)
-    try:
-        sample.start()
-        sample.deploy()
-        yield sample
-    finally:
-        sample.stop()
+from contracts import Program, deployed, eventually, network, reasons, submit  # noqa: F401 (network is a fixture)
 
 
 @pytest.fixture(scope="module")
 def assets(network):
-    yield from deployed(network, "assets", "AssetTransfer")
+    yield from deployed(Program(network, "assets", "AssetTransfer"))
 
 
 @pytest.fixture(scope="module")
 def custody(network):
-    yield from deployed(network, "custody", "Custody")
+    yield from deployed(Program(network, "custody", "Custody"))
 
 
 def gateway(network, organization):
@@ -86,7 +65,7 @@ def test_errors_and_metadata_reach_the_client(utility, assets):
     metadata = json.loads(utility.evaluate("assets", "org.hyperledger.fabric:GetMetadata"))
     names = [transaction["name"] for transaction in metadata["contracts"]["AssetTransfer"]["transactions"]]
     assert "TransferAsset" in names
-    printed = subprocess.run([PROGRAMS / "AssetTransfer", "--metadata"], capture_output=True, timeout=60, check=True)
+    printed = subprocess.run([Program.folder / "AssetTransfer", "--metadata"], capture_output=True, timeout=60, check=True)
     assert json.loads(printed.stdout) == metadata
 
 
@@ -119,7 +98,7 @@ def test_a_container_changes_hands_when_both_consent(utility, auditor, custody):
 
 
 def test_a_sample_that_a_peer_starts_registers_with_it(network, utility, tmp_path_factory):
-    program = (PROGRAMS / "AssetTransfer").read_bytes()
+    program = (Program.folder / "AssetTransfer").read_bytes()
     contract = launched.Launched(network, "started", *launched.make(
         tmp_path_factory, "executable", "started", {"AssetTransfer": program}))
     contract.deploy()

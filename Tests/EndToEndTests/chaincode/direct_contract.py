@@ -2,6 +2,7 @@
 the official Python shim can't do. Runs as a service (CHAINCODE_ID and CHAINCODE_SERVER_ADDRESS), or registers with the peer
 that started it (-peer.address, CORE_CHAINCODE_ID_NAME and the TLS files of Fabric's environment)."""
 
+import base64
 import concurrent.futures
 import json
 import os
@@ -11,6 +12,9 @@ import sys
 import threading
 
 import grpc
+from fabric_protos.common import common_pb2
+from fabric_protos.ledger.queryresult import kv_query_result_pb2
+from fabric_protos.msp import identities_pb2
 from fabric_protos.peer import (
     chaincode_event_pb2, chaincode_pb2, chaincode_shim_pb2 as shim, chaincode_shim_pb2_grpc, proposal_pb2,
     proposal_response_pb2,
@@ -47,8 +51,8 @@ class Transaction:
         try:
             answer = getattr(self, arguments[0])(*arguments[1:])
             response = proposal_response_pb2.Response(status=200, payload=answer or b"")
-        except Refused as refused:
-            response = proposal_response_pb2.Response(status=500, message=str(refused))
+        except Exception as error:
+            response = proposal_response_pb2.Response(status=500, message=str(error))
         if response is not None and self.message.txid:
             end = Message(type=Message.COMPLETED, payload=response.SerializeToString(), txid=self.message.txid,
                           channel_id=self.message.channel_id)
@@ -58,38 +62,97 @@ class Transaction:
 
     # State.
 
-    def put(self, key, value, collection=""):
-        self.ask(Message.PUT_STATE, shim.PutState(key=key, value=value.encode(), collection=collection))
+    def put(self, key, value):
+        self.ask(Message.PUT_STATE, shim.PutState(key=key, value=value.encode()))
 
-    def get(self, key, collection=""):
-        return self.ask(Message.GET_STATE, shim.GetState(key=key, collection=collection))
+    def get(self, key):
+        return self.ask(Message.GET_STATE, shim.GetState(key=key))
 
-    def delete(self, key, collection=""):
-        self.ask(Message.DEL_STATE, shim.DelState(key=key, collection=collection))
+    def increment(self, key):
+        value = str(int(self.get(key) or b"0") + 1)
+        self.put(key, value)
+        return value.encode()
 
-    def batch(self, *pairs):
+    def delete(self, key):
+        self.ask(Message.DEL_STATE, shim.DelState(key=key))
+
+    def fill(self, prefix, count):
+        for number in range(int(count)):
+            self.put(f"{prefix}{number:05}", str(number))
+
+    def batch(self, pairs):
         records = [shim.WriteRecord(key=key, value=value.encode(), type=shim.WriteRecord.PUT_STATE)
-                   for key, value in zip(pairs[::2], pairs[1::2])]
+                   for key, value in json.loads(pairs)]
         self.ask(Message.WRITE_BATCH_STATE, shim.WriteBatchState(rec=records))
 
-    def many(self, *keys):
+    def many(self, keys):
         result = shim.GetStateMultipleResult.FromString(
-            self.ask(Message.GET_STATE_MULTIPLE, shim.GetStateMultiple(keys=keys)))
+            self.ask(Message.GET_STATE_MULTIPLE, shim.GetStateMultiple(keys=json.loads(keys))))
         return json.dumps([value.decode() for value in result.values]).encode()
 
     # Queries.
 
-    def page(self, start, end, size, bookmark=""):
+    def rows(self, first):
+        """What an iterator gives, message by message."""
+        found = shim.QueryResponse.FromString(first)
+        while True:
+            yield from (row.resultBytes for row in found.results)
+            if not found.has_more:
+                break
+            found = shim.QueryResponse.FromString(self.ask(Message.QUERY_STATE_NEXT, shim.QueryStateNext(id=found.id)))
+
+    def pairs(self, start, end):
+        found = self.ask(Message.GET_STATE_BY_RANGE, shim.GetStateByRange(startKey=start, endKey=end))
+        return [kv_query_result_pb2.KV.FromString(row) for row in self.rows(found)]
+
+    def range(self, start, end):
+        return json.dumps([[pair.key, pair.value.decode()] for pair in self.pairs(start, end)]).encode()
+
+    def paged(self, start, end, size, bookmark):
         metadata = shim.QueryMetadata(pageSize=int(size), bookmark=bookmark).SerializeToString()
-        found = shim.QueryResponse.FromString(self.ask(
+        return shim.QueryResponse.FromString(self.ask(
             Message.GET_STATE_BY_RANGE, shim.GetStateByRange(startKey=start, endKey=end, metadata=metadata)))
-        summary = shim.QueryResponseMetadata.FromString(found.metadata)
-        return json.dumps([summary.fetched_records_count, summary.bookmark]).encode()
+
+    def page(self, *arguments):
+        rows = self.paged(*arguments).results
+        return json.dumps([kv_query_result_pb2.KV.FromString(row.resultBytes).key for row in rows]).encode()
+
+    def bookmark(self, *arguments):
+        return shim.QueryResponseMetadata.FromString(self.paged(*arguments).metadata).bookmark.encode()
+
+    def history(self, key):
+        found = self.ask(Message.GET_HISTORY_FOR_KEY, shim.GetHistoryForKey(key=key))
+        changes = [kv_query_result_pb2.KeyModification.FromString(row) for row in self.rows(found)]
+        return json.dumps([None if change.is_delete else change.value.decode() for change in changes]).encode()
+
+    @staticmethod
+    def composite_key(kind, attributes):
+        return "\0" + "".join(part + "\0" for part in [kind, *json.loads(attributes)])
+
+    def composite(self, kind, attributes):
+        self.put(self.composite_key(kind, attributes), "1")
+
+    def partial(self, kind, attributes):
+        start = self.composite_key(kind, attributes)
+        return json.dumps([pair.key.split("\0")[1:-1] for pair in self.pairs(start, start + "\U0010ffff")]).encode()
 
     def rich(self, query):
         self.ask(Message.GET_QUERY_RESULT, shim.GetQueryResult(query=query))
 
+    def who(self):
+        proposal = proposal_pb2.Proposal.FromString(self.message.proposal.proposal_bytes)
+        signature = common_pb2.SignatureHeader.FromString(
+            common_pb2.Header.FromString(proposal.header).signature_header)
+        mspid = identities_pb2.SerializedIdentity.FromString(signature.creator).mspid
+        return json.dumps([mspid, self.message.channel_id, self.message.txid]).encode()
+
+    def refuse(self, text):
+        raise Refused(text)
+
     # Private data.
+
+    def get_private(self, collection, key):
+        return self.ask(Message.GET_STATE, shim.GetState(key=key, collection=collection))
 
     def put_private(self, collection, key):
         value = self.transient("value")
@@ -104,7 +167,7 @@ class Transaction:
     # Key-level endorsement, events, other contracts, errors.
 
     def set_policy(self, key, policy):
-        metadata = shim.StateMetadata(metakey="VALIDATION_PARAMETER", value=bytes.fromhex(policy))
+        metadata = shim.StateMetadata(metakey="VALIDATION_PARAMETER", value=base64.b64decode(policy))
         self.ask(Message.PUT_STATE_METADATA, shim.PutStateMetadata(key=key, metadata=metadata))
 
     def get_policy(self, key):
@@ -121,8 +184,7 @@ class Transaction:
             chaincode_id=chaincode_pb2.ChaincodeID(name=name),
             input=chaincode_pb2.ChaincodeInput(args=[argument.encode() for argument in arguments]))
         ended = Message.FromString(self.ask(Message.INVOKE_CHAINCODE, spec))
-        response = proposal_response_pb2.Response.FromString(ended.payload)
-        return json.dumps([response.status, response.message, response.payload.decode()]).encode()
+        return proposal_response_pb2.Response.FromString(ended.payload).payload
 
     def break_off(self, text):
         self.send(Message(type=Message.ERROR, payload=text.encode(), txid=self.message.txid,

@@ -45,20 +45,20 @@ class Contract(Chaincode):
         rows = await stub.get_state_by_range(start, end)
         return success(json.dumps([[row.key, row.value.decode()] async for row in rows]))
 
-    async def page(self, stub, start, end, size, bookmark=""):
+    async def page(self, stub, start, end, size, bookmark):
         rows = await stub.get_state_by_range_with_pagination(start, end, int(size), bookmark)
         return success(json.dumps([row.key async for row in rows]))
 
     async def history(self, stub, key):
         changes = await stub.get_history_for_key(key)
-        return success(json.dumps([[change.value.decode(), change.is_delete] async for change in changes]))
+        return success(json.dumps([None if change.is_delete else change.value.decode() async for change in changes]))
 
-    async def composite(self, stub, kind, *attributes):
-        await stub.put_state(stub.create_composite_key(kind, list(attributes)), "1")
+    async def composite(self, stub, kind, attributes):
+        await stub.put_state(stub.create_composite_key(kind, json.loads(attributes)), "1")
         return success(b"")
 
-    async def partial(self, stub, kind, *attributes):
-        rows = await stub.get_state_by_partial_composite_key(kind, list(attributes))
+    async def partial(self, stub, kind, attributes):
+        rows = await stub.get_state_by_partial_composite_key(kind, json.loads(attributes))
         return success(json.dumps([row.key.split("\0")[1:-1] async for row in rows]))
 
     async def who(self, stub):
