@@ -1,9 +1,11 @@
 """What contracts do is the same in every language: one suite for a contract on the official Python shim, one in Python that
-speaks the protocol by itself, and one in Swift on WeftContract, on a network of real processes. Run by scripts/contracts."""
+speaks the protocol by itself, one in Swift on WeftContract, and, if BEHAVIOUR_GO names it, one on Fabric's shim for Go
+(chaincode/go/behaviour.go), on a network of real processes. Run by scripts/contracts."""
 
 import base64
 import hashlib
 import json
+import os
 
 import pytest
 
@@ -13,6 +15,11 @@ from contracts import deployed, gateway, network, reasons, submit  # noqa: F401 
 from fabric_protos.common import common_pb2, policies_pb2
 from fabric_protos.msp import msp_principal_pb2
 from fabric_protos.peer import transaction_pb2
+
+
+GO = os.environ.get("BEHAVIOUR_GO")
+# All but the official Python shim, which has no private data, policies of keys, events and calls.
+WHOLE = ["direct", "swift"] + (["go"] if GO else [])
 
 
 @pytest.fixture(scope="module")
@@ -30,14 +37,18 @@ def swift(network):
     yield from deployed(contracts.Program(network, "swift", "BehaviourContract"))
 
 
-@pytest.fixture(scope="module", params=["shim", "direct", "swift"])
+@pytest.fixture(scope="module")
+def go(network):
+    yield from deployed(contracts.Program(network, "go", GO))
+
+
+@pytest.fixture(scope="module", params=["shim"] + WHOLE)
 def any_contract(request):
     return request.getfixturevalue(request.param).name
 
 
-@pytest.fixture(scope="module", params=["direct", "swift"])
+@pytest.fixture(scope="module", params=WHOLE)
 def contract(request):
-    """All but the official Python shim, which has no private data, policies of keys, events and calls."""
     return request.getfixturevalue(request.param).name
 
 
