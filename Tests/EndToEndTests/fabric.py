@@ -142,11 +142,20 @@ class Gateway:
         return self.stub.Evaluate(request, timeout=30).result.payload
 
     def endorse(self, contract, *arguments, organizations=()):
-        transaction_id, signed = proposal(self.channel, contract, arguments, self.identity)
-        request = gateway_pb2.EndorseRequest(
-            transaction_id=transaction_id, channel_id=self.channel, proposed_transaction=signed,
-            endorsing_organizations=organizations)
-        return transaction_id, self.stub.Endorse(request, timeout=30).prepared_transaction
+        """Endorsers that disagree are asked again: one of them may not yet have the block that another one has."""
+        end = time.monotonic() + 10
+        while True:
+            transaction_id, signed = proposal(self.channel, contract, arguments, self.identity)
+            request = gateway_pb2.EndorseRequest(
+                transaction_id=transaction_id, channel_id=self.channel, proposed_transaction=signed,
+                endorsing_organizations=organizations)
+            try:
+                return transaction_id, self.stub.Endorse(request, timeout=30).prepared_transaction
+            except grpc.RpcError as error:
+                details = b"".join(value for _, value in error.trailing_metadata() or () if isinstance(value, bytes))
+                if b"ProposalResponsePayloads do not match" not in details or time.monotonic() > end:
+                    raise
+                time.sleep(0.1)
 
     def send(self, transaction_id, envelope):
         if not envelope.signature:

@@ -33,10 +33,16 @@ struct RawClient {
                 }
             }
             .connect(host: "127.0.0.1", port: self.port).get()
-        // Not before it is connected: SwiftNIO ends the process when it gives up a connection that is one already.
-        let channel = try await socket.eventLoop.submit {
-            try NIOAsyncChannel<ByteBuffer, ByteBuffer>(wrappingChannelSynchronously: socket)
-        }.get()
+        let channel: NIOAsyncChannel<ByteBuffer, ByteBuffer>
+        do {
+            // Not before it is connected: SwiftNIO ends the process when it gives up a connection that is one already.
+            channel = try await socket.eventLoop.submit {
+                try NIOAsyncChannel(wrappingChannelSynchronously: socket)
+            }.get()
+        } catch is ChannelError {
+            // The server closed at once.
+            throw NoAnswer()
+        }
         return try await channel.executeThenClose { inbound, outbound in
             var answer = ByteBuffer()
             do {
