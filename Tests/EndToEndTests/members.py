@@ -192,8 +192,15 @@ class Consortium:
         said = self.weft("channel", "edit", "--out", update, "--config", block, *operations)
         for signer in signers:
             self.weft("channel", "sign", update, "--config", block, *self[signer].signing())
-        self.weft("channel", "submit", update, *peer.flags(channel))
-        return said
+        end = time.monotonic() + 60
+        while True:
+            done = self.try_weft("channel", "submit", update, *peer.flags(channel))
+            if done.returncode == 0:
+                return said
+            # A consenter that has just come counts once the leader has heard from it.
+            said_why = done.stdout + done.stderr
+            assert "nodes are alive" in said_why and time.monotonic() < end, said_why + self.logs()
+            time.sleep(0.1)
 
     def gateway(self, name, user="user", identity=None):
         connection, _ = self[name].connect(user if identity is None else "user")
