@@ -21,6 +21,7 @@ package final class PollerGroup: Sendable {
     /// - Parameter count: how many threads; by default one for every two cores, and at least one.
     package init(count: Int? = nil) {
         weft_stop_deadlock_detection()
+        weft_bound_windows()
         let threads = max(1, count ?? max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)) / 2))
         self.pollers = (0..<threads).map { Poller(name: "weft-rpc-\($0)") }
     }

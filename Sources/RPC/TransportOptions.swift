@@ -20,15 +20,11 @@ package struct TransportOptions: Equatable, Sendable {
     /// How many calls a server lets one connection have open; further ones wait in the client.
     package var maxConcurrentStreams = 4096
 
-    /// Whether flow control windows grow with what a connection turns out to carry.
+    /// Whether flow control windows are wide: 4 MiB for each stream and for the connection.
     ///
-    /// Core measures that with pings while it receives. Without, a stream's window stays at 64 KiB.
-    package var adaptsWindows = true
-
-    /// How many bytes of a stream may arrive before anybody reads them; `nil`: 64 KiB, until windows have grown.
-    ///
-    /// More than that keeps a sender of large messages busy while each one is worked on.
-    package var readAheadBytes: Int?
+    /// A stream may carry as much in each round trip, and a slow reader has as much in memory. Otherwise both are 64 KiB,
+    /// and core doesn't measure bandwidth with pings while it receives.
+    package var widensWindows = true
 
     /// How long a connection may be silent before its other end is asked whether it is still there.
     ///
@@ -98,19 +94,17 @@ extension TransportOptions {
     }
 
     private var commonArguments: ChannelArguments {
-        var arguments: ChannelArguments = [
+        [
             "grpc.max_receive_message_length": .integer(self.maxReceiveMessageBytes),
             "grpc.max_send_message_length": .integer(self.maxSendMessageBytes),
             "grpc.max_metadata_size": .integer(self.maxMetadataBytes),
             "grpc.keepalive_timeout_ms": .milliseconds(self.keepaliveTimeout),
-            "grpc.http2.bdp_probe": .integer(self.adaptsWindows ? 1 : 0),
+            "grpc.http2.bdp_probe": .integer(self.widensWindows ? 1 : 0),
             "grpc.enable_channelz": .integer(0),
             // No compression: Fabric uses none, and no small message may unfold to a large one.
             "grpc.compression_enabled_algorithms_bitset": .integer(1),
             "grpc.per_message_compression": .integer(0),
         ]
-        if let bytes = self.readAheadBytes { arguments["grpc.http2.lookahead_bytes"] = .integer(bytes) }
-        return arguments
     }
 }
 
