@@ -122,13 +122,16 @@ let package = Package(
         // Subsystems: rules plus storage.
         module("Ledger", imports: channel + ["KeyValueStore", protobuf, log]),
 
+        // How peers find, feed and heal each other: pure, like Consensus.
+        module("Gossip", imports: channel + [protobuf]),
+
         // What every node shows its operator: HTTP, metrics, logs, health.
         module("Operations", imports: ["RPC", grpc, log, metrics, lifecycle] + http),
 
         // Roles: one module for each thing a process can be.
         module("CertificateAuthority", imports: channel + [protobuf, yaml]),
         module("Orderer", imports: channel + ["Consensus", "KeyValueStore", "Ledger", "Operations", "RPC", grpc, grpcProtobuf, protobuf, log, lifecycle, deque]),
-        module("Peer", imports: channel + ["Archive", "CProcess", "KeyValueStore", "Ledger", "Operations", "RPC", grpc, grpcProtobuf, protobuf, log, lifecycle, deque]),
+        module("Peer", imports: channel + ["Archive", "CProcess", "Gossip", "KeyValueStore", "Ledger", "Operations", "RPC", grpc, grpcProtobuf, protobuf, log, lifecycle, deque]),
 
         // For applications and contracts: the only modules with `public` declarations.
         module("WeftClient", imports: channel + ["RPC", grpc, grpcProtobuf, protobuf]),
@@ -140,7 +143,7 @@ let package = Package(
         .executableTarget(
             name: "weft",
             dependencies: channel + [
-                "CMalloc", "CertificateAuthority", "KeyValueStore", "Ledger", "Operations", "Orderer", "Peer", "RPC", "Translation", "WeftClient",
+                "CMalloc", "CertificateAuthority", "Gossip", "KeyValueStore", "Ledger", "Operations", "Orderer", "Peer", "RPC", "Translation", "WeftClient",
                 arguments, grpc, protobuf, histogram, lifecycle, log, subprocess, yaml,
             ] + httpClient,
             swiftSettings: settings
@@ -180,11 +183,19 @@ let package = Package(
         tests("SimulationTests", of: "Simulation", and: ["ChainSimulation", "Consensus"]),
         .executableTarget(
             name: "simulate",
-            dependencies: ["ChainSimulation", "Simulation", arguments],
+            dependencies: ["ChainSimulation", "GossipSimulation", "Simulation", arguments],
             path: "Tests/Simulate",
             swiftSettings: settings
         ),
         tests("ChannelTests", of: "Channel", and: ["Cryptography", "FabricProtos", protobuf]),
+        // Peers that gossip under virtual time; also what tests of Gossip are set up with.
+        .target(
+            name: "GossipSimulation",
+            dependencies: channel + ["Gossip", "Simulation", "TestSupport", protobuf],
+            path: "Tests/GossipSimulation",
+            swiftSettings: settings
+        ),
+        tests("GossipTests", of: "Gossip", and: channel + ["GossipSimulation", "Simulation", protobuf]),
         tests("TranslationTests", of: "Translation", and: ["FabricProtos", protobuf]),
         tests("LedgerTests", of: "Ledger", and: channel + ["KeyValueStore", protobuf]),
         tests("CertificateAuthorityTests", of: "CertificateAuthority", and: channel + [protobuf]),
@@ -193,7 +204,7 @@ let package = Package(
         tests("ConformanceTests", of: "Channel", and: ["Cryptography", "FabricProtos", "Ledger", "Peer", "Translation", protobuf, log]),
         tests("NetworkTests", of: "Peer", and: channel + ["CertificateAuthority", "Ledger", "Operations", "Orderer", "RPC", "WeftClient", grpc, lifecycle, log, protobuf] + httpClient),
         // The command line's own parts; what needs running processes is in EndToEndTests.
-        tests("WeftTests", of: "weft", and: channel + ["CertificateAuthority", "Ledger", "Operations", "Orderer", "Peer", "RPC", "Translation", "WeftClient", arguments, log, protobuf, yaml]),
+        tests("WeftTests", of: "weft", and: channel + ["CertificateAuthority", "Gossip", "Ledger", "Operations", "Orderer", "Peer", "RPC", "Translation", "WeftClient", arguments, log, protobuf, yaml]),
         tests("EndToEndTests", of: "WeftClient", and: ["weft"]),
         tests("WeftContractTests", of: "WeftContract", and: channel + ["Peer", "RPC", "WeftContractTesting", grpc, log, protobuf]),
 

@@ -20,21 +20,23 @@ package final class Ledger: Sendable {
     /// Private data of transactions that are not committed yet.
     package let transient: TransientStore
 
-    private let stores: LedgerStores
-    private let writer: Mutex<Writer>
-    private let published: Mutex<Published>
+    let stores: LedgerStores
+    let writer: Mutex<Writer>
+    let published: Mutex<Published>
 
     /// What only the committing thread touches.
-    private struct Writer {
+    struct Writer {
         var lifetimes = CollectionLifetimes()
         /// Blocks that are judged and not written yet.
         var staged = StagedBlocks()
+        /// Whether late private data waits for the staged blocks.
+        var hasLatePrivateData = false
         /// Why no block is accepted any more.
         var stopped: String?
     }
 
     /// What readers see.
-    private struct Published {
+    struct Published {
         var snapshot: StateSnapshot
         var metadataNamespaces: Set<Bytes>
         var lastHeader: Common_BlockHeader?
@@ -171,7 +173,7 @@ package final class Ledger: Sendable {
         }
     }
 
-    private func checkAccepts(_ writer: Writer) throws {
+    func checkAccepts(_ writer: Writer) throws {
         guard let reason = writer.stopped else { return }
         throw LedgerError(
             code: .stopped,
@@ -207,7 +209,7 @@ package final class Ledger: Sendable {
             transactions: input.transactions,
             lifetimes: &writer.lifetimes
         )
-        try application.removePurged(addition.purges, self.privateStore)
+        try application.removePurged(addition, self.privateStore)
         var changes = try application.derivedChanges(
             ordered,
             lifetimes: &writer.lifetimes,
@@ -248,6 +250,7 @@ package final class Ledger: Sendable {
         for block in staged.blocks {
             self.forget(block.transactions, block.block.header.number, &writer)
         }
+        if writer.hasLatePrivateData { try self.applyLatePrivateData(&writer) }
         return staged.blocks.map { block in
             CommittedBlock(
                 block: block.block,
@@ -263,7 +266,8 @@ package final class Ledger: Sendable {
     }
 
     /// Writes, and tells how long that took; after a failure the ledger accepts no more blocks.
-    private static func writing(_ writer: inout Writer, _ write: () throws -> Void) throws -> Duration {
+    @discardableResult
+    static func writing(_ writer: inout Writer, _ write: () throws -> Void) throws -> Duration {
         do {
             return try ContinuousClock().measure { try write() }
         } catch {
@@ -432,6 +436,7 @@ package final class Ledger: Sendable {
             try Self.replay(number, log, privateStore, derived, &namespaces, &lifetimes)
         }
         if start < end { progress(end - start, end - start) }
+        try LatePrivateData(log: log, privateStore: privateStore, derived: derived).apply()
         return Published(
             snapshot: StateSnapshot(
                 height: end,
@@ -473,7 +478,7 @@ package final class Ledger: Sendable {
             lifetimes: &lifetimes,
             checksHashes: false
         )
-        try application.removePurged(addition.purges, privateStore)
+        try application.removePurged(addition, privateStore)
         var changes = try application.derivedChanges(
             application.orderedUpdates(),
             lifetimes: &lifetimes,
@@ -482,14 +487,5 @@ package final class Ledger: Sendable {
         namespaces = Self.addMetadataNamespaces(application, namespaces, to: &changes)
         try derived.write(changes, durably: false)
         lifetimes.invalidate(after: application.transition.updates)
-    }
-}
-
-extension BlockSummary {
-    /// The commit hash in the block's metadata, if it has one.
-    package var commitHash: Data? {
-        let slot = self.metadata(.commitHash)
-        guard !slot.isEmpty, let metadata = try? Common_Metadata(serializedBytes: slot) else { return nil }
-        return metadata.value
     }
 }

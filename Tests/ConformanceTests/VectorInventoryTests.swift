@@ -8,7 +8,7 @@ struct VectorInventoryTests {
     /// How many files each folder has.
     private static let files = [
         "block-signatures": 53, "blocks": 5, "chaincode-stream": 4, "config": 277, "configtx": 29,
-        "endorsement": 386, "msp": 377,
+        "endorsement": 386, "gossip": 3, "msp": 377,
         "policies": 8, "signatures": 8, "snapshots": 24, "translation": 5,
     ]
 

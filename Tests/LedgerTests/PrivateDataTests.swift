@@ -132,7 +132,7 @@ import Testing
     }
 
     /// Defines contract "cc" with collection "c" that forgets after `blocks` blocks.
-    private func define(_ chain: inout TestChain, blocks: UInt64) throws {
+    static func define(_ chain: inout TestChain, blocks: UInt64) throws {
         var collection = Protos_StaticCollectionConfig()
         collection.name = "c"
         collection.blockToLive = blocks
@@ -148,7 +148,7 @@ import Testing
 
     @Test func privateDataExpires() throws {
         var chain = try TestChain()
-        try self.define(&chain, blocks: 2)
+        try Self.define(&chain, blocks: 2)
         try chain.run(self.put("k", "1"))
         try chain.run(self.put("kept", "1"))
         try chain.run(self.put("kept", "2"))

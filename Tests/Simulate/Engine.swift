@@ -1,19 +1,22 @@
 import ArgumentParser
 import ChainSimulation
+import GossipSimulation
 import Simulation
 
-/// What is run: clusters of one of the consensus engines, or ordering services of the real chains above it.
+/// What is run: clusters of one of the consensus engines, ordering services of the real chains above it, or networks of
+/// peers that gossip.
 enum Engine: String, CaseIterable, ExpressibleByArgument {
     case raft
     case bft
     case chain
     case bftChain = "bft-chain"
+    case gossip
 
     /// Totals are told after so many seeds.
     var interval: Int {
         switch self {
         case .raft, .bft: 1_000
-        case .chain, .bftChain: 20
+        case .chain, .bftChain, .gossip: 20
         }
     }
 
@@ -21,7 +24,7 @@ enum Engine: String, CaseIterable, ExpressibleByArgument {
     var seedsPerMutation: Int {
         switch self {
         case .raft, .bft: 1_000
-        case .chain, .bftChain: 100
+        case .chain, .bftChain, .gossip: 100
         }
     }
 
@@ -37,6 +40,17 @@ enum Engine: String, CaseIterable, ExpressibleByArgument {
             let mutation = try name.map { try Self.find($0, of: ChainMutation.self) }
             let isBFT = self == .bftChain
             return { ChainCluster.random(seed: $0, isBFT: isBFT, mutation: mutation, trace: $1) }
+        case .gossip:
+            let mutation = try name.map { try Self.find($0, of: GossipMutation.self) }
+            return { seed, trace in
+                // One network in eight is large.
+                GossipRun.random(
+                    seed: seed,
+                    mutation: mutation,
+                    largest: seed % 8 == 0 ? 50 : 14,
+                    trace: trace
+                )
+            }
         }
     }
 
@@ -63,7 +77,7 @@ enum Engine: String, CaseIterable, ExpressibleByArgument {
                 )
             }
             return scenarios
-        case .chain, .bftChain: return []
+        case .chain, .bftChain, .gossip: return []
         }
     }
 
@@ -74,6 +88,7 @@ enum Engine: String, CaseIterable, ExpressibleByArgument {
             case .raft: Mutation.allCases.map(\.rawValue)
             case .bft: BFTMutation.allCases.map(\.rawValue)
             case .chain, .bftChain: ChainMutation.all(isBFT: self == .bftChain).map(\.rawValue)
+            case .gossip: GossipMutation.allCases.map(\.rawValue)
             }
         return "with \(self.rawValue) \(names.joined(separator: ", "))"
     }
@@ -94,6 +109,11 @@ enum Engine: String, CaseIterable, ExpressibleByArgument {
         case .chain, .bftChain:
             ChainMutation.all(isBFT: self == .bftChain).lazy.map { mutation in
                 let detection = ChainDetection(of: mutation, isBFT: self == .bftChain, seeds: seeds)
+                return ("\(detection)", detection.isCaught)
+            }
+        case .gossip:
+            GossipMutation.allCases.lazy.map { mutation in
+                let detection = GossipDetection(of: mutation, seeds: seeds)
                 return ("\(detection)", detection.isCaught)
             }
         }

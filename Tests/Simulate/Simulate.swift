@@ -1,18 +1,20 @@
 import ArgumentParser
+import GossipSimulation
 import Simulation
 
-/// Runs clusters of orderers under virtual time, network and disk.
+/// Runs clusters of orderers, or networks of peers, under virtual time, network and disk.
 @main
 struct Simulate: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "scripts/simulate",
-        abstract: "Runs clusters of orderers under virtual time, network and disk.",
+        abstract: "Runs clusters of orderers, or networks of peers, under virtual time, network and disk.",
         discussion: """
             With --engine raft and bft those of the real consensus engine alone; with chain and bft-chain whole \
             ordering services of the real chains above it. Each seed is a cluster that runs for 60 virtual seconds under load while nodes crash, disks lose what \
             was not synced, the network loses, delays, reorders, repeats and cuts off, clocks go wrong and members \
             change; then all faults end and it must heal. The first breach of an invariant ends the run with \
-            exit code 1 and the seed, which --seed replays step by step.
+            exit code 1 and the seed, which --seed replays step by step. With --engine gossip a seed is a network of \
+            peers, some of which lie.
             """
     )
 
@@ -49,16 +51,30 @@ struct Simulate: ParsableCommand {
     )
     var everyCrash = false
 
+    @Flag(
+        help:
+            "With --engine gossip: prints what gossip costs a peer in networks of 5 to 500 peers, as a table."
+    )
+    var cost = false
+
     func validate() throws {
+        if self.cost, self.engine != .gossip {
+            throw ValidationError("--cost is there for --engine gossip only")
+        }
         if self.everyCrash, self.engine != .raft {
             throw ValidationError("--every-crash is there for --engine raft only")
         }
-        if self.scenario != nil, self.engine == .chain || self.engine == .bftChain {
+        if self.scenario != nil, ![.raft, .bft].contains(self.engine) {
             throw ValidationError("scenarios are there for --engine raft and bft only")
         }
     }
 
     func run() throws {
+        if self.cost {
+            say(GossipCost.heading)
+            for size in GossipCost.sizes { say(try GossipCost(peers: size).row) }
+            return
+        }
         let run = try self.engine.run(mutation: self.mutation)
         if let seed {
             let report = run(seed) { say($0) }

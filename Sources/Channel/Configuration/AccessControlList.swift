@@ -17,6 +17,8 @@ enum DefaultAccessControlList {
     /// Rules that a channel cannot change.
     static let local: [String: ACLRule] = [
         "_lifecycle/InstallChaincode": .localAdmins,
+        // Weft's own: Fabric's peers have no such function.
+        "_lifecycle/UninstallChaincode": .localAdmins,
         "_lifecycle/QueryInstalledChaincode": .localAdmins,
         "_lifecycle/GetInstalledChaincodePackage": .localAdmins,
         "_lifecycle/QueryInstalledChaincodes": .localAdmins,
@@ -32,6 +34,8 @@ enum DefaultAccessControlList {
         "cscc/JoinChainBySnapshot": .localAdmins,
         "cscc/JoinBySnapshotStatus": .localAdmins,
         "cscc/GetChannels": .localMembers,
+        "discovery/LocalPeers": .localAdmins,
+        "discovery/LocalPeersForMembers": .localMembers,
     ]
 
     /// Paths of policies, for resources that a channel may map otherwise.
@@ -58,6 +62,7 @@ enum DefaultAccessControlList {
         "event/FilteredBlock": Self.readers,
         "gateway/CommitStatus": Self.readers,
         "gateway/ChaincodeEvents": Self.readers,
+        "discovery/Discover": Self.writers,
     ]
 
     private static let readers = "/Channel/Application/Readers"

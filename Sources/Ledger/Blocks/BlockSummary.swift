@@ -1,6 +1,7 @@
 package import Channel
 package import FabricProtos
 package import Foundation
+internal import SwiftProtobuf
 
 /// A stored block without its transactions.
 package struct BlockSummary: Sendable {
@@ -57,5 +58,14 @@ package struct BlockSummary: Sendable {
         bytes.appendVarint(UInt64(self.metadata.count))
         for slot in self.metadata { bytes.appendCounted(slot) }
         return Data(bytes)
+    }
+}
+
+extension BlockSummary {
+    /// The commit hash in the block's metadata, if it has one.
+    package var commitHash: Data? {
+        let slot = self.metadata(.commitHash)
+        guard !slot.isEmpty, let metadata = try? Common_Metadata(serializedBytes: slot) else { return nil }
+        return metadata.value
     }
 }

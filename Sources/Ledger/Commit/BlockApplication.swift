@@ -119,20 +119,25 @@ struct BlockApplication {
     /// Applies the private data of valid transactions, and returns all that the private store must hold of the block.
     ///
     /// Data that does not match its hash in the transaction is left out, and noted as missing; what comes from the
-    /// private store was checked when it got there, and parts of it may have been purged since.
+    /// private store was checked when it got there, and parts of it may have been purged since: by `purges`, if that is
+    /// given, else it is not checked again.
     mutating func applyPrivateData(
         _ sets: [PrivateWriteSet],
         missing: [MissingPrivateData],
         transactions: [TransactionToCommit],
         lifetimes: inout CollectionLifetimes,
-        checksHashes: Bool = true
+        checksHashes: Bool = true,
+        trimmedBy purges: PrivateStore? = nil
     ) throws -> PrivateStore.Addition {
         var addition = PrivateStore.Addition(missing: missing)
         for set in sets.sorted(by: { $0.transaction < $1.transaction }) {
             guard transactions.indices.contains(set.transaction),
-                let expected = transactions[set.transaction].privateHash(of: set)
+                let collection = transactions[set.transaction].collection(of: set)
             else { continue }
-            guard !checksHashes || Digest.sha256(set.bytes) == expected else {
+            guard
+                try !checksHashes || Digest.sha256(set.bytes) == collection.privateHash
+                    || purges?.explains(set, of: collection, block: self.header.number) == true
+            else {
                 addition.missing.append(
                     MissingPrivateData(
                         transaction: set.transaction,
@@ -180,9 +185,10 @@ struct BlockApplication {
         return purges
     }
 
-    /// Removes the private values of keys that are purged by transactions whose private data is not here.
-    mutating func removePurged(_ purges: [PrivateStore.Addition.Purge], _ store: PrivateStore) throws {
-        for purge in purges {
+    /// Removes the private values of keys that are purged, or written anew, by transactions whose private data is not
+    /// here; so a private value that can be read is always the one whose hash is in the state.
+    mutating func removePurged(_ addition: PrivateStore.Addition, _ store: PrivateStore) throws {
+        for purge in addition.purges {
             guard
                 self.transition.updates.update(purge.namespace, purge.collection, purge.keyHash)?.value
                     == nil,
@@ -193,6 +199,67 @@ struct BlockApplication {
                 Bytes(key),
                 version: Version(block: self.header.number, transaction: UInt64(purge.transaction))
             )
+        }
+        try self.removeStale(addition, store)
+    }
+
+    private struct Place: Hashable {
+        var transaction: UInt64
+        var namespace: Bytes
+        var collection: Bytes
+    }
+
+    private mutating func removeStale(_ addition: PrivateStore.Addition, _ store: PrivateStore) throws {
+        let present = Set(
+            addition.sets.map {
+                Place(
+                    transaction: UInt64($0.transaction),
+                    namespace: Bytes($0.namespace.utf8),
+                    collection: Bytes($0.collection.utf8)
+                )
+            }
+        )
+        for (namespace, updates) in self.transition.updates.namespaces {
+            for (collection, keys) in updates.collections {
+                let values = DerivedNamespace.values(namespace, collection)
+                for (keyHash, update) in keys {
+                    let place = Place(
+                        transaction: update.version.transaction,
+                        namespace: namespace,
+                        collection: collection
+                    )
+                    guard !present.contains(place),
+                        let key = try self.plainKey(namespace, collection, keyHash, values, store)
+                    else { continue }
+                    let current =
+                        if let update = self.privateUpdates.namespaces[values]?[key] {
+                            update.value
+                        } else {
+                            try self.reader.value(values, key)?.value
+                        }
+                    guard let current else { continue }
+                    let isSame = update.value == Digest.sha256(current)
+                    self.privateUpdates.set(
+                        values,
+                        key,
+                        StateUpdate(value: isSame ? current : nil, version: update.version)
+                    )
+                }
+            }
+        }
+    }
+
+    /// The key of this hash, if this peer has private data that writes it, of this block or an earlier one.
+    private func plainKey(
+        _ namespace: Bytes,
+        _ collection: Bytes,
+        _ keyHash: Bytes,
+        _ values: Bytes,
+        _ store: PrivateStore
+    ) throws -> Bytes? {
+        if let key = try store.plainKey(namespace, collection, keyHash) { return Bytes(key) }
+        return self.privateUpdates.namespaces[values]?.keys.first {
+            Bytes(Digest.sha256(Data($0))) == keyHash
         }
     }
 
@@ -307,12 +374,11 @@ struct BlockApplication {
 }
 
 extension TransactionToCommit {
-    /// The hash that the transaction gives for these private writes; `nil` if it writes nothing to the collection.
-    fileprivate func privateHash(of set: PrivateWriteSet) -> Data? {
+    /// What the transaction tells everybody of these private writes; `nil` if it doesn't touch the collection.
+    func collection(of set: PrivateWriteSet) -> TransactionReadWriteSet.Collection? {
         self.readWriteSet?.namespaces
             .first { Bytes($0.name.utf8) == Bytes(set.namespace.utf8) }?
-            .collections.first { Bytes($0.name.utf8) == Bytes(set.collection.utf8) }?
-            .privateHash
+            .collections.first { Bytes($0.name.utf8) == Bytes(set.collection.utf8) }
     }
 
     /// Whether the transaction touches private collections.

@@ -39,6 +39,11 @@ struct PrivateUpdates {
         }
     }
 
+    /// Gives a key a value, or removes it, whatever its version.
+    mutating func set(_ namespace: Bytes, _ key: Bytes, _ update: StateUpdate) {
+        self.namespaces[namespace, default: [:]][key] = update
+    }
+
     /// Removes a value whatever its version.
     mutating func remove(_ namespace: Bytes, _ key: Bytes, version: Version) {
         self.namespaces[namespace, default: [:]][key] = StateUpdate(value: nil, version: version)

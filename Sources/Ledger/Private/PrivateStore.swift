@@ -48,15 +48,7 @@ package final class PrivateStore: Sendable {
     func add(_ addition: Addition, block number: BlockNumber) throws {
         guard !addition.isEmpty else { return }
         var batch = WriteBatch()
-        for set in addition.sets {
-            batch.set(set.bytes, forKey: PrivateKey.data(number, set))
-            let namespace = Bytes(set.namespace.utf8)
-            let collection = Bytes(set.collection.utf8)
-            for write in try Kvrwset_KVRWSet(serializedBytes: set.bytes).writes {
-                let key = Data(write.key.utf8)
-                batch.set(key, forKey: PrivateKey.plainKey(namespace, collection, Bytes(Digest.sha256(key))))
-            }
-        }
+        for set in addition.sets { try Self.add(set, block: number, to: &batch) }
         for missing in addition.missing {
             batch.set(Data([missing.isEligible ? 1 : 0]), forKey: PrivateKey.missing(number, missing))
         }
@@ -70,6 +62,20 @@ package final class PrivateStore: Sendable {
             )
         }
         try self.store.write(batch, durably: true)
+    }
+
+    private static func add(
+        _ set: PrivateWriteSet,
+        block number: BlockNumber,
+        to batch: inout WriteBatch
+    ) throws {
+        batch.set(set.bytes, forKey: PrivateKey.data(number, set))
+        let namespace = Bytes(set.namespace.utf8)
+        let collection = Bytes(set.collection.utf8)
+        for write in try Kvrwset_KVRWSet(serializedBytes: set.bytes).writes {
+            let key = Data(write.key.utf8)
+            batch.set(key, forKey: PrivateKey.plainKey(namespace, collection, Bytes(Digest.sha256(key))))
+        }
     }
 
     /// The private write sets of block `number`, in the order of its transactions.
@@ -103,24 +109,142 @@ package final class PrivateStore: Sendable {
     /// What is noted as missing from block `number`, in the order of its transactions.
     package func missing(block number: BlockNumber) throws -> [MissingPrivateData] {
         var missing: [MissingPrivateData] = []
-        try self.store.forEach(prefix: PrivateKey.missingPrefix(number)) { key, value in
-            guard let place = PrivateKey.place(key) else {
-                throw LedgerError(
-                    code: .damaged,
-                    message: "a note of missing private data has a malformed key"
-                )
+        for prefix in [PrivateKey.missingPrefix(number), PrivateKey.foreignPrefix(number)] {
+            try self.store.forEach(prefix: prefix) { key, value in
+                missing.append(try Self.missing(key, value).missing)
+                return true
             }
-            missing.append(
-                MissingPrivateData(
-                    transaction: place.transaction,
-                    namespace: place.namespace,
-                    collection: place.collection,
-                    isEligible: value == Data([1])
-                )
-            )
-            return true
         }
         return missing
+    }
+
+    /// What is noted as missing although this peer may have it, newest block first, in the order of each block's
+    /// transactions; until `body` returns `false`.
+    func forEachMissing(
+        _ body: (_ block: BlockNumber, _ missing: MissingPrivateData) throws -> Bool
+    ) throws {
+        var upper = PrivateKey.allMissing.end
+        while let (last, _) = try self.store.last(from: PrivateKey.allMissing.start, to: upper),
+            let block = PrivateKey.block(last)
+        {
+            let prefix = PrivateKey.missingPrefix(block)
+            var goesOn = true
+            try self.store.forEach(from: prefix, to: upper) { key, value in
+                let (_, missing) = try Self.missing(key, value)
+                if missing.isEligible { goesOn = try body(block, missing) }
+                return goesOn
+            }
+            guard goesOn else { return }
+            upper = prefix
+        }
+    }
+
+    private static func missing(
+        _ key: Data,
+        _ value: Data
+    ) throws -> (block: BlockNumber, missing: MissingPrivateData) {
+        guard let place = PrivateKey.place(key), let block = PrivateKey.block(key) else {
+            throw LedgerError(code: .damaged, message: "a note of missing private data has a malformed key")
+        }
+        let missing = MissingPrivateData(
+            transaction: place.transaction,
+            namespace: place.namespace,
+            collection: place.collection,
+            isEligible: value == Data([1])
+        )
+        return (block, missing)
+    }
+
+    // MARK: Late data
+
+    /// Private data that came after its block, to be stored in one step with the end of its being missing.
+    struct LateAddition {
+        var block: BlockNumber
+        /// What there is; `nil` if all of it has expired, or was purged, in the meantime.
+        var set: PrivateWriteSet?
+        var missing: MissingPrivateData
+        /// The block with whose commit the data expires.
+        var expiry: BlockNumber?
+    }
+
+    /// Stores late data, synced, each with a mark that the state doesn't show it yet: see ``late()``.
+    func add(_ additions: [LateAddition]) throws {
+        guard !additions.isEmpty else { return }
+        var batch = WriteBatch()
+        for addition in additions {
+            batch.removeValue(forKey: PrivateKey.missing(addition.block, addition.missing))
+            guard let set = addition.set else { continue }
+            try Self.add(set, block: addition.block, to: &batch)
+            if let expiry = addition.expiry {
+                batch.set(
+                    Data(),
+                    forKey: PrivateKey.expiry(expiry, PrivateKey.data(addition.block, set))
+                )
+            }
+            batch.set(Data(), forKey: PrivateKey.late(addition.block, set))
+        }
+        try self.store.write(batch, durably: true)
+    }
+
+    /// Late data that the state may not show yet, in the order of the chain.
+    func late() throws -> [(block: BlockNumber, set: PrivateWriteSet)] {
+        var late: [(block: BlockNumber, set: PrivateWriteSet)] = []
+        try self.store.forEach(prefix: PrivateKey.latePrefix) { key, _ in
+            guard let place = PrivateKey.place(key), let block = PrivateKey.block(key) else {
+                throw LedgerError(code: .damaged, message: "a note of late private data has a malformed key")
+            }
+            var set = PrivateWriteSet(
+                transaction: place.transaction,
+                namespace: place.namespace,
+                collection: place.collection,
+                bytes: Data()
+            )
+            // It may have expired since.
+            guard let bytes = try self.store.value(forKey: PrivateKey.data(block, set)) else { return true }
+            set.bytes = bytes
+            late.append((block, set))
+            return true
+        }
+        return late
+    }
+
+    /// Takes note that the state shows all late data.
+    func removeLateMarks() throws {
+        var batch = WriteBatch()
+        try self.store.forEach(prefix: PrivateKey.latePrefix) { key, _ in
+            batch.removeValue(forKey: key)
+            return true
+        }
+        guard !batch.isEmpty else { return }
+        try self.store.write(batch, durably: false)
+    }
+
+    /// Whether a key was purged by a transaction after `version`.
+    func isPurged(_ namespace: String, _ collection: String, keyHash: Data, after version: Version) throws
+        -> Bool
+    {
+        let key = PrivateKey.purge(Bytes(namespace.utf8), Bytes(collection.utf8), Bytes(keyHash))
+        guard let marker = try self.store.value(forKey: key), let purged = Version(encoded: marker) else {
+            return false
+        }
+        return version < purged
+    }
+
+    /// Whether `set` is what the transaction endorsed, apart from keys that were purged since.
+    func explains(
+        _ set: PrivateWriteSet,
+        of collection: TransactionReadWriteSet.Collection,
+        block: BlockNumber
+    ) throws -> Bool {
+        let version = Version(block: block, transaction: UInt64(set.transaction))
+        switch PrivateWriteHashes(collection).match(set.bytes) {
+        case .whole: return true
+        case .none: return false
+        case .part(let lacking):
+            return try lacking.allSatisfy {
+                try self.isPurged(set.namespace, set.collection, keyHash: $0, after: version)
+            }
+        }
     }
 
     /// The plain key with this hash, if a transaction that this peer has private data of ever wrote it.
@@ -142,7 +266,7 @@ package final class PrivateStore: Sendable {
         self.store.compact(from: PrivateKey.allData.start, to: PrivateKey.allData.end)
     }
 
-    private func withoutPurged(_ set: PrivateWriteSet, block: BlockNumber) throws -> PrivateWriteSet? {
+    func withoutPurged(_ set: PrivateWriteSet, block: BlockNumber) throws -> PrivateWriteSet? {
         let namespace = Bytes(set.namespace.utf8)
         let collection = Bytes(set.collection.utf8)
         let version = Version(block: block, transaction: UInt64(set.transaction))
@@ -171,6 +295,8 @@ enum PrivateKey {
     private static let expiry = UInt8(ascii: "e")
     private static let plainKey = UInt8(ascii: "k")
     private static let purge = UInt8(ascii: "p")
+    private static let foreign = UInt8(ascii: "f")
+    private static let late = UInt8(ascii: "l")
 
     static var allData: (start: Data, end: Data) { (Data([self.data]), Data([self.data + 1])) }
 
@@ -180,11 +306,29 @@ enum PrivateKey {
 
     static func dataPrefix(_ block: BlockNumber) -> Data { self.prefix(self.data, block) }
 
+    /// What this peer may have has keys of their own, so that they are found among what it may not have.
     static func missing(_ block: BlockNumber, _ missing: MissingPrivateData) -> Data {
-        self.place(self.missing, block, missing.transaction, missing.namespace, missing.collection)
+        let kind = missing.isEligible ? self.missing : self.foreign
+        return self.place(kind, block, missing.transaction, missing.namespace, missing.collection)
     }
 
     static func missingPrefix(_ block: BlockNumber) -> Data { self.prefix(self.missing, block) }
+
+    static func foreignPrefix(_ block: BlockNumber) -> Data { self.prefix(self.foreign, block) }
+
+    static var allMissing: (start: Data, end: Data) { (Data([self.missing]), Data([self.missing + 1])) }
+
+    static func late(_ block: BlockNumber, _ set: PrivateWriteSet) -> Data {
+        self.place(self.late, block, set.transaction, set.namespace, set.collection)
+    }
+
+    static var latePrefix: Data { Data([self.late]) }
+
+    /// The block in a key of data, or of missing or late data.
+    static func block(_ key: Data) -> BlockNumber? {
+        var reader = RecordReader(key.dropFirst())
+        return reader.orderPreserving()
+    }
 
     static func expiryPrefix(_ expiring: BlockNumber) -> Bytes {
         var bytes = Bytes([self.expiry])

@@ -54,11 +54,12 @@ struct ComputedState {
             sets,
             missing: [],
             transactions: transactions,
-            lifetimes: &self.lifetimes
+            lifetimes: &self.lifetimes,
+            trimmedBy: self.privateStore
         )
         var changes: WriteBatch
         if let privateStore = self.privateStore {
-            try application.removePurged(addition.purges, privateStore)
+            try application.removePurged(addition, privateStore)
         }
         changes = try application.derivedChanges(
             ordered,
