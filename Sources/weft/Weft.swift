@@ -20,7 +20,8 @@ struct Weft: AsyncParsableCommand {
             LedgerCommand.self,
             EmissionsCommand.self, ChannelCommand.self, BenchCommand.self,
             OrdererCommand.self, PeerCommand.self, CACommand.self, ConfigtxgenCommand.self,
-            CertificatesCommand.self, CryptogenCommand.self, HSMCommand.self, FabricToolsCommand.self,
+            CertificatesCommand.self, CryptogenCommand.self, PrivateDataCommand.self, HSMCommand.self,
+            FabricToolsCommand.self,
         ]
     )
 

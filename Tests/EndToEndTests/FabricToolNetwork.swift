@@ -49,7 +49,7 @@ struct FabricToolNetwork {
         try Data(orderer.utf8).write(to: URL(fileURLWithPath: folder + "/orderer.yaml"))
     }
 
-    private func endpoint(_ name: String) -> String { self.endpoints[name] ?? "" }
+    func endpoint(_ name: String) -> String { self.endpoints[name] ?? "" }
 
     private func authority(_ organization: String) -> String {
         "\(self.folder)/organizations/\(organization)/tlsca/tlsca.\(organization).example-cert.pem"
@@ -151,6 +151,23 @@ struct FabricToolNetwork {
     /// Runs a command of Fabric's `peer`.
     func peer(_ words: [String], _ environment: [String: String]) async throws -> WeftProcess.Result {
         try await WeftProcess.run(arguments: ["fabric", "peer"] + words, environment: environment)
+    }
+
+    /// Runs Fabric's `discover`.
+    func discover(_ words: [String]) async throws -> WeftProcess.Result {
+        try await WeftProcess.run(arguments: ["fabric", "discover"] + words)
+    }
+
+    /// The flags that make `discover` a user of an organization.
+    func discoverFlags(of organization: String, _ user: String) -> [String] {
+        let folder = "\(self.folder)/organizations/\(organization)/users/\(user)@\(organization).example"
+        return [
+            "--MSP", organization.capitalized + "MSP",
+            "--userCert", "\(folder)/msp/signcerts/\(user)@\(organization).example-cert.pem",
+            "--userKey", folder + "/msp/keystore/priv_sk",
+            "--peerTLSCA", self.authority(organization),
+            "--tlsCert", folder + "/tls/client.crt", "--tlsKey", folder + "/tls/client.key",
+        ]
     }
 
     /// The height that `peer channel getinfo` prints.

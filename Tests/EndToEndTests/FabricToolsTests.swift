@@ -163,7 +163,7 @@ import Testing
             #expect(
                 peer.log.contains("unknown key, neither Fabric nor Weft reads it; is it misspelt? (peer.idd)")
             )
-            #expect(peer.log.contains("without effect, Weft doesn't do this yet: gossip"))
+            #expect(!peer.log.contains("without effect"))
 
             var admin = network.environment(of: "utility", "admin")
             admin["CORE_PEER_ADDRESS"] = address

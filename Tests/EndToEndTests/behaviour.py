@@ -148,6 +148,8 @@ def test_an_event_of_a_contract_reaches_listeners(gateway, contract):
 def test_a_contract_calls_others(gateway, shim, contract):
     submit(gateway, contract, "call", "shim", "put", f"from-{contract}", "yes")
     assert gateway.evaluate("shim", "get", f"from-{contract}") == b"yes"
-    submit(gateway, contract, "call", "kv", "put", f"from-{contract}", "also")
-    assert gateway.evaluate("kv", "get", f"from-{contract}") == b"also"
+    # Only Weft's peers have contracts that are built in.
+    if "NETWORK" not in os.environ:
+        submit(gateway, contract, "call", "kv", "put", f"from-{contract}", "also")
+        assert gateway.evaluate("kv", "get", f"from-{contract}") == b"also"
     assert "chaincode nowhere not found" in reasons(lambda: gateway.endorse(contract, "call", "nowhere", "x", "", ""))

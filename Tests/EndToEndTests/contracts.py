@@ -26,7 +26,6 @@ from fabric_protos.peer import transaction_pb2
 from fabric_protos.peer.lifecycle import lifecycle_pb2
 
 PROGRAMS = pathlib.Path(__file__).resolve().parent / "chaincode"
-PEERS = {"utility": "UtilityMSP", "auditor": "AuditorMSP", "agency": "AgencyMSP"}
 
 
 def free_port():
@@ -88,20 +87,20 @@ class Deployed:
             self.process.wait(timeout=30)
 
     def deploy(self):
-        for peer in PEERS:
+        for peer in self.network.peers():
             result = self.lifecycle(peer, "", "InstallChaincode", lifecycle_pb2.InstallChaincodeArgs(
                 chaincode_install_package=self.package))
             assert result.response.status == 200, result.response.message
             installed = lifecycle_pb2.InstallChaincodeResult.FromString(result.response.payload)
             assert (installed.package_id, installed.label) == (self.identifier, self.name)
-        for peer in PEERS:
+        for peer in self.network.peers():
             approval = lifecycle_pb2.ApproveChaincodeDefinitionForMyOrgArgs(
                 name=self.name, version="1.0", sequence=1,
                 source=lifecycle_pb2.ChaincodeSource(local_package=lifecycle_pb2.ChaincodeSource.Local(
                     package_id=self.identifier)))
             self.submit([peer], "ApproveChaincodeDefinitionForMyOrg", approval)
         definition = lifecycle_pb2.CommitChaincodeDefinitionArgs(name=self.name, version="1.0", sequence=1)
-        self.submit(list(PEERS), "CommitChaincodeDefinition", definition)
+        self.submit(self.network.peers(), "CommitChaincodeDefinition", definition)
 
     def lifecycle(self, peer, channel, function, arguments):
         admin = self.network.identity(f"{peer}/admin")
@@ -124,7 +123,7 @@ class Deployed:
         with orderer:
             answer = fabric.broadcast(orderer, fabric.assemble(signed, responses, admin))
             assert answer.status == common_pb2.SUCCESS, answer.info
-        for peer in PEERS:
+        for peer in self.network.peers():
             connection, _ = self.network.connect(peer, f"{peers[0]}/admin")
             with connection:
                 status = fabric.Gateway(connection, self.network.channel, admin).status(transaction_id)
@@ -142,6 +141,10 @@ class Program(Deployed):
 
 @pytest.fixture(scope="module")
 def network(tmp_path_factory):
+    """A network of Weft's nodes; NETWORK names the folder of another one that runs, as scripts/interop has with Fabric's peers."""
+    if "NETWORK" in os.environ:
+        yield fabric.Network(os.environ["NETWORK"])
+        return
     consortium = processes.Consortium(tmp_path_factory.mktemp("contracts") / "network", os.environ["WEFT"])
     try:
         consortium.up()

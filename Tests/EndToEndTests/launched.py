@@ -44,6 +44,9 @@ class Launched(contracts.Deployed):
     def deploy(self, sequence=1):
         result = self.install()
         assert result.status == 200, result.message
+        self.define(sequence)
+
+    def define(self, sequence=1):
         role = msp_principal_pb2.MSPRole(msp_identifier="UtilityMSP", role=msp_principal_pb2.MSPRole.PEER)
         policy = policies_pb2.SignaturePolicyEnvelope(
             rule=policies_pb2.SignaturePolicy(n_out_of=policies_pb2.SignaturePolicy.NOutOf(
@@ -55,14 +58,14 @@ class Launched(contracts.Deployed):
             "validation_parameter": policy_pb2.ApplicationPolicy(signature_policy=policy).SerializeToString(),
             "collections": collection_pb2.CollectionConfigPackage(),
         }
-        for peer in contracts.PEERS:
+        for peer in self.network.peers():
             source = lifecycle_pb2.ChaincodeSource(unavailable=lifecycle_pb2.ChaincodeSource.Unavailable())
             if peer == "utility":
                 source = lifecycle_pb2.ChaincodeSource(local_package=lifecycle_pb2.ChaincodeSource.Local(
                     package_id=self.identifier))
             self.submit([peer], "ApproveChaincodeDefinitionForMyOrg",
                         lifecycle_pb2.ApproveChaincodeDefinitionForMyOrgArgs(source=source, **definition))
-        self.submit(list(contracts.PEERS), "CommitChaincodeDefinition",
+        self.submit(self.network.peers(), "CommitChaincodeDefinition",
                     lifecycle_pb2.CommitChaincodeDefinitionArgs(**definition))
 
     def install(self):
@@ -247,6 +250,69 @@ def test_nothing_is_left_when_the_peer_is_killed_and_it_goes_on_afterwards(conso
     consortium.stop("utility")
     gone(process)
     consortium.up()
+
+
+def weft(consortium, *arguments, code=0):
+    """What a command answers; fails unless it ends with that code."""
+    done = consortium.run(*arguments, timeout=300)
+    assert done.returncode == code, done.stdout + done.stderr
+    return json.loads(done.stdout)
+
+
+def test_a_contract_that_is_removed_is_ended_and_can_come_again(consortium, network, gateway, tmp_path_factory):
+    contract = Launched(network, "gone", *make(tmp_path_factory, "executable", "gone", {"trade": program()}))
+    contract.deploy()
+    submit(gateway, "gone", "put", "k", "one")
+    process = int(gateway.evaluate("gone", "process"))
+    answer = weft(consortium, "contract", "remove", "gone", "--network", consortium.folder, "--json")
+    assert [place["removed"] for place in answer["peers"]] == [[contract.identifier], [], []]
+    assert answer["definition"] == 1
+    gone(process)
+    assert not contract.folder.exists()
+    data = consortium.data("utility")
+    assert not [path for path in data.rglob("*") if contract.identifier.split(":")[1] in path.name]
+    assert "is not installed" in reasons(lambda: gateway.evaluate("gone", "get", "k"))
+    # What it wrote is still there for a package that comes later.
+    assert contract.install().status == 200
+    eventually(lambda: gateway.evaluate("gone", "get", "k") == b"one")
+
+
+def test_what_cannot_be_removed_is_said(consortium, network, executable, tmp_path_factory):
+    where = ["--network", consortium.folder, "--json"]
+    assert "there is no contract nothing" in weft(
+        consortium, "contract", "remove", "nothing", *where, code=1)["error"]["message"]
+    # Another chaincode runs the same package.
+    twin = Launched(network, "twin", executable.package, executable.identifier)
+    twin.define()
+    answer = weft(consortium, "contract", "remove", "twin", *where)
+    assert [kept["usedBy"] for kept in answer["peers"][0]["kept"]] == [[f"executable on channel {network.channel}"]]
+    assert not any(place["removed"] for place in answer["peers"])
+    # Only administrators remove.
+    refused = weft(consortium, "contract", "remove", "twin", "--as", "utility/user", *where, code=1)
+    assert "ACL check" in refused["error"]["message"], refused
+
+
+def test_a_contract_is_put_out_of_use_by_a_policy_that_nobody_satisfies(consortium, network, gateway, tmp_path_factory):
+    contract = Launched(network, "closed", *make(tmp_path_factory, "executable", "closed", {"trade": program()}))
+    contract.deploy()
+    weft(consortium, "contract", "remove", "closed", "--network", consortium.folder, "--json")
+    answer = weft(consortium, "contract", "deploy", "--name", "closed", "--policy", "AND('NobodyMSP.peer')",
+                  "--network", consortium.folder, "--json")
+    assert answer["committed"] and answer["sequence"] == 2
+    assert "is not installed" in reasons(lambda: gateway.evaluate("closed", "get", "k"))
+
+
+def test_a_contract_in_python_is_tested_without_a_network(consortium, tmp_path):
+    # The libraries of this interpreter stand in for requirements.txt.
+    libraries = [path for path in sys.path if path.endswith("site-packages")]
+    (tmp_path / "main.py").write_text(f"import sys; sys.path += {libraries!r}\n" + program())
+    (tmp_path / "test_sum.py").write_text(
+        "import unittest\n\nclass Sums(unittest.TestCase):\n    def test_one(self):\n        self.assertEqual(1 + 1, 2)\n")
+    answer = weft(consortium, "contract", "test", tmp_path, "--json")
+    assert answer["passed"] and answer["tests"]["passed"] and answer["type"] == "python", answer
+    assert answer["contracts"] is None and answer["status"] >= 400, "it has no metadata, but answers"
+    (tmp_path / "test_sum.py").write_text((tmp_path / "test_sum.py").read_text().replace("2)", "3)"))
+    assert weft(consortium, "contract", "test", tmp_path, "--json", code=2)["tests"]["passed"] is False
 
 
 def test_a_contract_that_was_upgraded_is_ended(gateway, network, executable, tmp_path_factory):

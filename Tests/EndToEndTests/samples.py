@@ -3,6 +3,7 @@ scripts/contracts."""
 
 import concurrent.futures
 import json
+import os
 import subprocess
 
 import pytest
@@ -95,6 +96,14 @@ def test_a_container_changes_hands_when_both_consent(utility, auditor, custody):
     container = json.loads(auditor.evaluate("custody", "Read", "CSQU3054383"))
     assert (container["holder"], container["place"]) == ("AuditorMSP", "Rotterdam")
     assert json.loads(auditor.evaluate("custody", "HeldBy", "UtilityMSP")) == []
+
+
+def test_a_sample_is_tried_without_a_network():
+    done = subprocess.run([os.environ["WEFT"], "contract", "test", Program.folder / "AssetTransfer", "--json"],
+                          capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    answer = json.loads(done.stdout)
+    assert "TransferAsset" in answer["contracts"]["AssetTransfer"] and answer["type"] == "executable"
 
 
 def test_a_sample_that_a_peer_starts_registers_with_it(network, utility, tmp_path_factory):

@@ -72,11 +72,15 @@ enum VectorNetwork {
         ChannelRegistry { try Ledger(channelID: $0, stores: .inMemory()) }
     }
 
-    static func pipeline(_ channel: PeerChannel) throws -> CommitPipeline {
+    static func pipeline(
+        _ channel: PeerChannel,
+        privateData: PrivateDataLink? = nil
+    ) throws -> CommitPipeline {
         CommitPipeline(
             channel: channel,
             threads: VerificationThreads(count: 2),
             localIdentity: try self.peer("alpha").serialized,
+            privateData: privateData,
             logger: self.logger
         )
     }

@@ -40,6 +40,8 @@ read_network() {
     done
 }
 declare -A address_of
+# More variables for peers of Fabric's that are started.
+FABRIC_PEER_ENVIRONMENT=()
 
 # peer_cli: Fabric's client program, or Weft's in its place: see tools_checks.
 peer_cli() { "$peer_program" "$@"; }
@@ -130,8 +132,7 @@ start_peer() {
             --role peer --host localhost --host 127.0.0.1 || return
     fi
     started_peer=127.0.0.1:$(free_port)
-    # Weft has no gossip, so what Fabric's peer lacks of private data it can't pull from a Weft peer: without the short
-    # threshold it tries for a minute at every approval by its own organization.
+    # Without the short threshold Fabric's peer asks for a minute for private data that nobody has who runs.
     env CORE_PEER_ID="$name" CORE_PEER_LISTENADDRESS="$started_peer" CORE_PEER_ADDRESS="$started_peer" \
         CORE_PEER_LOCALMSPID=UtilityMSP CORE_PEER_MSPCONFIGPATH="$node/msp" \
         CORE_PEER_TLS_CERT_FILE="$node/tls/server.crt" CORE_PEER_TLS_KEY_FILE="$node/tls/server.key" \
@@ -139,8 +140,9 @@ start_peer() {
         CORE_PEER_TLS_CLIENTCERT_FILE="$node/tls/server.crt" CORE_PEER_TLS_CLIENTKEY_FILE="$node/tls/server.key" \
         CORE_PEER_FILESYSTEMPATH="$data" CORE_LEDGER_SNAPSHOTS_ROOTDIR="$data/snapshots" \
         CORE_PEER_CHAINCODELISTENADDRESS="127.0.0.1:$(free_port)" CORE_OPERATIONS_LISTENADDRESS=127.0.0.1:0 \
-        CORE_PEER_GOSSIP_BOOTSTRAP="$started_peer" CORE_PEER_GOSSIP_PVTDATA_PULLRETRYTHRESHOLD=100ms CORE_VM_ENDPOINT= \
-        FABRIC_LOGGING_SPEC=info "$program" node start > "$network/$name.log" 2>&1 &
+        CORE_PEER_GOSSIP_BOOTSTRAP="$started_peer" CORE_PEER_GOSSIP_ENDPOINT="$started_peer" \
+        CORE_PEER_GOSSIP_EXTERNALENDPOINT="$started_peer" CORE_PEER_GOSSIP_PVTDATA_PULLRETRYTHRESHOLD=100ms CORE_VM_ENDPOINT= \
+        FABRIC_LOGGING_SPEC=info "${FABRIC_PEER_ENVIRONMENT[@]}" "$program" node start > "$network/$name.log" 2>&1 &
     started_pid=$!
     pids+=("$started_pid")
     required "$name starts and answers" until_true 30 answers_at "$started_peer"

@@ -22,6 +22,8 @@ package struct OperationsEndpoints: Sendable {
     package var version: String
     /// The commit that was built; left out when unknown.
     package var commit: String?
+    /// What the node has to tell besides.
+    package var further: [HTTPRoute]
 
     package init(
         health: HealthChecks,
@@ -29,7 +31,8 @@ package struct OperationsEndpoints: Sendable {
         logging: NodeLogging,
         provider: MetricsProvider = .prometheus,
         version: String,
-        commit: String? = nil
+        commit: String? = nil,
+        further: [HTTPRoute] = []
     ) {
         self.health = health
         self.metrics = metrics
@@ -37,6 +40,7 @@ package struct OperationsEndpoints: Sendable {
         self.provider = provider
         self.version = version
         self.commit = commit
+        self.further = further
     }
 
     /// A server with these endpoints.
@@ -80,7 +84,7 @@ package struct OperationsEndpoints: Sendable {
         if self.provider == .prometheus {
             routes.append(HTTPRoute("/metrics", requiresClientCertificate: true) { self.exposition($0) })
         }
-        return routes
+        return routes + self.further
     }
 
     private func exposition(_ request: HTTPExchangeRequest) -> HTTPExchangeResponse {

@@ -350,4 +350,41 @@ extension MetricDefinition {
         ["version"],
         "1 for the version of Weft that runs."
     )
+
+    // Package gossip/metrics.
+    package static let gossipMessagesSent = counter(
+        "gossip.comm.messages_sent",
+        [],
+        "Messages that were sent to other peers."
+    )
+    package static let gossipMessagesReceived = counter(
+        "gossip.comm.messages_received",
+        [],
+        "Messages that came from other peers."
+    )
+    package static let gossipOverflowCount = counter(
+        "gossip.comm.overflow_count",
+        [],
+        "Messages that were dropped because too many waited for a peer."
+    )
+    package static let gossipPeersKnown = gauge(
+        "gossip.membership.total_peers_known",
+        ["channel"],
+        "Other peers of a channel that are known to be alive."
+    )
+    package static let gossipLeader = gauge(
+        "gossip.leader_election.leader",
+        ["channel"],
+        "1 if the peer takes blocks from the ordering service for its organization, else 0."
+    )
+    package static let gossipStateHeight = gauge(
+        "gossip.state.height",
+        ["channel"],
+        "How many blocks a channel has."
+    )
+    package static let gossipPayloadBufferSize = gauge(
+        "gossip.payload_buffer.size",
+        ["channel"],
+        "Blocks from other peers that wait for those before them."
+    )
 }

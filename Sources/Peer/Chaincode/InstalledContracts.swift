@@ -26,8 +26,8 @@ package final class InstalledContracts: Service, Sendable {
 
     private struct State {
         var contracts: [String: (label: String, contract: RemoteContract)] = [:]
-        /// Packages that are being built and saved.
-        var arriving: Set<String> = []
+        /// Packages that are being built and saved, or removed.
+        var changing: Set<String> = []
         /// The package that each chaincode was called with last.
         var uses: [Use: String] = [:]
 
@@ -183,17 +183,55 @@ package final class InstalledContracts: Service, Sendable {
             guard state.contracts[package.id] == nil else {
                 throw ContractError("chaincode already successfully installed (package ID '\(package.id)')")
             }
-            guard state.arriving.insert(package.id).inserted else {
-                throw ContractError("package \(package.id) is being installed; wait until that is done")
+            guard state.changing.insert(package.id).inserted else {
+                throw ContractError(
+                    "package \(package.id) is being installed or removed; wait until that is done"
+                )
             }
         }
-        defer { self.state.withLock { _ = $0.arriving.remove(package.id) } }
+        defer { self.state.withLock { _ = $0.changing.remove(package.id) } }
         let arrangement = try self.arrange(package)
         _ = try await arrangement.launch?.build()
         try self.store.save(bytes, package)
         self.add(package, arrangement.contract)
         self.logger.notice("installed a contract", metadata: ["package": "\(package.id)"])
         return Package(id: package.id, label: package.label)
+    }
+
+    /// Ends what runs for a package and removes it, with all that was built of it and what it printed.
+    ///
+    /// Calls that it executes fail; later ones find that it is not installed.
+    ///
+    /// - Returns: what was removed; `nil` if no such package is installed.
+    /// - Throws: ``ContractError`` if its files can't be removed; then it stays installed.
+    package func remove(_ packageID: String) async throws -> Package? {
+        let entry = try self.state.withLock { state throws(ContractError) in
+            guard let entry = state.contracts[packageID] else { return nil as (String, RemoteContract)? }
+            guard state.changing.insert(packageID).inserted else {
+                throw ContractError(
+                    "package \(packageID) is being installed or removed; wait until that is done"
+                )
+            }
+            state.contracts[packageID] = nil
+            state.uses = state.uses.filter { $0.value != packageID }
+            return entry
+        }
+        guard let (label, contract) = entry else { return nil }
+        defer { self.state.withLock { _ = $0.changing.remove(packageID) } }
+        await contract.remove()
+        let package = try ChaincodePackage(self.store.bytes(of: packageID))
+        do {
+            // The package last: if the peer ends in between, the contract is built anew, or removed again.
+            let folder = ContractFolder(dataFolder: self.dataFolder, packageID: packageID)
+            LocalSocket(for: folder.url).remove()
+            try ContractFolder.remove(folder.url)
+            try self.store.remove(packageID)
+        } catch {
+            self.add(package, try self.arrange(package).contract)
+            throw error
+        }
+        self.logger.notice("removed a contract", metadata: ["package": "\(packageID)"])
+        return Package(id: packageID, label: label)
     }
 
     private func add(_ package: ChaincodePackage, _ contract: RemoteContract) {

@@ -59,6 +59,15 @@ struct PackageStore: Sendable {
         try Self.synchronize(self.folder)
     }
 
+    /// Forgets a package; its file is gone from the disk when this returns, and it is no error if it wasn't there.
+    func remove(_ identifier: String) throws(ContractError) {
+        let file = self.folder.appendingPathComponent(Self.fileName(identifier))
+        guard Glibc.unlink(file.path) == 0 || errno == ENOENT else {
+            throw ContractError("can't remove \(file.path): \(String(cString: strerror(errno)))")
+        }
+        try Self.synchronize(self.folder)
+    }
+
     /// The file of a package that was installed.
     func bytes(of identifier: String) throws -> Data {
         try Data(contentsOf: self.folder.appendingPathComponent(Self.fileName(identifier)))

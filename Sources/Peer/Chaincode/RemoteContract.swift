@@ -21,13 +21,19 @@ protocol ContractEndpoint: Sendable {
 final class RemoteContract: Contract {
     private typealias Waiter = CheckedContinuation<ChaincodeStream, any Error>
 
+    /// What keeps a stream, for whoever wants it to end.
+    private struct Service {
+        let end: AsyncStream<Never>.Continuation
+        var waiters: [CheckedContinuation<Void, Never>] = []
+    }
+
     private enum Link {
         case none
         case connecting([Waiter])
         case ready(ChaincodeStream)
         /// Nobody was there lately; it is tried again after a pause that grows.
         case failed(reason: String, until: ContinuousClock.Instant)
-        case closed
+        case closed(ContractError)
     }
 
     private static let longestPause = Duration.seconds(5)
@@ -45,6 +51,8 @@ final class RemoteContract: Contract {
     private let link = Mutex(Link.none)
     /// How often in a row nobody was there.
     private let failures = Mutex(0)
+    /// What keeps the stream; `nil` while there is none.
+    private let service = Mutex<Service?>(nil)
 
     init(
         packageID: String,
@@ -87,7 +95,7 @@ final class RemoteContract: Contract {
                     return nil
                 case .failed(let reason, let until) where until > .now:
                     return .failure(ContractError(reason))
-                case .closed: return .failure(Self.shutDown)
+                case .closed(let reason): return .failure(reason)
                 case .none, .failed:
                     guard self.start({ await self.connect() }) else { return .failure(Self.shutDown) }
                     link = .connecting([waiter])
@@ -115,7 +123,7 @@ final class RemoteContract: Contract {
             readySince.withLock { $0 = .now }
             self.note(.ready(stream))?.forEach { $0.resume(returning: stream) }
         }
-        let reason = await self.endpoint.serve(stream)
+        let reason = await self.serve(stream)
         stream.end()
         guard !Task.isCancelled else { return self.close() }
         if let since = readySince.withLock({ $0 }) {
@@ -128,6 +136,26 @@ final class RemoteContract: Contract {
         let pause = min(.milliseconds(100 << failures), Self.longestPause)
         let waiters = self.note(.failed(reason: reason, until: .now + pause))
         waiters?.forEach { $0.resume(throwing: ContractError(reason)) }
+    }
+
+    /// Serves the stream until it ends, or the contract is removed.
+    private func serve(_ stream: ChaincodeStream) async -> String {
+        let (end, finish) = AsyncStream.makeStream(of: Never.self)
+        self.service.withLock { $0 = Service(end: finish) }
+        defer { self.service.withLock { $0.take() }?.waiters.forEach { $0.resume() } }
+        // The removal sees that there is something to end, or it is seen here.
+        if case .closed(let reason) = self.link.withLock({ $0 }) { return reason.description }
+        return await withTaskGroup(of: String.self) { group in
+            group.addTask { await self.endpoint.serve(stream) }
+            group.addTask {
+                for await _ in end {}
+                stream.end("was removed from this peer")
+                return "it was removed"
+            }
+            let reason = await group.next() ?? ""
+            group.cancelAll()
+            return reason
+        }
     }
 
     /// How many there have been in a row.
@@ -158,8 +186,23 @@ final class RemoteContract: Contract {
     }
 
     /// Ends whatever waits for a connection: none will be made any more.
-    func close() {
-        self.note(.closed)?.forEach { $0.resume(throwing: Self.shutDown) }
+    func close() { self.close(Self.shutDown) }
+
+    /// Ends the contract for good, and returns when its process is gone, if this peer had started one.
+    func remove() async {
+        self.close(ContractError("it was removed from this peer"))
+        await withCheckedContinuation { (waiter: CheckedContinuation<Void, Never>) in
+            let isRunning = self.service.withLock { service in
+                service?.end.finish()
+                service?.waiters.append(waiter)
+                return service != nil
+            }
+            if !isRunning { waiter.resume() }
+        }
+    }
+
+    private func close(_ reason: ContractError) {
+        self.note(.closed(reason))?.forEach { $0.resume(throwing: reason) }
     }
 
     private static let shutDown = ContractError("this peer is shutting down")

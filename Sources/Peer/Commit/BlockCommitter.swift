@@ -1,6 +1,7 @@
 package import Channel
 internal import FabricProtos
 internal import Foundation
+internal import Gossip
 internal import KeyValueStore
 internal import Ledger
 internal import SwiftProtobuf
@@ -11,6 +12,7 @@ internal import SwiftProtobuf
 struct BlockCommitter {
     private let channel: PeerChannel
     private let localIdentity: Data
+    private let privateData: PrivateDataLink?
     private let metrics: LedgerMetrics
     private var rules = NamespaceRulesCache()
     private var staged: [Staged] = []
@@ -31,21 +33,33 @@ struct BlockCommitter {
     /// - Parameters:
     ///   - channel: the channel whose ledger grows.
     ///   - localIdentity: the peer's serialized identity, which decides what private data it keeps.
+    ///   - privateData: the way to the peers that may have what is missing.
     ///   - metrics: where each block is counted.
-    init(channel: PeerChannel, localIdentity: Data, metrics: LedgerMetrics) {
+    init(
+        channel: PeerChannel,
+        localIdentity: Data,
+        privateData: PrivateDataLink? = nil,
+        metrics: LedgerMetrics
+    ) {
         self.channel = channel
         self.localIdentity = localIdentity
+        self.privateData = privateData
         self.metrics = metrics
     }
 
     /// Validates one block on the state that the blocks staged before it leave, and stages it: the story of a block on
     /// a peer, once its signatures are checked.
     ///
-    /// Nobody sees the block before ``commitStaged()``.
+    /// Nobody sees the block before ``commitStaged()``. Should it have to wait for other peers' private data,
+    /// `beforeWaiting` is called, which commits the blocks before it.
     ///
     /// - Throws: ``UnsignedBlock`` for a block that the orderers have not signed; ``ChannelHalted`` if the
-    ///   channel can't go on. Either way this block is not staged; those before it are, unless the disk failed.
-    mutating func stage(_ prepared: PreparedBlock) async throws {
+    ///   channel can't go on; `CancellationError` while it waits. Either way this block is not staged; those before it
+    ///   are, unless the disk failed.
+    mutating func stage(
+        _ prepared: PreparedBlock,
+        beforeWaiting: (inout BlockCommitter) throws -> Void
+    ) async throws {
         let transactions = try await prepared.transactions()
         let start = ContinuousClock.now
         do {
@@ -57,7 +71,14 @@ struct BlockCommitter {
                 rules: &self.rules
             )
             let configuration = try Self.nextConfiguration(transactions, verdicts, prepared.configuration)
-            let privateData = try self.privateData(transactions, verdicts, prepared.configuration, state)
+            var privateData = try self.privateData(
+                prepared.block.header.number,
+                transactions,
+                verdicts,
+                prepared.configuration,
+                state
+            )
+            try await self.fetch(&privateData, prepared, state, beforeWaiting)
             let codes = try self.channel.ledger.stage(
                 Self.blockToCommit(prepared.block, transactions, verdicts, privateData)
             )
@@ -70,9 +91,46 @@ struct BlockCommitter {
                 )
             )
             self.stagedBytes += prepared.byteCount
+        } catch let cancellation as CancellationError {
+            throw cancellation
+        } catch let halted as ChannelHalted {
+            throw halted
         } catch {
             throw ChannelHalted(self.channel.id, block: prepared.block.header.number, error)
         }
+    }
+
+    /// Asks other peers for what is missing, if there is a way to any.
+    private mutating func fetch(
+        _ collected: inout PrivateDataCollector.Collected,
+        _ prepared: PreparedBlock,
+        _ state: CommittedState,
+        _ beforeWaiting: (inout BlockCommitter) throws -> Void
+    ) async throws {
+        guard !collected.wanted.isEmpty, let link = self.privateData, let exchange = link.exchange else {
+            return
+        }
+        try beforeWaiting(&self)
+        let collector = self.collector(prepared.configuration, state)
+        let pull = CommitTimePull(
+            channel: self.channel,
+            exchange: exchange,
+            options: link.options,
+            kept: { try collector.keptSets(of: $0) }
+        )
+        try await pull.fill(&collected, block: prepared.block.header.number)
+    }
+
+    private func collector(
+        _ configuration: ChannelConfiguration,
+        _ state: CommittedState
+    ) -> PrivateDataCollector {
+        PrivateDataCollector(
+            transient: self.channel.ledger.transient,
+            localIdentity: self.localIdentity,
+            configuration: configuration,
+            state: state
+        )
     }
 
     /// Whether another block may join those that are staged.
@@ -146,17 +204,14 @@ struct BlockCommitter {
     ///
     /// - Source: Fabric v3, application capability V1_4_2, private data of invalid transactions.
     private mutating func privateData(
+        _ block: BlockNumber,
         _ transactions: [PreparedTransaction],
         _ verdicts: [TransactionVerdict],
         _ configuration: ChannelConfiguration,
         _ state: CommittedState
     ) throws -> PrivateDataCollector.Collected {
-        let collector = PrivateDataCollector(
-            transient: self.channel.ledger.transient,
-            localIdentity: self.localIdentity,
-            configuration: configuration,
-            state: state
-        )
+        let collector = self.collector(configuration, state)
+        let skipsInvalid = self.privateData?.options.skipPullingInvalidTransactions ?? false
         let keepsInvalid = configuration.capabilities.keepsPrivateDataOfInvalidTransactions
         var collected = PrivateDataCollector.Collected()
         for (index, (transaction, verdict)) in zip(transactions, verdicts).enumerated() {
@@ -166,7 +221,9 @@ struct BlockCommitter {
             try collector.collect(
                 set,
                 transactionID: identifier,
+                block: block,
                 index: index,
+                endorsers: verdict.isValid || !skipsInvalid ? transaction.endorsers : nil,
                 rules: &self.rules,
                 into: &collected
             )

@@ -30,6 +30,7 @@ package struct CommitPipeline: Sendable {
     private let limits: Limits
     private let localIdentity: Data
     private let own: OwnEndorsements?
+    private let privateData: PrivateDataLink?
     private let metrics: LedgerMetrics
     private let logger: Logger
 
@@ -39,6 +40,7 @@ package struct CommitPipeline: Sendable {
     ///   - limits: how far blocks are read ahead.
     ///   - localIdentity: the peer's serialized identity, which decides what private data it keeps.
     ///   - own: the endorsements that this peer has made, if it endorses.
+    ///   - privateData: the way to the peers that may have private data that is missing here.
     ///   - metrics: where each block is counted.
     ///   - logger: where each block is noted.
     package init(
@@ -47,6 +49,7 @@ package struct CommitPipeline: Sendable {
         limits: Limits = Limits(),
         localIdentity: Data,
         own: OwnEndorsements? = nil,
+        privateData: PrivateDataLink? = nil,
         metrics: Metrics = Metrics(),
         logger: Logger
     ) {
@@ -56,6 +59,7 @@ package struct CommitPipeline: Sendable {
         self.limits = limits
         self.localIdentity = localIdentity
         self.own = own
+        self.privateData = privateData
         self.metrics = LedgerMetrics(metrics, channel: channel.id)
         self.logger = logger
     }
@@ -131,6 +135,7 @@ package struct CommitPipeline: Sendable {
         var committer = BlockCommitter(
             channel: self.channel,
             localIdentity: self.localIdentity,
+            privateData: self.privateData,
             metrics: self.metrics
         )
         while let first = try await queue.next() {
@@ -146,7 +151,7 @@ package struct CommitPipeline: Sendable {
     /// Stages a block; commits those before it if that fails.
     private func stage(_ prepared: PreparedBlock, _ committer: inout BlockCommitter) async throws {
         do {
-            try await committer.stage(prepared)
+            try await committer.stage(prepared) { try self.commitStaged(&$0) }
         } catch let halt as ChannelHalted where halt.isDiskFailure {
             throw halt
         } catch let failure as UnsignedBlock {

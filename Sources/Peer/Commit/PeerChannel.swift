@@ -49,6 +49,8 @@ package final class PeerChannel: Sendable {
     package let id: ChannelID
     package let ledger: Ledger
     package let committed: CommitNotifier
+    /// What was tried to get private data that is missing.
+    package let missingPrivateData = MissingPrivateDataRecord()
 
     private struct State {
         var configuration: ChannelConfiguration

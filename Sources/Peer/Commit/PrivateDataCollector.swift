@@ -2,13 +2,14 @@ internal import Channel
 internal import Cryptography
 internal import FabricProtos
 internal import Foundation
+internal import Gossip
 internal import Ledger
 internal import SwiftProtobuf
 
 /// Finds the private data that belongs to a block, and notes what is missing.
 ///
-/// A peer has the private data of what it endorsed itself, or was sent before the commit. What is missing does
-/// not hold a block up; it can be fetched later.
+/// A peer has the private data of what it endorsed itself, or was sent before the commit. The rest is asked of other
+/// peers (``CommitTimePull``); what does not come is fetched later.
 ///
 /// - Source: Fabric v3, package `gossip/privdata`, coordinator.
 struct PrivateDataCollector {
@@ -22,13 +23,37 @@ struct PrivateDataCollector {
     struct Collected {
         var writeSets: [PrivateWriteSet] = []
         var missing: [MissingPrivateData] = []
+        /// What of it should be asked of other peers before the commit.
+        var wanted: [Wanted] = []
+
+        /// Takes private data that came after all.
+        mutating func found(_ place: MissingPrivateData, _ bytes: Data) {
+            self.missing.removeAll { $0 == place }
+            self.writeSets.append(
+                PrivateWriteSet(
+                    transaction: place.transaction,
+                    namespace: place.namespace,
+                    collection: place.collection,
+                    bytes: bytes
+                )
+            )
+        }
+    }
+
+    struct Wanted {
+        var missing: MissingPrivateData
+        var data: WantedPrivateData
     }
 
     /// Looks for the private data of transaction `index` of a block.
+    ///
+    /// What is missing is asked of other peers unless `endorsers`, those of the transaction, is `nil`.
     func collect(
         _ set: TransactionReadWriteSet,
         transactionID: String,
+        block: BlockNumber,
         index: Int,
+        endorsers: [Identity]?,
         rules: inout NamespaceRulesCache,
         into collected: inout Collected
     ) throws {
@@ -56,14 +81,24 @@ struct PrivateDataCollector {
                         continue
                     }
                 }
-                collected.missing.append(
-                    MissingPrivateData(
-                        transaction: index,
-                        namespace: namespace.name,
-                        collection: collection.name,
-                        isEligible: isEligible
-                    )
+                let missing = MissingPrivateData(
+                    transaction: index,
+                    namespace: namespace.name,
+                    collection: collection.name,
+                    isEligible: isEligible
                 )
+                collected.missing.append(missing)
+                guard isEligible, let endorsers,
+                    let data = WantedPrivateData(
+                        missing,
+                        block: block,
+                        transactionID: transactionID,
+                        collection: collection,
+                        endorsers: endorsers.map(\.serialized),
+                        definition: try self.state.definition(of: namespace.name)
+                    )
+                else { continue }
+                collected.wanted.append(Wanted(missing: missing, data: data))
             }
         }
     }
@@ -76,7 +111,7 @@ struct PrivateDataCollector {
     }
 
     /// The private write sets that are kept for a transaction, of whatever collection.
-    private func keptSets(of transactionID: String) throws -> [Data] {
+    func keptSets(of transactionID: String) throws -> [Data] {
         try self.transient.entries(transaction: transactionID).flatMap { entry in
             guard let set = try? Transientstore_TxPvtReadWriteSetWithConfigInfo(serializedBytes: entry.bytes)
             else { return [Data]() }

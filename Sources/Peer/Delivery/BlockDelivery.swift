@@ -45,6 +45,7 @@ package struct BlockDelivery<Transport: ClientTransport>: Sendable {
 
     let channel: PeerChannel
     private let pipeline: CommitPipeline
+    let intake: BlockIntake
     private let signer: RenewableIdentity
     private let certificateHash: @Sendable () -> Data
     let options: Options
@@ -56,6 +57,7 @@ package struct BlockDelivery<Transport: ClientTransport>: Sendable {
     /// - Parameters:
     ///   - channel: the channel whose blocks are pulled.
     ///   - pipeline: commits them.
+    ///   - intake: what other peers give besides, and whether this peer takes blocks from orderers.
     ///   - signer: the peer, in whose name blocks are asked for.
     ///   - certificateHash: SHA-256 of the DER of the peer's TLS client certificate; empty without mutual TLS.
     ///   - options: how to reach orderers, and how long to wait.
@@ -66,6 +68,7 @@ package struct BlockDelivery<Transport: ClientTransport>: Sendable {
     package init(
         channel: PeerChannel,
         pipeline: CommitPipeline,
+        intake: BlockIntake = BlockIntake(),
         signer: RenewableIdentity,
         certificateHash: @escaping @Sendable () -> Data,
         options: Options = Options(),
@@ -76,6 +79,7 @@ package struct BlockDelivery<Transport: ClientTransport>: Sendable {
     ) {
         self.channel = channel
         self.pipeline = pipeline
+        self.intake = intake
         self.signer = signer
         self.certificateHash = certificateHash
         self.options = options
@@ -110,7 +114,7 @@ package struct BlockDelivery<Transport: ClientTransport>: Sendable {
     private func pull() async throws {
         while true {
             do {
-                try await self.pullBlocks()
+                try await self.takeBlocks()
             } catch let halt as ChannelHalted where halt.isDiskFailure {
                 try await self.waitForDisk(halt)
             }
@@ -142,6 +146,49 @@ package struct BlockDelivery<Transport: ClientTransport>: Sendable {
         }
     }
 
+    /// Takes blocks from orderers, as long as that is this peer's task, and from other peers.
+    ///
+    /// - Throws: `CancellationError`, or ``ChannelHalted``.
+    private func takeBlocks() async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await self.commitGiven() }
+            group.addTask {
+                while true {
+                    try await self.intake.waitUntil(leads: true)
+                    try await self.pullBlocksWhileLeading()
+                }
+            }
+            defer { group.cancelAll() }
+            try await group.next()
+        }
+    }
+
+    /// Commits what other peers give, whenever no orderer sends blocks.
+    private func commitGiven() async throws {
+        let ledger = self.channel.ledger
+        while true {
+            do {
+                try await self.intake.commitGiven(height: { ledger.height }) {
+                    try await self.pipeline.run($0)
+                }
+            } catch let refused as RefusedPeerBlock {
+                self.logger.error("refused a block", metadata: ["reason": "\(refused)"])
+            }
+        }
+    }
+
+    private func pullBlocksWhileLeading() async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await self.pullBlocks() }
+            group.addTask {
+                try await self.intake.waitUntil(leads: false)
+                self.logger.info("another peer of the organization takes blocks from the orderers now")
+            }
+            defer { group.cancelAll() }
+            try await group.next()
+        }
+    }
+
     /// Asks one orderer after the other.
     ///
     /// - Throws: `CancellationError`, or ``ChannelHalted``.
@@ -169,6 +216,8 @@ package struct BlockDelivery<Transport: ClientTransport>: Sendable {
                 failures = 0
                 stalls = self.channel.ledger.height > height ? 1 : stalls + 1
                 self.logger.warning("changing the orderer", metadata: ["reason": "\(stalled)"])
+            } catch let refused as RefusedPeerBlock {
+                self.logger.error("refused a block", metadata: ["reason": "\(refused)"])
             } catch let change as OrdererReplaced {
                 failures = 0
                 self.logger.info("changing the orderer", metadata: ["reason": "\(change)"])
@@ -223,13 +272,16 @@ package struct BlockDelivery<Transport: ClientTransport>: Sendable {
     ) async throws {
         let seek = Orderer_SeekInfo(from: .block(self.channel.ledger.height), to: .block(.max))
         try await self.deliver(seek, from: endpoint, patience: patience) { messages in
-            try await self.pipeline.run(
-                messages.map { message in
-                    let block = try DeliveryError.block(in: message, of: endpoint)
-                    received(block.header.number)
-                    return block
-                }
-            )
+            let ledger = self.channel.ledger
+            let blocks = messages.map { message in
+                let block = try DeliveryError.block(in: message, of: endpoint)
+                received(block.header.number)
+                self.intake.ordererIsReachable(true)
+                return block
+            }
+            try await self.intake.commit(blocks, height: { ledger.height }) {
+                try await self.pipeline.run($0)
+            }
         }
     }
 
@@ -301,6 +353,7 @@ package struct BlockDelivery<Transport: ClientTransport>: Sendable {
 
     /// Notes why no more blocks come from an orderer.
     func report(_ error: any Error, orderer: OrdererEndpoint?, _ failures: Int) {
+        if failures >= 3, failures.isMultiple(of: 3) { self.intake.ordererIsReachable(false) }
         let isRefusal = error is RefusedBlock
         if isRefusal {
             self.channel.status = .refusing("\(error)")

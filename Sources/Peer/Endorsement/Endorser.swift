@@ -18,6 +18,7 @@ package final class Endorser: Sendable {
     private let checks: ProposalChecks
     private let executor: BlockingExecutor
     private let own: OwnEndorsements?
+    private let privateData: PrivateDataLink?
     private let metrics: EndorserMetrics
     private let logger: Logger
 
@@ -30,6 +31,7 @@ package final class Endorser: Sendable {
     ///   - access: decides and records who may propose and read.
     ///   - executor: the threads on which contracts run, unless a call is quick.
     ///   - own: where the endorsements made here are noted, for the commit.
+    ///   - privateData: the way of private data to other peers.
     ///   - metrics: where proposals are counted.
     ///   - logger: where it is noted whose proposals are refused, and why.
     ///   - now: the time; proposals must be made within 15 minutes of it.
@@ -43,6 +45,7 @@ package final class Endorser: Sendable {
         access: AccessGate,
         executor: BlockingExecutor,
         own: OwnEndorsements? = nil,
+        privateData: PrivateDataLink? = nil,
         metrics: Metrics = Metrics(),
         logger: Logger,
         now: @escaping @Sendable () -> Date = { Date() }
@@ -52,6 +55,7 @@ package final class Endorser: Sendable {
         self.access = access
         self.executor = executor
         self.own = own
+        self.privateData = privateData
         self.metrics = EndorserMetrics(metrics)
         self.logger = logger
         self.checks = try ProposalChecks(localMSP: localMSP, now: now)
@@ -188,7 +192,9 @@ package final class Endorser: Sendable {
                 in: simulation
             )
             let results = try simulation.simulator?.results()
-            return try self.respond(to: simulation, callee, outcome.response, outcome.event, results)
+            return try await self.respond(to: simulation, callee, outcome.response, outcome.event, results)
+        } catch let failure as PrivateDataNotSpread {
+            return .failed("error distributing private data of \(simulation.transactionID): \(failure)")
         } catch let failure as TransactionFailure {
             count.simulationFailed()
             return .failed("error in simulation: \(failure)")
@@ -223,7 +229,7 @@ package final class Endorser: Sendable {
         _ response: Protos_Response,
         _ event: Protos_ChaincodeEvent?,
         _ results: SimulationResults?
-    ) throws -> Protos_ProposalResponse {
+    ) async throws -> Protos_ProposalResponse {
         var answer = Protos_ProposalResponse()
         answer.response = response
         let succeeded = response.status < 400
@@ -237,7 +243,13 @@ package final class Endorser: Sendable {
         guard succeeded else { return answer }
 
         if let results, let channel = simulation.channel, let writes = results.privateWrites {
-            try PrivateWriteKeeping(channel: channel, simulation: simulation).keep(writes)
+            let payloads = try PrivateWriteKeeping(
+                channel: channel,
+                simulation: simulation,
+                link: self.privateData,
+                ownOrganization: self.identity.mspID
+            ).keep(writes)
+            try await self.privateData?.exchange?.push(payloads, on: channel.id)
         }
         answer.version = 1
         let endorser = self.identity.current

@@ -1,30 +1,48 @@
 internal import Channel
 internal import FabricProtos
 internal import Foundation
+internal import Gossip
 internal import Ledger
 internal import SwiftProtobuf
 
 /// Keeps the private writes of an endorsed transaction until the transaction is committed.
 ///
 /// The transaction itself carries only their hashes, so the endorsement is worthless without them: they are
-/// stored durably before the peer answers.
+/// stored durably, and sent to as many other peers as their collections want, before the peer answers.
 ///
 /// - Source: Fabric v3.1, `core/endorser/pvtrwset_assembler.go`.
 struct PrivateWriteKeeping {
     let channel: any EndorsingChannel
     let simulation: Simulation
+    /// The way to other peers.
+    let link: PrivateDataLink?
+    let ownOrganization: MSPID
 
-    func keep(_ writes: Rwset_TxPvtReadWriteSet) throws {
-        guard let snapshot = self.simulation.snapshot else { return }
+    /// Stores the writes here.
+    ///
+    /// - Returns: what is to be sent to other peers.
+    func keep(_ writes: Rwset_TxPvtReadWriteSet) throws -> [Gossip_PrivatePayload] {
+        guard let snapshot = self.simulation.snapshot else { return [] }
         var kept = Transientstore_TxPvtReadWriteSetWithConfigInfo()
         kept.endorsedAt = snapshot.height
         kept.pvtRwset = writes
+        var payloads: [Gossip_PrivatePayload] = []
         for namespace in writes.nsPvtRwset {
             let definition = try LifecycleState.definition(of: namespace.namespace, in: snapshot)
             var configs = Protos_CollectionConfigPackage()
             for collection in namespace.collectionPvtRwset {
                 let config = try self.config(collection.collectionName, definition, namespace.namespace)
                 configs.config.append(.with { $0.staticCollectionConfig = config })
+                payloads.append(
+                    .with {
+                        $0.collectionName = collection.collectionName
+                        $0.namespace = namespace.namespace
+                        $0.txID = self.simulation.transactionID
+                        $0.privateRwset = collection.rwset
+                        $0.privateSimHeight = snapshot.height
+                        $0.collectionConfigs.config = [.with { $0.staticCollectionConfig = config }]
+                    }
+                )
             }
             kept.collectionConfigs[namespace.namespace] = configs
         }
@@ -33,6 +51,7 @@ struct PrivateWriteKeeping {
             height: snapshot.height,
             bytes: try kept.serializedData()
         )
+        return payloads
     }
 
     private func config(
@@ -40,41 +59,23 @@ struct PrivateWriteKeeping {
         _ definition: ChaincodeDefinition?,
         _ chaincode: String
     ) throws -> Protos_StaticCollectionConfig {
-        if let organization = LifecycleState.organization(ofImplicitCollection: name) {
-            return try Self.implicitConfig(name, organization)
-        }
-        guard let config = definition?.parameters.collection(name) else {
+        guard var config = CollectionDefinitions.config(name, of: definition) else {
             throw ContractError("no collection config for chaincode \"\(chaincode)\", collection \"\(name)\"")
         }
-        guard config.requiredPeerCount == 0 else {
+        let owner = LifecycleState.organization(ofImplicitCollection: name)
+        if let link, owner == self.ownOrganization.description {
+            config.requiredPeerCount = Int32(clamping: link.options.implicitRequiredPeerCount)
+            config.maximumPeerCount = Int32(clamping: link.options.implicitMaxPeerCount)
+        }
+        guard config.requiredPeerCount <= 0 || self.link?.exchange != nil else {
             throw ContractError(
                 """
                 collection \(name) of \(chaincode) wants \(config.requiredPeerCount) other peers to hold the \
-                private data before it is endorsed, and this peer can't send it to others; set its \
-                required_peer_count to 0
+                private data before it is endorsed, and this peer has no gossip that could send it to others; \
+                switch its gossip on, or set the collection's required_peer_count to 0
                 """
             )
         }
         return config
-    }
-
-    private static func implicitConfig(
-        _ name: String,
-        _ organization: String
-    ) throws -> Protos_StaticCollectionConfig {
-        let role = Common_MSPRole.with {
-            $0.mspIdentifier = organization
-            $0.role = .member
-        }
-        let principal = try Common_MSPPrincipal.with {
-            $0.principalClassification = .role
-            $0.principal = try role.serializedData()
-        }
-        return .with {
-            $0.name = name
-            $0.memberOrgsPolicy.signaturePolicy.identities = [principal]
-            $0.memberOrgsPolicy.signaturePolicy.rule.nOutOf.n = 1
-            $0.memberOrgsPolicy.signaturePolicy.rule.nOutOf.rules = [.with { $0.signedBy = 0 }]
-        }
     }
 }

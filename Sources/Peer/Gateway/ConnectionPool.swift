@@ -26,7 +26,8 @@ package final class ConnectionPool: Service, Sendable {
     /// What a channel's configuration says of its nodes.
     private struct Nodes {
         var configuration: ChannelConfiguration
-        var peers: [MSPID: [EndorsingPeer]]
+        /// The certificate authorities of each organization's peers for TLS.
+        var roots: [MSPID: String]
         var orderers: [OrdererEndpoint]
     }
 
@@ -84,33 +85,16 @@ package final class ConnectionPool: Service, Sendable {
         if let known, known.configuration === configuration { return known }
         let nodes = Nodes(
             configuration: configuration,
-            peers: self.endorsers(on: configuration),
+            roots: Dictionary(
+                (configuration.application?.organizations ?? []).map {
+                    ($0.mspID, configuration.tlsRootsPEM(of: $0.mspID))
+                },
+                uniquingKeysWith: { first, _ in first }
+            ),
             orderers: configuration.ordererEndpoints(overrides: self.ordererOverrides)
         )
         self.state.withLock { $0.nodes[configuration.channelID] = nodes }
         return nodes
-    }
-
-    private func endorsers(on configuration: ChannelConfiguration) -> [MSPID: [EndorsingPeer]] {
-        var peers: [MSPID: [EndorsingPeer]] = [:]
-        for organization in configuration.application?.organizations ?? [] {
-            let roots = configuration.tlsRootsPEM(of: organization.mspID)
-            peers[organization.mspID] = organization.anchorPeers.map { anchor in
-                let address = "\(anchor.host):\(anchor.port)"
-                return EndorsingPeer(
-                    mspID: organization.mspID,
-                    address: address,
-                    isLocal: false,
-                    processor: RemoteEndorser(address: address) { [weak self] in
-                        guard let self else {
-                            throw RPCError(code: .unavailable, message: "this peer is shutting down")
-                        }
-                        return try self.client(for: Target(address: address, roots: roots)).transport
-                    }
-                )
-            }
-        }
-        return peers
     }
 
     private func client(for target: Target) throws -> Client {
@@ -151,8 +135,23 @@ package final class ConnectionPool: Service, Sendable {
 }
 
 extension ConnectionPool: RemotePeers {
-    package func peers(on configuration: ChannelConfiguration) -> [MSPID: [EndorsingPeer]] {
-        self.nodes(on: configuration).peers
+    package func peer(
+        of organization: MSPID,
+        at address: String,
+        on configuration: ChannelConfiguration
+    ) -> EndorsingPeer {
+        let roots = self.nodes(on: configuration).roots[organization] ?? ""
+        return EndorsingPeer(
+            mspID: organization,
+            address: address,
+            isLocal: false,
+            processor: RemoteEndorser(address: address) { [weak self] in
+                guard let self else {
+                    throw RPCError(code: .unavailable, message: "this peer is shutting down")
+                }
+                return try self.client(for: Target(address: address, roots: roots)).transport
+            }
+        )
     }
 }
 

@@ -4,110 +4,108 @@ internal import Foundation
 internal import GRPCCore
 internal import SwiftProtobuf
 
-/// Collects matching endorsements from the organizations that a layout asks for.
+/// Collects matching endorsements of a proposal from a selection of peers.
 ///
 /// - Source: Fabric v3 documentation, "Fabric Gateway", how the gateway endorses.
 struct EndorsementCollector {
     let proposal: UnpackedProposal
-    /// The peers of each organization, the best first.
-    let peers: [MSPID: [EndorsingPeer]]
     /// How long one endorser may take.
     let timeout: Duration
+    /// How a peer is asked.
+    let peer: @Sendable (EndorserCandidate) -> EndorsingPeer
 
     private static let failureMessage =
         "failed to collect enough transaction endorsements, see attached details for more info"
 
-    /// Tries the layouts in order until one is complete.
+    /// What the peers of a selection have answered so far, by their numbers.
+    private struct Answers {
+        /// In the order in which they came.
+        var endorsed: [Int] = []
+        var responses: [Int: Protos_ProposalResponse] = [:]
+        var failed: [Int: String] = [:]
+    }
+
+    /// Asks peers until the policies are satisfied.
+    ///
+    /// Those that are chosen are asked all at once. When one fails the choice is made again without it, counting what is
+    /// at hand: another peer takes its place, or other organizations' peers do.
     ///
     /// - Parameters:
-    ///   - layouts: The smallest first.
-    ///   - first: An endorsement that is at hand already, and the organization that gave it.
+    ///   - selection: whom to choose from.
+    ///   - first: an endorsement that is at hand already, and the number of the candidate that gave it.
     /// - Returns: Responses with equal payloads.
     /// - Throws: ``GatewayFailure`` (ABORTED) with what each failing peer said.
     func collect(
-        _ layouts: [EndorsementLayout],
-        first: (organization: MSPID, response: Protos_ProposalResponse)?
+        from selection: EndorserSelection,
+        first: (candidate: Int, response: Protos_ProposalResponse)? = nil
     ) async throws -> [Protos_ProposalResponse] {
-        var details: [GatewayFailure.Detail] = []
-        for layout in self.ordered(layouts, preferring: first?.organization) {
-            var wanted = layout
-            var responses: [Protos_ProposalResponse] = []
-            if let first, let quantity = wanted[first.organization] {
-                wanted[first.organization] = quantity > 1 ? quantity - 1 : nil
-                responses = [first.response]
-            }
-            let (collected, complaints) = try await self.ask(wanted, beside: first)
-            responses += collected.compactMap(\.self)
-            details += complaints
-            guard collected.allSatisfy({ $0 != nil }) else { continue }
-            guard responses.allSatisfy({ $0.payload == responses.first?.payload }) else {
-                throw GatewayFailure(
-                    .aborted,
-                    Self.failureMessage,
-                    details: self.mismatches(responses) + details
-                )
-            }
-            return responses
+        var answers = Answers()
+        if let first {
+            answers.endorsed = [first.candidate]
+            answers.responses[first.candidate] = first.response
         }
-        throw GatewayFailure(.aborted, Self.failureMessage, details: details)
+        while let chosen = selection.endorsers(
+            endorsed: answers.endorsed,
+            failed: Set(answers.failed.keys)
+        ) {
+            let missing = chosen.filter { answers.responses[$0] == nil }
+            guard !missing.isEmpty else {
+                let responses = answers.endorsed.filter(chosen.contains).compactMap { answers.responses[$0] }
+                try self.checkAgreement(responses, selection, answers.failed)
+                return responses
+            }
+            for (number, outcome) in try await self.ask(missing, of: selection) {
+                self.note(outcome, of: number, selection, &answers)
+            }
+        }
+        throw GatewayFailure(
+            .aborted,
+            Self.failureMessage,
+            details: self.details(answers.failed, selection)
+                + [
+                    self.ownDetail(selection, selection.shortage(failed: answers.failed))
+                ].compactMap(\.self)
+        )
     }
 
-    /// Layouts that use the endorsement at hand and only organizations with known peers come first; those with
-    /// organizations that have none are left out.
-    private func ordered(
-        _ layouts: [EndorsementLayout],
-        preferring organization: MSPID?
-    ) -> [EndorsementLayout] {
-        let possible = layouts.filter { layout in
-            layout.allSatisfy { (self.peers[$0.key]?.count ?? 0) >= $0.value }
+    private func note(
+        _ outcome: EndorsementOutcome,
+        of number: Int,
+        _ selection: EndorserSelection,
+        _ answers: inout Answers
+    ) {
+        guard case .endorsed(let response) = outcome else {
+            answers.failed[number] = outcome.complaint
+            return
         }
-        guard let organization else { return possible }
-        return possible.filter { $0[organization] != nil } + possible.filter { $0[organization] == nil }
+        let twin = answers.endorsed.first {
+            answers.responses[$0]?.endorsement.endorser == response.endorsement.endorser
+        }
+        if let twin {
+            answers.failed[number] =
+                "it is the same peer as \(selection.candidates[twin].endpoint), which has endorsed already"
+        } else {
+            answers.endorsed.append(number)
+            answers.responses[number] = response
+        }
     }
 
-    /// Asks as many peers of each organization as wanted, all at once.
-    ///
-    /// A failing peer is replaced by the next of its organization. A `nil` among the responses is a place that
-    /// could not be filled.
+    /// Asks all at once.
     private func ask(
-        _ wanted: EndorsementLayout,
-        beside first: (organization: MSPID, response: Protos_ProposalResponse)?
-    ) async throws -> (responses: [Protos_ProposalResponse?], complaints: [GatewayFailure.Detail]) {
-        guard !wanted.isEmpty else { return ([], []) }
-        return try await withThrowingTaskGroup(
-            of: ([Protos_ProposalResponse?], [GatewayFailure.Detail]).self
-        ) { group in
-            for (organization, quantity) in wanted {
-                let candidates = (self.peers[organization] ?? [])
-                    .filter { !($0.isLocal && first?.organization == organization) }
-                group.addTask { try await self.ask(candidates, quantity: quantity) }
-            }
-            var responses: [Protos_ProposalResponse?] = []
-            var complaints: [GatewayFailure.Detail] = []
-            for try await (some, their) in group {
-                responses += some
-                complaints += their
-            }
-            return (responses, complaints)
+        _ numbers: [Int],
+        of selection: EndorserSelection
+    ) async throws -> [(Int, EndorsementOutcome)] {
+        if numbers.count == 1, let number = numbers.first {
+            return [(number, try await self.ask(self.peer(selection.candidates[number])))]
         }
-    }
-
-    private func ask(
-        _ candidates: [EndorsingPeer],
-        quantity: Int
-    ) async throws -> ([Protos_ProposalResponse?], [GatewayFailure.Detail]) {
-        var responses: [Protos_ProposalResponse?] = []
-        var complaints: [GatewayFailure.Detail] = []
-        for peer in candidates where responses.count < quantity {
-            let outcome = try await self.ask(peer)
-            if case .endorsed(let response) = outcome {
-                responses.append(response)
-            } else if let complaint = outcome.complaint {
-                complaints.append(peer.detail(complaint))
+        return try await withThrowingTaskGroup(of: (Int, EndorsementOutcome).self) { group in
+            for number in numbers {
+                group.addTask { (number, try await self.ask(self.peer(selection.candidates[number]))) }
             }
+            var outcomes: [(Int, EndorsementOutcome)] = []
+            for try await outcome in group { outcomes.append(outcome) }
+            return outcomes.sorted { $0.0 < $1.0 }
         }
-        let missing = max(0, quantity - responses.count)
-        return (responses + Array(repeating: nil, count: missing), complaints)
     }
 
     /// Asks one peer, for no longer than the time-out.
@@ -124,12 +122,37 @@ struct EndorsementCollector {
         }
     }
 
+    // MARK: Failures
+
+    private func details(_ failed: [Int: String], _ selection: EndorserSelection) -> [GatewayFailure.Detail] {
+        failed.sorted { $0.key < $1.key }.map { number, complaint in
+            let candidate = selection.candidates[number]
+            return GatewayFailure.Detail(
+                address: candidate.endpoint,
+                mspID: candidate.mspID.description,
+                message: complaint
+            )
+        }
+    }
+
+    /// What this gateway itself has to say.
+    private func ownDetail(_ selection: EndorserSelection, _ message: String) -> GatewayFailure.Detail? {
+        selection.candidates.first { $0.isSelf }.map {
+            GatewayFailure.Detail(address: $0.endpoint, mspID: $0.mspID.description, message: message)
+        }
+    }
+
     /// Fabric's detail for each peer that came to another result than the first, then one of this gateway with what
     /// differs.
-    private func mismatches(_ responses: [Protos_ProposalResponse]) -> [GatewayFailure.Detail] {
-        var details = responses.dropFirst().filter { $0.payload != responses.first?.payload }.map {
-            response in
-            let (mspID, address) = self.place(of: response.endorsement.endorser)
+    private func checkAgreement(
+        _ responses: [Protos_ProposalResponse],
+        _ selection: EndorserSelection,
+        _ failed: [Int: String]
+    ) throws {
+        let different = responses.dropFirst().filter { $0.payload != responses.first?.payload }
+        guard !different.isEmpty else { return }
+        var details = different.map { response in
+            let (mspID, address) = self.place(of: response.endorsement.endorser, selection)
             return GatewayFailure.Detail(
                 address: address,
                 mspID: mspID,
@@ -137,29 +160,33 @@ struct EndorsementCollector {
             )
         }
         let disagreement = EndorsementDisagreement(responses) { endorser in
-            let (mspID, address) = self.place(of: endorser)
+            let (mspID, address) = self.place(of: endorser, selection)
             return address.isEmpty ? mspID : "\(mspID) at \(address)"
         }
-        guard let disagreement else { return details }
-        let local = self.peers.values.joined().first { $0.isLocal }
-        details.append(
-            GatewayFailure.Detail(
-                address: local?.address ?? "",
-                mspID: local?.mspID.description ?? "",
-                message: """
-                    \(disagreement)
-                    one of them is behind, which passes, or the contract is not deterministic, which must be mended: its \
-                    results may depend on nothing but the ledger and the call
-                    """
-            )
+        if let disagreement {
+            let message = """
+                \(disagreement)
+                one of them is behind, which passes, or the contract is not deterministic, which must be mended: its \
+                results may depend on nothing but the ledger and the call
+                """
+            details += [self.ownDetail(selection, message)].compactMap(\.self)
+        }
+        throw GatewayFailure(
+            .aborted,
+            Self.failureMessage,
+            details: details + self.details(failed, selection)
         )
-        return details
     }
 
-    /// The organization of an endorser, and the address at which its peers are asked first.
-    private func place(of endorser: Data) -> (mspID: String, address: String) {
+    /// The organization of an endorser, and the address at which it is reached, or its organization's best peer.
+    private func place(
+        of endorser: Data,
+        _ selection: EndorserSelection
+    ) -> (mspID: String, address: String) {
         let mspID = EndorsementDisagreement.organization(of: endorser)
-        let address = (try? MSPID(mspID)).flatMap { self.peers[$0]?.first?.address }
-        return (mspID, address ?? "")
+        let candidate =
+            selection.candidates.first { $0.member?.identity == endorser }
+            ?? selection.candidates.first { $0.mspID.description == mspID }
+        return (mspID, candidate?.endpoint ?? "")
     }
 }

@@ -50,6 +50,19 @@ enum EndorsementOutcome: Sendable {
         }
     }
 
+    /// Whether another peer may succeed where `peer` did not: it couldn't be reached, or couldn't run the contract.
+    ///
+    /// What this peer itself refuses is wrong with the proposal, and what a contract answers others' contracts answer, too.
+    ///
+    /// - Source: Fabric v3, package `internal/pkg/gateway`, which responses are tried again.
+    func isWorthAnother(than peer: EndorsingPeer) -> Bool {
+        switch self {
+        case .endorsed: false
+        case .refused(let response): response.response.status == 500 && response.payload.isEmpty
+        case .failed: !peer.isLocal
+        }
+    }
+
     /// The words for a detail of the failure; `nil` if there was none.
     var complaint: String? {
         switch self {

@@ -26,7 +26,9 @@ package struct Gateway: Sendable {
         package var definition: @Sendable (String, PeerChannel) throws -> ChaincodeDefinition?
         /// Threads for reads that may touch the disk.
         package var readers: BlockingExecutor
-        /// The peers of other organizations, by the addresses in the channel's configuration.
+        /// The peers that are alive.
+        package var members: any ChannelMembers
+        /// The ways to other peers.
         package var remotePeers: any RemotePeers
         package var orderers: any OrderingService
 
@@ -36,6 +38,7 @@ package struct Gateway: Sendable {
             access: AccessGate,
             definition: @escaping @Sendable (String, PeerChannel) throws -> ChaincodeDefinition?,
             readers: BlockingExecutor,
+            members: any ChannelMembers,
             remotePeers: any RemotePeers,
             orderers: any OrderingService
         ) {
@@ -44,6 +47,7 @@ package struct Gateway: Sendable {
             self.access = access
             self.definition = definition
             self.readers = readers
+            self.members = members
             self.remotePeers = remotePeers
             self.orderers = orderers
         }
@@ -51,11 +55,26 @@ package struct Gateway: Sendable {
 
     let surroundings: Surroundings
     let limits: Limits
-    private let layouts = EndorsementLayoutCache()
+    private let requirements: EndorsementRequirements
+    private let roster: EndorserRoster
 
-    package init(_ surroundings: Surroundings, limits: Limits = Limits()) {
+    /// - Parameters:
+    ///   - surroundings: what it needs of the peer.
+    ///   - limits: how long it waits.
+    ///   - requirements: where computed layouts are kept.
+    package init(
+        _ surroundings: Surroundings,
+        limits: Limits = Limits(),
+        requirements: EndorsementRequirements = EndorsementRequirements()
+    ) {
         self.surroundings = surroundings
         self.limits = limits
+        self.requirements = requirements
+        self.roster = EndorserRoster(
+            ownMSPID: surroundings.localPeer.mspID,
+            ownEndpoint: surroundings.localPeer.address,
+            members: surroundings.members
+        )
     }
 
     // MARK: Endorse
@@ -77,18 +96,18 @@ package struct Gateway: Sendable {
             // What is simulated on a state that stands still would rarely be valid.
             throw GatewayFailure(.unavailable, "channel \(channel.id) is \(outage)")
         }
-        let peers = self.peers(on: channel.configuration)
-        let collector = EndorsementCollector(
-            proposal: proposal,
-            peers: peers,
-            timeout: self.limits.endorsement
-        )
+        let choice = self.choice(for: proposal, on: channel)
+        let collector = self.collector(proposal, on: choice.configuration)
 
         let responses: [Protos_ProposalResponse]
-        if let layout = try self.fixedLayout(proposal, organizations: organizations, peers: peers) {
-            responses = try await collector.collect([layout], first: nil)
+        if let named = choice.namedOrganizations(organizations) {
+            responses = try await collector.collect(from: choice.selection(ofOrganizations: named))
         } else {
-            responses = try await self.endorseByPolicy(proposal, channel: channel, collector: collector)
+            let first = try await self.firstEndorsement(choice, collector)
+            let interest =
+                first.response.hasInterest && !first.response.interest.chaincodes.isEmpty
+                ? first.response.interest : choice.plainInterest
+            responses = try await collector.collect(from: choice.selection(for: interest), first: first)
         }
         do {
             var envelope = Common_Envelope()
@@ -99,82 +118,46 @@ package struct Gateway: Sendable {
         }
     }
 
-    private func endorseByPolicy(
-        _ proposal: UnpackedProposal,
-        channel: PeerChannel,
-        collector: EndorsementCollector
-    ) async throws -> [Protos_ProposalResponse] {
-        let plan = EndorsementPlan(configuration: channel.configuration) { name in
-            try self.surroundings.definition(name, channel)
-        }
-        var interest = Protos_ChaincodeInterest()
-        interest.chaincodes = [.with { $0.name = proposal.chaincodeName }]
-        try plan.checkDefined(proposal.chaincodeName)  // Before anybody is asked.
-
-        let local = self.surroundings.localPeer
-        let outcome = try await collector.ask(local)
-        guard case .endorsed(let response) = outcome else {
-            throw GatewayFailure(
-                .aborted,
-                "failed to endorse transaction, see attached details for more info",
-                details: outcome.complaint.map { [local.detail($0)] } ?? []
-            )
-        }
-        if response.hasInterest, !response.interest.chaincodes.isEmpty {
-            interest = response.interest
-        }
-        if !proposal.transient.isEmpty {
-            for index in interest.chaincodes.indices {
-                interest.chaincodes[index].noPrivateReads = false
+    /// The endorsement that tells what the transaction reads and writes.
+    ///
+    /// It is a peer's of the gateway's own organization; of another one only if none of the own has the contract, and
+    /// never if the proposal has transient data.
+    private func firstEndorsement(
+        _ choice: EndorsementChoice,
+        _ collector: EndorsementCollector
+    ) async throws -> (candidate: Int, response: Protos_ProposalResponse) {
+        let criteria = try choice.criteria(for: choice.plainInterest)  // Before anybody is asked.
+        let holders = choice.holders(of: criteria)
+        var numbers = holders.best { choice.candidates[$0].mspID == choice.ownMSPID }
+        if numbers.isEmpty, choice.proposal.transient.isEmpty { numbers = holders.best() }
+        guard !numbers.isEmpty else {
+            let reasons = holders.exclusions.sorted { $0.key < $1.key }.prefix(5).map {
+                "\(choice.candidates[$0.key].endpoint): \($0.value)"
             }
-        }
-        let layouts = self.layouts.layouts(
-            satisfying: try plan.policies(for: interest),
-            under: plan.configuration
-        )
-        let available = layouts.filter { layout in
-            layout.allSatisfy { (collector.peers[$0.key]?.count ?? 0) >= $0.value }
-        }
-        guard !available.isEmpty else {
+            let whose =
+                choice.proposal.transient.isEmpty
+                ? "no peer has it"
+                : "no peer of \(choice.ownMSPID) has it, and transient data is not sent to others unasked: "
+                    + "name the endorsing organizations in the request"
             throw GatewayFailure(
                 .failedPrecondition,
-                "no combination of peers can be derived which satisfy the endorsement policy: "
-                    + Self.describe(layouts, known: collector.peers)
+                "no endorsers found for chaincode \(choice.proposal.chaincodeName) on channel "
+                    + "\(choice.channel.id): \(whose) (\(reasons.joined(separator: ", ")))"
             )
         }
-        return try await collector.collect(available, first: (local.mspID, response))
-    }
-
-    /// The layout that the request or the nature of the call fixes, if any.
-    private func fixedLayout(
-        _ proposal: UnpackedProposal,
-        organizations: [String],
-        peers: [MSPID: [EndorsingPeer]]
-    ) throws -> EndorsementLayout? {
-        // An approval writes to its own organization's collection only, which that organization endorses alone.
-        let isApproval =
-            proposal.chaincodeName == ChaincodeName.lifecycle
-            && proposal.input.args.first == Data("ApproveChaincodeDefinitionForMyOrg".utf8)
-        guard !organizations.isEmpty else {
-            return isApproval ? [self.surroundings.localPeer.mspID: 1] : nil
+        var details: [GatewayFailure.Detail] = []
+        for number in numbers {
+            let peer = collector.peer(choice.candidates[number])
+            let outcome = try await collector.ask(peer)
+            if case .endorsed(let response) = outcome { return (number, response) }
+            details += outcome.complaint.map { [peer.detail($0)] } ?? []
+            guard outcome.isWorthAnother(than: peer) else { break }
         }
-        let named = organizations.map { (name: $0, mspID: try? MSPID($0)) }
-        let missing = named.filter { entry in entry.mspID.flatMap { peers[$0] }?.isEmpty ?? true }
-        guard missing.isEmpty else {
-            throw GatewayFailure(
-                .unavailable,
-                "failed to find any endorsing peers for org(s): "
-                    + missing.map(\.name).joined(separator: ", ")
-            )
-        }
-        return Dictionary(named.compactMap(\.mspID).map { ($0, 1) }, uniquingKeysWith: max)
-    }
-
-    private static func describe(_ layouts: [EndorsementLayout], known: [MSPID: [EndorsingPeer]]) -> String {
-        guard !layouts.isEmpty else { return "peers alone can't satisfy it" }
-        let needed = Set(layouts.flatMap(\.keys)).subtracting(known.keys).sorted()
-        return "no peer is known of " + needed.map(\.description).joined(separator: ", ")
-            + "; each organization's anchor peers must be set in the channel's configuration"
+        throw GatewayFailure(
+            .aborted,
+            "failed to endorse transaction, see attached details for more info",
+            details: details
+        )
     }
 
     // MARK: Evaluate
@@ -192,14 +175,14 @@ package struct Gateway: Sendable {
     ) async throws -> Protos_Response {
         let proposal = try self.unpack(signed)
         let channel = try self.channel(of: proposal, otherwise: .unavailable)
-        let candidates = try self.evaluators(proposal, channel: channel, organizations: organizations)
-        let collector = EndorsementCollector(
-            proposal: proposal,
-            peers: [:],
-            timeout: self.limits.endorsement
+        let candidates = try self.evaluators(
+            self.choice(for: proposal, on: channel),
+            organizations: organizations
         )
+        let collector = self.collector(proposal, on: channel.configuration)
         var details: [GatewayFailure.Detail] = []
-        for peer in candidates {
+        for candidate in candidates {
+            let peer = collector.peer(candidate)
             switch try await collector.ask(peer) {
             case .endorsed(let response):
                 return try Self.result(of: response)
@@ -229,36 +212,33 @@ package struct Gateway: Sendable {
     }
 
     private func evaluators(
-        _ proposal: UnpackedProposal,
-        channel: PeerChannel,
+        _ choice: EndorsementChoice,
         organizations: [String]
-    ) throws -> [EndorsingPeer] {
-        if !ChaincodeName.system.contains(proposal.chaincodeName),
-            try self.surroundings.definition(proposal.chaincodeName, channel) == nil
+    ) throws -> [EndorserCandidate] {
+        let name = choice.proposal.chaincodeName
+        let lead = "no peers available to evaluate chaincode \(name) in channel \(choice.channel.id)"
+        if !ChaincodeName.system.contains(name), try self.surroundings.definition(name, choice.channel) == nil
         {
+            throw GatewayFailure(.failedPrecondition, "\(lead): the chaincode is not defined there")
+        }
+        let holders = try choice.holdersOfContract()
+        let numbers = holders.best { number in
+            let mspID = choice.candidates[number].mspID
+            if !organizations.isEmpty { return organizations.contains(mspID.description) }
+            return choice.proposal.transient.isEmpty || mspID == choice.ownMSPID
+        }
+        guard !numbers.isEmpty else {
+            let reasons = holders.exclusions.sorted { $0.key < $1.key }.prefix(5).map {
+                "\(choice.candidates[$0.key].endpoint): \($0.value)"
+            }
+            let asked = organizations.isEmpty ? [choice.ownMSPID.description] : organizations
             throw GatewayFailure(
                 .failedPrecondition,
-                "no peers available to evaluate chaincode \(proposal.chaincodeName) in channel \(channel.id): "
-                    + "the chaincode is not defined there"
+                "\(lead) in organization(s): \(asked.joined(separator: ", "))"
+                    + (reasons.isEmpty ? "" : " (\(reasons.joined(separator: ", ")))")
             )
         }
-        let peers = self.peers(on: channel.configuration)
-        let own = self.surroundings.localPeer.mspID
-        var order = [own] + peers.keys.filter { $0 != own }.sorted()
-        if !organizations.isEmpty {
-            order = order.filter { organizations.contains($0.description) }
-        } else if !proposal.transient.isEmpty {
-            order = [own]
-        }
-        let candidates = order.flatMap { peers[$0] ?? [] }
-        guard !candidates.isEmpty else {
-            throw GatewayFailure(
-                .failedPrecondition,
-                "no peers available to evaluate chaincode \(proposal.chaincodeName) in channel \(channel.id) "
-                    + "in organization(s): \(organizations.joined(separator: ", "))"
-            )
-        }
-        return candidates
+        return numbers.map { choice.candidates[$0] }
     }
 
     /// The result as the endorser signed it, where there is one.
@@ -316,11 +296,31 @@ package struct Gateway: Sendable {
         throw GatewayFailure(code, "channel \(name) is unknown to this peer: name one that it has joined")
     }
 
-    /// This peer and the anchor peers of the other organizations.
-    private func peers(on configuration: ChannelConfiguration) -> [MSPID: [EndorsingPeer]] {
-        let local = self.surroundings.localPeer
-        var peers = self.surroundings.remotePeers.peers(on: configuration)
-        peers[local.mspID] = [local] + (peers[local.mspID] ?? []).filter { $0.address != local.address }
-        return peers
+    private func choice(for proposal: UnpackedProposal, on channel: PeerChannel) -> EndorsementChoice {
+        let configuration = channel.configuration
+        return EndorsementChoice(
+            proposal: proposal,
+            channel: channel,
+            configuration: configuration,
+            candidates: self.roster.candidates(on: configuration),
+            ownMSPID: self.surroundings.localPeer.mspID,
+            definition: self.surroundings.definition,
+            requirements: self.requirements
+        )
+    }
+
+    private func collector(
+        _ proposal: UnpackedProposal,
+        on configuration: ChannelConfiguration
+    ) -> EndorsementCollector {
+        EndorsementCollector(proposal: proposal, timeout: self.limits.endorsement) { candidate in
+            candidate.isSelf
+                ? self.surroundings.localPeer
+                : self.surroundings.remotePeers.peer(
+                    of: candidate.mspID,
+                    at: candidate.endpoint,
+                    on: configuration
+                )
+        }
     }
 }

@@ -1,10 +1,11 @@
 package import Channel
 package import FabricProtos
 
-/// The other organizations' peers, found through the channel's configuration.
+/// The other peers of channels, over the network.
 package protocol RemotePeers: Sendable {
-    /// The peers known for each organization of the channel; connections are made when they are used.
-    func peers(on configuration: ChannelConfiguration) -> [MSPID: [EndorsingPeer]]
+    /// The peer of `organization` that listens at `address`; a connection is made when it is first asked.
+    func peer(of organization: MSPID, at address: String, on configuration: ChannelConfiguration)
+        -> EndorsingPeer
 }
 
 /// The orderers of a channel, as one service.

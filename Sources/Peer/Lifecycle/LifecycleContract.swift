@@ -101,6 +101,11 @@ package struct LifecycleContract: Contract {
             return try self.ledger(stub).allDefinitions()
         case "InstallChaincode":
             return try await self.packages.install(decoded(Lifecycle_InstallChaincodeArgs.self))
+        case "UninstallChaincode":
+            // Not Fabric's; it names the package as Fabric's queries do, with an identifier in field 1.
+            return try await self.packages.uninstall(
+                decoded(Lifecycle_GetInstalledChaincodePackageArgs.self)
+            )
         case "QueryInstalledChaincodes":
             return try self.packages.all()
         case "QueryInstalledChaincode":

@@ -32,6 +32,24 @@ struct LifecyclePackages {
         }
     }
 
+    /// Removes a package from this peer; definitions that name it stay, and so does the state of their chaincodes.
+    func uninstall(
+        _ arguments: Lifecycle_GetInstalledChaincodePackageArgs
+    ) async throws -> Lifecycle_InstallChaincodeResult {
+        guard self.packages.contains(where: { $0.id == arguments.packageID }) else {
+            throw self.missing(arguments.packageID)
+        }
+        guard let removed = try await self.installed?.remove(arguments.packageID) else {
+            throw ContractError(
+                "package \(arguments.packageID) is built into this peer, so it can't be removed"
+            )
+        }
+        return .with {
+            $0.packageID = removed.id
+            $0.label = removed.label
+        }
+    }
+
     func all() throws -> Lifecycle_QueryInstalledChaincodesResult {
         let uses = try self.uses()
         return .with { result in

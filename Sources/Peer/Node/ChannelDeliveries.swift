@@ -1,6 +1,7 @@
 internal import Channel
 internal import Cryptography
 internal import Foundation
+internal import Gossip
 internal import Operations
 internal import RPC
 internal import ServiceLifecycle
@@ -32,25 +33,23 @@ struct ChannelDeliveries: Service {
         }
     }
 
-    /// What an orderer may send ahead of what the pipeline takes: a large block is on its way while others are checked.
-    private static let readAheadBytes = 1 << 20
-
     private func deliver(to channel: PeerChannel) async {
         let configuration = self.parts.configuration
+        let intake = self.parts.intakes[channel.id]
         let pipeline = CommitPipeline(
             channel: channel,
             threads: self.threads,
             limits: configuration.pipelineLimits,
             localIdentity: configuration.identity.current.serialized,
             own: self.parts.ownEndorsements,
+            privateData: self.parts.privateData,
             metrics: configuration.metrics,
             logger: self.parts.logger.named("kvledger")
         )
-        var transport = configuration.transport
-        transport.readAheadBytes = Self.readAheadBytes
         let delivery = BlockDelivery(
             channel: channel,
             pipeline: pipeline,
+            intake: intake,
             signer: configuration.identity,
             certificateHash: self.certificateHash,
             options: .init(
@@ -61,15 +60,22 @@ struct ChannelDeliveries: Service {
             disk: self.parts.readers,
             metrics: configuration.metrics,
             logger: self.parts.logger.named("deliveryClient")
-        ) { [transport] endpoint in
+        ) { endpoint in
             try CoreClientTransport(
                 target: endpoint.address,
                 tlsSource: configuration.usesTLSToOthers
                     ? try configuration.clientTLSIdentity.source(rootsPEM: endpoint.tlsRootsPEM) : nil,
-                options: transport,
+                options: configuration.transport,
                 pollers: self.parts.pollers
             )
         }
-        await delivery.run()
+        await withDiscardingTaskGroup { group in
+            if configuration.gossip.options.blockGossipEnabled {
+                group.addTask { await BlockSpreading(channel: channel, intake: intake).run() }
+            }
+            await delivery.run()
+            group.cancelAll()
+        }
+        self.parts.intakes.remove(channel.id)
     }
 }

@@ -3,9 +3,10 @@ internal import Cryptography
 internal import FabricProtos
 internal import Foundation
 internal import GRPCCore
+internal import Gossip
 internal import Ledger
 package import Logging
-internal import Operations
+package import Operations
 internal import RPC
 internal import ServiceLifecycle
 internal import Synchronization
@@ -23,10 +24,16 @@ package struct PeerNode: Service {
         /// Threads for reads that may touch the disk.
         let readers: BlockingExecutor
         let pollers: PollerGroup
+        /// What the peer shows those who connect; `nil` where it serves plaintext.
+        let serverTLS: TLSSource<ServerTLS>?
         /// Who may connect to the peer; `nil` where it serves plaintext.
         let clientRoots: ClientRoots?
         /// What the endorser has signed and the commit need not verify.
         let ownEndorsements: OwnEndorsements
+        /// Where blocks of orderers and of other peers come together.
+        let intakes: BlockIntakes
+        /// The way of private data to and from other peers.
+        let privateData: PrivateDataLink
         /// Whether calls are taken.
         let isServing: Flag
         let logger: Logger
@@ -37,6 +44,17 @@ package struct PeerNode: Service {
 
     /// The port that the peer listens on; what the system chose, if the address said 0.
     package var boundPort: Int { self.server.boundPort }
+
+    /// What the peer's operations service tells besides what every node's does.
+    package var operationsRoutes: [HTTPRoute] {
+        [
+            PrivateDataRoute(
+                channels: self.parts.channels,
+                link: self.parts.privateData,
+                readers: self.parts.readers
+            ).route
+        ]
+    }
 
     /// The channels that the peer has joined.
     package var channels: ChannelRegistry { self.parts.channels }
@@ -58,7 +76,12 @@ package struct PeerNode: Service {
             if channels[id] == nil, channels.failure(of: id) == nil { try channels.join(block) }
         }
         let localMSP = try MSP(configuration.localMSP, version: .v3_0)
-        let serverTLS = try configuration.tls.map { try TLSSource($0) }
+        let serverTLS = try configuration.tls.map { tls in
+            var tls = tls
+            // Other peers say by their certificate who they are, also where clients need none.
+            tls.asksForAnyCertificate = true
+            return try TLSSource(tls)
+        }
         let clientRoots = serverTLS.map { ClientRoots($0) }
         for channel in channels.list { clientRoots?.trust(channel.configuration) }
         let pollers = PollerGroup()
@@ -74,8 +97,14 @@ package struct PeerNode: Service {
             localMSP: localMSP,
             readers: BlockingExecutor(name: "weft-read", threads: configuration.readerThreads),
             pollers: pollers,
+            serverTLS: serverTLS,
             clientRoots: clientRoots,
             ownEndorsements: OwnEndorsements(),
+            intakes: BlockIntakes(
+                leads: configuration.gossip.options.orgLeader
+                    && !configuration.gossip.options.useLeaderElection
+            ),
+            privateData: PrivateDataLink(),
             isServing: isServing,
             logger: logger
         )
@@ -92,7 +121,7 @@ package struct PeerNode: Service {
     /// On shutdown the server stops first: calls that wait for a block are told, running ones may finish. Then
     /// block delivery ends, between two blocks. The ledgers close when everything that uses them is gone.
     package func run() async throws {
-        let services = try PeerServices(self.parts)
+        let services = try PeerServices(self.parts, port: self.boundPort)
         let calls = CallMetrics(self.parts.configuration.metrics)
         self.server.answerDirectly(services.direct.map { calls.counting($0) })
         self.observe()
@@ -115,6 +144,7 @@ package struct PeerNode: Service {
                                     services: services.exposed,
                                     interceptors: [calls]
                                 ),
+                                gossip: services.gossip,
                                 parts: self.parts
                             ),
                             failureTerminationBehavior: .gracefullyShutdownGroup
@@ -157,6 +187,7 @@ package struct PeerNode: Service {
 /// Serves calls until shutdown begins.
 private struct PeerServer: Service {
     let server: GRPCServer<CoreServerTransport>
+    let gossip: GossipNode
     let parts: PeerNode.Parts
 
     func run() async throws {
@@ -165,6 +196,7 @@ private struct PeerServer: Service {
             try await self.server.serve()
         } onGracefulShutdown: {
             self.parts.isServing.set(false)
+            self.gossip.beginShutdown()
             for channel in self.parts.channels.list { channel.committed.close("the peer is shutting down") }
             self.server.beginGracefulShutdown()
         }

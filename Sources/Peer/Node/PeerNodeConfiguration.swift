@@ -39,6 +39,10 @@ package struct PeerNodeConfiguration: Sendable {
     package var contracts = ChaincodeStreamRules.Options()
     /// How contracts are built and started.
     package var launching = LaunchOptions()
+    /// How the peer finds others, and who may see it.
+    package var gossip = GossipSettings()
+    /// Whom the peer tells of other peers.
+    package var discovery = DiscoverySettings()
     /// Where the peer counts.
     package var metrics = Metrics()
     /// Where the peer says what must be well.

@@ -15,10 +15,12 @@ struct PeerServices {
     let exposed: [any RegistrableRPCService]
     /// Methods of these that the transport answers itself.
     let direct: [DirectMethod]
+    /// The peer among others.
+    let gossip: GossipNode
     /// What these need running beside them.
     let background: [any Service]
 
-    init(_ parts: PeerNode.Parts) throws {
+    init(_ parts: PeerNode.Parts, port: Int) throws {
         let installed = try InstalledContracts(
             dataFolder: parts.configuration.dataFolder,
             options: parts.configuration.contracts,
@@ -37,6 +39,7 @@ struct PeerServices {
             access: parts.access,
             executor: BlockingExecutor(name: "weft-endorse", threads: parts.configuration.readerThreads),
             own: parts.ownEndorsements,
+            privateData: parts.privateData,
             metrics: parts.configuration.metrics,
             logger: parts.logger.named("endorser")
         )
@@ -58,29 +61,125 @@ struct PeerServices {
             ordererOverrides: parts.configuration.ordererOverrides,
             pollers: parts.pollers
         )
-        let gateway = Gateway(
+        let runnable = InstalledDefinitions(
+            organization: parts.configuration.identity.mspID,
+            installed: installed,
+            builtIn: Array(parts.configuration.builtInContracts.keys)
+        )
+        self.gossip = try Self.gossip(parts, port: port, runnable)
+        let choosing = Choosing(parts, self.gossip, runnable)
+        let gateway = Self.gateway(parts, self.endorser, connections, choosing)
+        let limits = parts.configuration.concurrency
+        let endorserService = EndorserService(self.endorser, limit: limits.endorser)
+        let gatewayService = GatewayService(gateway, limit: limits.gateway)
+        self.exposed =
+            [endorserService, gatewayService, deliver, health, self.gossip.service]
+            + (parts.configuration.discovery.isOffered ? [Self.discovery(parts, choosing)] : [])
+        self.direct = endorserService.directMethods + gatewayService.directMethods
+        let updates = parts.clientRoots.map { ClientRootsUpdates(channels: parts.channels, roots: $0) }
+        let upkeep = Self.privateData(parts, self.gossip)
+        self.background = [connections, installed, self.gossip, upkeep] + (updates.map { [$0] } ?? [])
+    }
+
+    /// What discovery and the gateway choose endorsers with.
+    private struct Choosing {
+        let members: GossipMembership
+        let definitions = CommittedDefinitions()
+        let requirements = EndorsementRequirements()
+
+        init(_ parts: PeerNode.Parts, _ gossip: GossipNode, _ runnable: InstalledDefinitions) {
+            self.members = GossipMembership(
+                view: { gossip.current },
+                alone: OwnMembership(
+                    identity: parts.configuration.identity,
+                    endpoint: parts.configuration.externalEndpoint,
+                    channels: parts.channels,
+                    installed: runnable,
+                    startedAt: Date(),
+                    logger: parts.logger.named("gossip.discovery")
+                )
+            )
+        }
+    }
+
+    private static func gossip(
+        _ parts: PeerNode.Parts,
+        port: Int,
+        _ runnable: InstalledDefinitions
+    ) throws -> GossipNode {
+        try GossipNode(
+            parts,
+            port: port,
+            chaincodes: runnable.chaincodes,
+            blocks: ChannelBlocks(
+                channels: parts.channels,
+                intakes: parts.intakes,
+                readers: parts.readers,
+                privateData: { [link = parts.privateData] in
+                    PrivateDataStores(channel: $0, link: link).payloads(ofBlock: $1, for: $2)
+                }
+            ),
+            privateData: LedgerPrivateData(
+                channels: parts.channels,
+                link: parts.privateData,
+                readers: parts.readers
+            )
+        )
+    }
+
+    private static func gateway(
+        _ parts: PeerNode.Parts,
+        _ endorser: Endorser,
+        _ connections: ConnectionPool,
+        _ choosing: Choosing
+    ) -> Gateway {
+        Gateway(
             Gateway.Surroundings(
                 localPeer: EndorsingPeer(
                     mspID: parts.configuration.identity.mspID,
                     address: parts.configuration.externalEndpoint,
                     isLocal: true,
-                    processor: self.endorser
+                    processor: endorser
                 ),
                 channels: parts.channels,
                 access: parts.access,
-                definition: CommittedDefinitions().definition,
+                definition: choosing.definitions.definition,
                 readers: parts.readers,
+                members: choosing.members,
                 remotePeers: connections,
                 orderers: connections
-            )
+            ),
+            requirements: choosing.requirements
         )
-        let limits = parts.configuration.concurrency
-        let endorserService = EndorserService(self.endorser, limit: limits.endorser)
-        let gatewayService = GatewayService(gateway, limit: limits.gateway)
-        self.exposed = [endorserService, gatewayService, deliver, health]
-        self.direct = endorserService.directMethods + gatewayService.directMethods
-        let updates = parts.clientRoots.map { ClientRootsUpdates(channels: parts.channels, roots: $0) }
-        self.background = [connections, installed] + (updates.map { [$0] } ?? [])
+    }
+
+    private static func discovery(_ parts: PeerNode.Parts, _ choosing: Choosing) -> DiscoveryService {
+        DiscoveryService(
+            DiscoveryService.Surroundings(
+                channels: parts.channels,
+                access: parts.access,
+                members: choosing.members,
+                definition: choosing.definitions.definition,
+                readers: parts.readers,
+                membersMayAskLocally: parts.configuration.discovery.membersMayAskLocally,
+                logger: parts.logger.named("discovery")
+            ),
+            requirements: choosing.requirements
+        )
+    }
+
+    /// Ties private data to gossip.
+    private static func privateData(_ parts: PeerNode.Parts, _ gossip: GossipNode) -> PrivateDataUpkeep {
+        parts.privateData.connect(
+            GossipPrivateDataExchange(driver: gossip.driver),
+            options: parts.configuration.gossip.options
+        )
+        return PrivateDataUpkeep(
+            channels: parts.channels,
+            link: parts.privateData,
+            disk: parts.readers,
+            logger: parts.logger.named("gossip.privdata")
+        )
     }
 
     /// Requests on connections with mutual TLS must repeat the hash of the client's certificate.

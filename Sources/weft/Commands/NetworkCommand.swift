@@ -36,6 +36,9 @@ struct NetworkCommand: AsyncParsableCommand {
         @Option(name: .customLong("orgs"), help: "How many organizations: 1 to 3.")
         var organizations = 3
 
+        @Option(help: "How many peers each organization has: 1 to 5.")
+        var peers = 1
+
         @Option(help: "How many orderers: 1 to 7. They go on while more than half of them work.")
         var orderers = 1
 
@@ -71,6 +74,7 @@ struct NetworkCommand: AsyncParsableCommand {
             guard (1...NetworkPlan.organizationNames.count).contains(self.organizations) else {
                 throw ValidationError("--orgs takes 1 to \(NetworkPlan.organizationNames.count)")
             }
+            guard (1...5).contains(self.peers) else { throw ValidationError("--peers takes 1 to 5") }
             guard (1...7).contains(self.orderers) else { throw ValidationError("--orderers takes 1 to 7") }
             if let bft {
                 guard (1...7).contains(bft) else { throw ValidationError("--bft takes 1 to 7") }
@@ -92,6 +96,7 @@ struct NetworkCommand: AsyncParsableCommand {
                 let plan = try NetworkPlan(
                     folder: folder,
                     organizations: self.organizations,
+                    peers: self.peers,
                     orderers: self.bft ?? self.orderers,
                     consensus: self.bft == nil ? .raft : .bft,
                     channel: self.channel,
@@ -146,7 +151,7 @@ struct NetworkCommand: AsyncParsableCommand {
 
         /// Has every contract approved by every organization, and committed.
         private func define(_ description: NetworkDescription) async throws {
-            let mspIDs = description.peers.map(\.mspID)
+            let mspIDs = description.leadingPeers.map(\.mspID)
             for contract in description.contracts {
                 let definition = ContractDefinition(name: contract)
                 guard let first = description.peers.first else { return }
@@ -154,7 +159,7 @@ struct NetworkCommand: AsyncParsableCommand {
                     try await definition.isCommitted(gateway)
                 }
                 guard !isDone else { continue }
-                for peer in description.peers {
+                for peer in description.leadingPeers {
                     try await description.withGateway(peer, as: "\(peer.name)/admin") { gateway in
                         _ = try await definition.approve(gateway, organization: peer.mspID)
                     }

@@ -35,10 +35,12 @@ struct NodeOperations {
 
     /// Puts the operations service together, and what sends the metrics.
     ///
-    /// - Parameter data: The folder whose disk must have room.
+    /// - Parameters:
+    ///   - data: The folder whose disk must have room.
+    ///   - routes: What the node has to tell besides.
     /// - Returns: Those that the configuration has.
     /// - Throws: `HTTPServerError` or ``Failure`` when the address or the TLS files can't be used.
-    func services(data: String) throws -> Services {
+    func services(data: String, routes: [HTTPRoute] = []) throws -> Services {
         guard let files else { return Services() }
         let disk = DiskCheck(folder: data)
         self.health.register("disk") { try disk.run() }
@@ -47,7 +49,8 @@ struct NodeOperations {
             metrics: self.metrics,
             logging: self.logging,
             provider: files.metrics,
-            version: Weft.version
+            version: Weft.version,
+            further: routes
         )
         if files.metrics != .disabled { endpoints.countProcess() }
         let logger = self.logging.logger("operations.runner")

@@ -70,6 +70,8 @@ extension PeerConfiguration {
             concurrency: self.limits
         )
         settings.transport = self.transport
+        settings.gossip = self.gossip
+        settings.discovery = self.discovery
         settings.clusterDelivery = self.delivery
         settings.contracts = self.contracts
         settings.launching = self.launching
@@ -77,7 +79,7 @@ extension PeerConfiguration {
         settings.metrics = operations.metrics
         settings.health = operations.health
         let node = try PeerNode(configuration: settings, logger: logger)
-        let beside = try operations.services(data: self.data)
+        let beside = try operations.services(data: self.data, routes: node.operationsRoutes)
         let watch = CertificateWatch(
             files: self.certificates,
             identity: settings.identity,
@@ -94,8 +96,8 @@ extension PeerConfiguration {
 
 extension IdentityFiles {
     /// Reads and checks the MSP folder, and logs what the operator should know about it.
-    func load(_ logger: Logger) throws -> LocalMember {
-        let member = try LocalMember(
+    func load(_ logger: Logger) throws -> CertificateAuthority.LocalMember {
+        let member = try CertificateAuthority.LocalMember(
             MSPFolder(self.folder),
             mspID: MSPID(self.mspID),
             keys: self.provider.open(),

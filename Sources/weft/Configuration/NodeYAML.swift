@@ -1,4 +1,5 @@
 import Channel
+import Gossip
 import Operations
 import Peer
 import RPC
@@ -23,6 +24,7 @@ extension PeerConfiguration {
                 "  minimalReconnectInterval: \(GoDuration.text(timeouts.firstPause))",
             ]
         }
+        lines += gossipLines(self.gossip, address: self.advertise)
         if self.limits != ConcurrencyLimits() {
             lines += [
                 "limits:", "  endorser: \(self.limits.endorser)", "  gateway: \(self.limits.gateway)",
@@ -85,6 +87,37 @@ private func operationsLines(_ operations: OperationsFiles?, _ logging: LoggingS
         lines.append("logging:")
         if let specification = logging.specification { lines.append("  spec: \(quoted(specification))") }
         if let format = logging.format { lines.append("  format: \(quoted(format))") }
+    }
+    return lines
+}
+
+private func gossipLines(_ gossip: GossipSettings, address: String) -> [String] {
+    var standard = GossipSettings()
+    standard.endpoint = address
+    standard.externalEndpoint = address
+    guard gossip != standard else { return [] }
+    var lines = ["gossip:"]
+    if !gossip.options.bootstrap.isEmpty {
+        lines.append("  bootstrap: [\(gossip.options.bootstrap.map(quoted).joined(separator: ", "))]")
+    }
+    if gossip.options.blockGossipEnabled { lines.append("  blockGossipEnabled: true") }
+    if gossip.options.stateInfoRetention != standard.options.stateInfoRetention {
+        let interval = gossip.options.publishStateInfoInterval * gossip.options.stateInfoRetention
+        lines.append("  \(GossipKey.retention): \(GoDuration.text(interval))")
+    }
+    var entered: [String] = []
+    // Keys of one section stand together.
+    for key in GossipKey.all where key.text(gossip) != key.text(standard) {
+        let path = key.name.split(separator: ".").map(String.init)
+        let sections = Array(path.dropLast())
+        let common = zip(entered, sections).prefix { $0 == $1 }.count
+        for (depth, name) in sections.enumerated().dropFirst(common) {
+            lines.append(String(repeating: "  ", count: depth + 1) + "\(name):")
+        }
+        entered = sections
+        lines.append(
+            String(repeating: "  ", count: path.count) + "\(path.last ?? ""): \(quoted(key.text(gossip)))"
+        )
     }
     return lines
 }

@@ -20,6 +20,10 @@ import RPC
 ///   policy: cluster                       # or simple: one orderer at a time, and nobody notices what it withholds
 ///   blockCensorshipTimeout: 30s           # how long an orderer may owe a block that another one has shown
 ///   minimalReconnectInterval: 100ms
+/// gossip:                                 # with other peers; the keys are Fabric's, see GossipKey
+///   bootstrap: [peer1.utility.example:7051]  # peers of the own organization; anchor peers are known anyhow
+///   externalEndpoint: peer.utility.example:7051  # as above when left out; "" to stay unseen by other organizations
+///   state: { enabled: true }
 /// limits: { endorser: 2500, gateway: 500 } # calls at once; 0 for no limit
 /// contracts: { executeTimeout: 30s }      # of contracts in processes of their own; see `readContracts`
 /// ```
@@ -45,6 +49,10 @@ struct PeerConfiguration: Equatable {
     var ordererRoots: [String: String] = [:]
     /// How blocks of BFT channels are taken.
     var delivery = ClusterDeliveryOptions()
+    /// How the peer finds others, and who may see it.
+    var gossip: GossipSettings
+    /// Whom the peer tells of other peers.
+    var discovery = DiscoverySettings()
     /// Bounds and timeouts of contracts in processes of their own.
     var contracts = ChaincodeStreamRules.Options()
     /// How contracts are built and started.
@@ -73,6 +81,9 @@ struct PeerConfiguration: Equatable {
         self.channels = channels
         self.orderers = orderers
         self.limits = limits
+        self.gossip = GossipSettings()
+        self.gossip.endpoint = advertise
+        self.gossip.externalEndpoint = advertise
     }
 
     init(file: String) throws {
@@ -82,11 +93,12 @@ struct PeerConfiguration: Equatable {
     init(_ root: ConfigurationSection) throws(ConfigurationError) {
         try root.allow(keys: [
             "listen", "advertise", "data", "identity", "tls", "channels", "orderers", "delivery",
-            "limits", "contracts", "operations", "logging",
+            "limits", "contracts", "operations", "logging", "gossip",
         ])
         self.listen = try root.value("listen", expected: "host:port", configuredAddress)
         self.advertise =
             try root.optionalValue("advertise", expected: "host:port", configuredAddress) ?? self.listen
+        self.gossip = try GossipSettings(root.optionalSection("gossip"), address: self.advertise)
         self.data = try root.value("data", expected: "a folder") {
             $0.isEmpty ? nil : configuredPath($0, from: root.file)
         }

@@ -34,6 +34,33 @@ struct ContractSeat: Sendable {
         }
     }
 
+    /// Removes a package from the peer.
+    ///
+    /// - Throws: ``Failure`` if the peer can't do that, as Fabric's; what the peer says.
+    func uninstall(_ packageID: String) async throws {
+        var arguments = Lifecycle_GetInstalledChaincodePackageArgs()
+        arguments.packageID = packageID
+        do {
+            _ = try await self.connection.peer(channel: "", as: self.identity).query(
+                ContractDefinition.call("UninstallChaincode", arguments)
+            )
+        } catch let error as ClientError where Self.isUnknownFunction(error.message) {
+            throw Failure(
+                """
+                \(self.name) has no way to remove a package, as Fabric's peers have none: stop it, remove \
+                lifecycle/chaincodes/\(packageID.replacing(":", with: ".")).tar.gz in its data folder \
+                (peer.fileSystemPath), and start it again
+                """
+            )
+        }
+    }
+
+    /// Whether a peer's words mean that it knows no such function; Fabric's doesn't know who may call it, either.
+    private static func isUnknownFunction(_ message: String) -> Bool {
+        ["UninstallChaincode is unknown", "has no function UninstallChaincode", "Unmapped policy"]
+            .contains(where: message.contains)
+    }
+
     /// The packages that the peer has.
     func installed() async throws -> [Lifecycle_QueryInstalledChaincodesResult.InstalledChaincode] {
         let answer = try await self.connection.peer(channel: "", as: self.identity).query(
@@ -98,7 +125,7 @@ extension ConnectionOptions {
         }
         let description = try NetworkDescription(folder: self.network)
         return try description.peers.map { node in
-            let identity = try description.identity("\(node.name)/admin")
+            let identity = try description.identity("admin", of: node)
             return Target(
                 endpoint: try Endpoint(node.endpoint),
                 security: try description.security(of: node, as: identity),

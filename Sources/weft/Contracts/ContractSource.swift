@@ -60,6 +60,12 @@ struct ContractSource {
         // What contract.json describes may be Python, too.
         if names.contains(where: { $0.hasSuffix(".py") }) { return "python" }
         if let mark = marks.first(where: { files.fileExists(atPath: "\(path)/\($0.0)") }) { return mark.1 }
+        guard !files.fileExists(atPath: "\(path)/Package.swift") else {
+            throw Failure(
+                "\(path) holds the source of a contract in Swift: build it (swift build), and name the program (.build/debug/…)",
+                code: .usage
+            )
+        }
         throw Failure(
             "\(path) has none of \(marks.map(\.0).joined(separator: ", ")) and no Python file: say --type",
             code: .usage

@@ -13,6 +13,7 @@ enum FabricTool: String, CaseIterable {
     case configtxgen
     case configtxlator
     case cryptogen
+    case discover
     case osnadmin
 
     /// What runs a program.
@@ -42,6 +43,15 @@ enum FabricTool: String, CaseIterable {
                 )
             }
         case .cryptogen: .program { await KingpinProgram.run(CryptogenCommand.self, named: "cryptogen", $0) }
+        case .discover:
+            .program {
+                await KingpinProgram.run(
+                    DiscoverCommand.self,
+                    named: "discover",
+                    DiscoverCommand.withCommandFirst($0),
+                    cumulative: DiscoverCommand.cumulative
+                )
+            }
         case .osnadmin:
             .program {
                 let arguments = OsnadminCommand.withCommandFirst($0)

@@ -74,7 +74,8 @@ struct ConnectionOptions: ParsableArguments {
         } else {
             throw Failure("the network in \(description.folder) has no peer", code: .configuration)
         }
-        let identity = try description.identity(self.identityName ?? "\(node.name)/user")
+        let identity =
+            try self.identityName.map(description.identity) ?? description.identity("user", of: node)
         return try self.target(node, identity, description)
     }
 

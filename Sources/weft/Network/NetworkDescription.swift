@@ -48,6 +48,12 @@ struct NetworkDescription {
 
     var peers: [Node] { self.nodes.filter { $0.role == .peer } }
 
+    /// The first peer of each organization.
+    var leadingPeers: [Node] {
+        var seen: Set<String> = []
+        return self.peers.filter { seen.insert($0.mspID).inserted }
+    }
+
     func node(_ name: String) throws(Failure) -> Node {
         guard let node = self.nodes.first(where: { $0.name == name }) else {
             let known = self.nodes.map(\.name).joined(separator: ", ")
@@ -66,6 +72,18 @@ struct NetworkDescription {
             )
         }
         return identity
+    }
+
+    /// A person or program of a node's own organization, such as `admin`.
+    func identity(_ user: String, of node: Node) throws(Failure) -> Identity {
+        let found = self.identities.first { $0.mspID == node.mspID && $0.name.hasSuffix("/\(user)") }
+        guard let found else {
+            throw Failure(
+                "there is no identity of \(node.mspID) named \(user) in \(self.folder)",
+                code: .usage
+            )
+        }
+        return found
     }
 
     func process(of node: Node) -> NodeProcess {

@@ -110,14 +110,14 @@ struct NetworkFiles {
                     organization.name,
                     organization.mspID,
                     organization.domain,
-                    [
+                    organization.peers.map { peer in
                         MemberNode(
-                            name: organization.name,
-                            identity: NetworkPlan.nodeName,
-                            endpoint: organization.peerEndpoint,
-                            operations: organization.peerOperations
+                            name: peer.name,
+                            identity: peer.node,
+                            endpoint: peer.endpoint,
+                            operations: peer.operations
                         )
-                    ],
+                    },
                     role: .peer
                 )
             }
@@ -231,7 +231,7 @@ struct NetworkFiles {
             ordererEndpoints: member.isOrderer ? member.nodes.map(\.endpoint) : [],
             anchorPeers: member.isOrderer
                 ? []
-                : member.nodes.map { node in
+                : member.nodes.prefix(1).map { node in
                     let (host, port) = Self.parts(of: node.endpoint)
                     return ApplicationOrganization.AnchorPeer(host: host, port: port)
                 }

@@ -2,15 +2,25 @@ import Foundation
 
 /// What `weft network up` is going to make: which organizations, and where each node listens.
 struct NetworkPlan {
-    /// An organization with a peer.
+    /// An organization with peers.
     struct Organization {
-        /// The name of its group in the channel configuration, of its folder and of its peer.
+        /// The name of its group in the channel configuration, of its folder and of its first peer.
         var name: String
         var mspID: String
         var domain: String
-        var peerEndpoint: String
-        /// Where the peer shows metrics and health.
-        var peerOperations: String
+        /// The first one is its anchor peer.
+        var peers: [Peer]
+    }
+
+    /// A peer.
+    struct Peer {
+        /// The name of its folder.
+        var name: String
+        /// The name of its identity inside the organization.
+        var node: String
+        var endpoint: String
+        /// Where it shows metrics and health.
+        var operations: String
     }
 
     /// A node of the ordering service.
@@ -26,8 +36,6 @@ struct NetworkPlan {
         var operations: String
     }
 
-    /// The name of each organization's node inside the organization.
-    static let nodeName = "node0"
     static let ordererName = "orderer"
     /// How far the port of a node's operations service is from the node's own.
     static let operationsDistance = 100
@@ -50,18 +58,21 @@ struct NetworkPlan {
     ///
     /// - Parameters:
     ///   - folder: The network's folder, absolute.
-    ///   - organizations: How many organizations with a peer, 1 to 3.
+    ///   - organizations: How many organizations with peers, 1 to 3.
+    ///   - peers: How many peers each of them has, at least 1.
     ///   - orderers: How many consenters the ordering service has, at least 1.
     ///   - consensus: How they agree.
     ///   - channel: The channel's name.
     ///   - contracts: The built-in contracts to define on it.
-    ///   - basePort: The first orderer's port; the peers take the next ones, that orderer's administration the one behind
-    ///     them, then further orderers two each, for themselves and for their administration; the operations services take
-    ///     those ``operationsDistance`` higher. 0 takes ports that are free.
+    ///   - basePort: The first orderer's port; the organizations' first peers take the next ones, that orderer's
+    ///     administration the one behind them, then further orderers two each, for themselves and for their administration,
+    ///     then further peers; the operations services take those ``operationsDistance`` higher. 0 takes ports that are
+    ///     free.
     /// - Throws: ``Failure`` when a port is taken.
     init(
         folder: String,
         organizations: Int,
+        peers: Int = 1,
         orderers: Int = 1,
         consensus: Consensus = .raft,
         channel: String,
@@ -69,16 +80,17 @@ struct NetworkPlan {
         basePort: Int
     ) throws(Failure) {
         let names = Self.organizationNames.prefix(organizations)
-        // Endpoints of the first orderer, the peers, its administration, the further orderers.
-        let count = names.count + 2 * orderers
+        // Endpoints of the first orderer, the first peers, its administration, the further orderers, the further peers.
+        let more = names.count * (peers - 1)
+        let count = names.count + 2 * orderers + more
         let ports: [Int]
         if basePort == 0 {
-            ports = try LoopbackPorts.free(count + names.count + orderers)
+            ports = try LoopbackPorts.free(count + names.count + orderers + more)
         } else {
             let operations = basePort + Self.operationsDistance
             ports =
                 Array(basePort..<basePort + count)
-                + Array(operations..<operations + names.count + orderers)
+                + Array(operations..<operations + names.count + orderers + more)
             for port in ports where !LoopbackPorts.isFree(port) {
                 throw Failure(
                     """
@@ -104,15 +116,20 @@ struct NetworkPlan {
                 operations: operations[index == 0 ? 0 : names.count + index]
             )
         }
-        self.organizations = zip(names, zip(endpoints.dropFirst(), operations.dropFirst())).map {
-            name,
-            places in
+        self.organizations = names.enumerated().map { position, name in
             Organization(
                 name: name,
                 mspID: name.prefix(1).uppercased() + name.dropFirst() + "MSP",
                 domain: "\(name).example",
-                peerEndpoint: places.0,
-                peerOperations: places.1
+                peers: (0..<peers).map { index in
+                    let behind = (index - 1) * names.count + position
+                    return Peer(
+                        name: index == 0 ? name : "\(name)\(index)",
+                        node: "node\(index)",
+                        endpoint: endpoints[index == 0 ? position + 1 : count - more + behind],
+                        operations: operations[index == 0 ? position + 1 : names.count + orderers + behind]
+                    )
+                }
             )
         }
     }
@@ -134,18 +151,18 @@ struct NetworkPlan {
         }
         var identities: [NetworkDescription.Identity] = []
         for organization in self.organizations {
-            nodes.append(
+            nodes += organization.peers.map { peer in
                 NetworkDescription.Node(
-                    name: organization.name,
+                    name: peer.name,
                     role: .peer,
                     mspID: organization.mspID,
-                    endpoint: organization.peerEndpoint,
-                    operations: organization.peerOperations,
-                    folder: "nodes/\(organization.name)",
+                    endpoint: peer.endpoint,
+                    operations: peer.operations,
+                    folder: "nodes/\(peer.name)",
                     tlsRoots:
-                        "organizations/\(organization.name)/peers/\(Self.nodeName).\(organization.domain)/tls/ca.crt"
+                        "organizations/\(organization.name)/peers/\(peer.node).\(organization.domain)/tls/ca.crt"
                 )
-            )
+            }
             for user in ["user", "admin"] {
                 let folder = "organizations/\(organization.name)/users/\(user)@\(organization.domain)"
                 identities.append(

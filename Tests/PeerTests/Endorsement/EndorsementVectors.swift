@@ -60,8 +60,13 @@ struct RecordedNetwork: Sendable {
     /// - Parameters:
     ///   - organization: whose peer it is.
     ///   - script: what runs as the recorded contracts.
+    ///   - privateData: the way of private data to other peers.
     /// - Throws: if the recorded files can't be read.
-    init(organization: String, script: any Contract = ScriptContract()) throws {
+    init(
+        organization: String,
+        script: any Contract = ScriptContract(),
+        privateData: PrivateDataLink? = nil
+    ) throws {
         let main = try RecordedChannel("main", privateValuesOf: organization)
         let side = try RecordedChannel("side", privateValuesOf: nil)
         let channels = RecordedChannels(list: [main, side])
@@ -82,6 +87,7 @@ struct RecordedNetwork: Sendable {
             builtIn: ["scriptcc": script, "othercc": script, "initcc": script],
             access: access,
             executor: self.executor,
+            privateData: privateData,
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
             now: { Self.time }
         )

@@ -153,14 +153,18 @@ struct FabricKeysTests {
             peer:
               id: peer0
               gossip:
-                bootstrap: 127.0.0.1:7051
+                skipBlockVerification: true
               validatorPoolSize: 4
               idd: misspelt
               localMspType: bccsp
             """
         ).settings(["CORE_PEER_GATEWAY_ENABLED": "false", "CORE_PEER_GATWAY_ENABLED": "true"])
         let remarks = FabricKeys.core.remarks(on: settings)
-        #expect(remarks.contains { $0.hasPrefix("without effect") && $0.contains("peer.gossip.bootstrap") })
+        #expect(
+            remarks.contains {
+                $0.hasPrefix("without effect") && $0.contains("peer.gossip.skipBlockVerification")
+            }
+        )
         #expect(
             remarks.contains { $0.hasPrefix("not needed by Weft") && $0.contains("peer.validatorPoolSize") }
         )

@@ -12,7 +12,8 @@ private let corePeer: [FabricKeys.Group] = [
         [
             "id", "networkId", "listenAddress", "address", "addressAutoDetect", "localMspId", "mspConfigPath",
             "fileSystemPath", "maxRecvMsgSize", "maxSendMsgSize", "keepalive.interval", "keepalive.timeout",
-            "keepalive.minInterval", "limits.concurrency.endorserService",
+            "keepalive.minInterval", "discovery.enabled", "discovery.orgMembersAllowedAccess",
+            "limits.concurrency.endorserService",
             "limits.concurrency.gatewayService",
             "deliveryclient.addressOverrides", "deliveryclient.policy",
             "deliveryclient.blockCensorshipTimeoutKey", "deliveryclient.minimalReconnectInterval",
@@ -57,7 +58,7 @@ private let corePeer: [FabricKeys.Group] = [
         ["connTimeout", "reconnectTotalTimeThreshold", "reConnectBackoffThreshold"]
     ),
     .init(
-        .notYet("peers don't pass blocks on", unless: ["false"]),
+        .used,
         ["peer.deliveryclient.blockGossipEnabled"]
     ),
     .init(.notYet("MSPs are of type bccsp", unless: ["bccsp"]), ["peer.localMspType"]),
@@ -98,12 +99,9 @@ private let corePeer: [FabricKeys.Group] = [
     ),
     .init(.notNeeded("validation uses all processors"), ["peer.validatorPoolSize"]),
     .init(
-        .notYet("the discovery service"),
+        .notNeeded("who may ask discovery is decided once for each request"),
         below: "peer.discovery",
-        [
-            "enabled", "authCacheEnabled", "authCacheMaxSize", "authCachePurgeRetentionRatio",
-            "orgMembersAllowedAccess",
-        ]
+        ["authCacheEnabled", "authCacheMaxSize", "authCachePurgeRetentionRatio"]
     ),
     .init(
         .notNeeded("a connection has 10 s to become ready"),
@@ -111,7 +109,7 @@ private let corePeer: [FabricKeys.Group] = [
     ),
     .init(
         .notNeeded("keys of Fabric before v2"),
-        ["peer.events.*", "peer.adminService.*", "peer.gossip.election.*"]
+        ["peer.events.*", "peer.adminService.*"]
     ),
     .init(
         .notNeeded("set FABRIC_LOGGING_SPEC in its place, as in Fabric"),
@@ -120,50 +118,16 @@ private let corePeer: [FabricKeys.Group] = [
 ]
 
 private let coreGossip: [FabricKeys.Group] = [
-    .init(.used, ["peer.gossip.externalEndpoint"]),
+    .init(.used, below: "peer.gossip", ["bootstrap", GossipKey.retention] + GossipKey.all.map(\.name)),
     .init(
-        .notYet("gossip; each peer reads blocks from the orderers itself"),
+        .notNeeded("messages are passed on at once, and a peer that sends too fast waits"),
         below: "peer.gossip",
-        [
-            "bootstrap", "membershipTrackerInterval", "endpoint", "maxBlockCountToStore",
-            "maxPropagationBurstLatency", "maxPropagationBurstSize", "propagateIterations",
-            "propagatePeerNum",
-            "pullInterval", "pullPeerNum", "requestStateInfoInterval", "publishStateInfoInterval",
-            "stateInfoRetentionInterval", "publishCertPeriod", "dialTimeout", "connTimeout", "recvBuffSize",
-            "sendBuffSize", "digestWaitTime", "requestWaitTime", "responseWaitTime", "aliveTimeInterval",
-            "aliveExpirationTimeout", "reconnectInterval", "maxConnectionAttempts", "msgExpirationFactor",
-            "pvtData.pullRetryThreshold", "pvtData.pushAckTimeout", "pvtData.btlPullMargin",
-            "pvtData.reconcileBatchSize", "pvtData.reconcileSleepInterval", "pvtData.reconciliationEnabled",
-            "pvtData.implicitCollectionDisseminationPolicy.requiredPeerCount",
-            "pvtData.implicitCollectionDisseminationPolicy.maxPeerCount",
-        ]
-    ),
-    .init(
-        .notYet("each peer reads blocks from the orderers itself", unless: ["false"]),
-        ["peer.gossip.useLeaderElection", "peer.gossip.state.enabled"]
-    ),
-    .init(
-        .notYet("each peer reads blocks from the orderers itself", unless: ["true"]),
-        ["peer.gossip.orgLeader"]
+        ["maxPropagationBurstLatency", "maxPropagationBurstSize", "recvBuffSize"]
     ),
     .init(.notYet("blocks are always verified", unless: ["false"]), ["peer.gossip.skipBlockVerification"]),
     .init(
-        .notYet("private data of invalid transactions is not asked for"),
-        ["peer.gossip.pvtData.skipPullingInvalidTransactionsDuringCommit"]
-    ),
-    .init(
-        .notYet("private data that waits for its block is kept until it is committed or refused"),
-        ["peer.gossip.pvtData.transientstoreMaxBlockRetention"]
-    ),
-    .init(
-        .notNeeded("there is no state transfer among peers to tune"),
-        below: "peer.gossip",
-        [
-            "state.checkInterval", "state.responseTimeout", "state.batchSize", "state.blockBufferSize",
-            "state.maxRetries", "state.channelSize", "nonBlockingCommitMode", "election.startupGracePeriod",
-            "election.membershipSampleInterval", "election.leaderAliveThreshold",
-            "election.leaderElectionDuration",
-        ]
+        .notNeeded("blocks from other peers wait in one bounded buffer"),
+        ["peer.gossip.state.channelSize", "peer.gossip.nonBlockingCommitMode"]
     ),
 ]
 

@@ -36,6 +36,11 @@ struct CoreYAML {
         configuration.transport = try FabricTransportKeys.core.options(settings)
         configuration.operations = try FabricOperationsKeys.core.files(settings)
         configuration.delivery = try Self.delivery(settings)
+        configuration.discovery = DiscoverySettings(
+            isOffered: try settings.flag("peer.discovery.enabled") ?? true,
+            membersMayAskLocally: try settings.flag("peer.discovery.orgMembersAllowedAccess") ?? false
+        )
+        configuration.gossip = try GossipSettings(settings, address: try Self.address(settings) ?? listen)
         // Fabric takes its default for less than a second.
         if let timeout = try settings.duration("chaincode.executetimeout"), timeout >= .seconds(1) {
             configuration.contracts.executeTimeout = timeout
@@ -73,7 +78,7 @@ struct CoreYAML {
         )
     }
 
-    /// How others reach the peer: with `0.0.0.0`, or where the address is to be found out, by this machine's own address.
+    /// How others reach the peer.
     private static func advertised(_ settings: FabricSettings) throws(ConfigurationError) -> String? {
         let external = try settings.value(
             "peer.gossip.externalEndpoint",
@@ -81,6 +86,11 @@ struct CoreYAML {
             configuredAddress
         )
         if let external { return external }
+        return try Self.address(settings)
+    }
+
+    /// The peer's own address: with `0.0.0.0`, or where it is to be found out, this machine's.
+    private static func address(_ settings: FabricSettings) throws(ConfigurationError) -> String? {
         guard
             let address = try settings.value("peer.address", expected: "host:port", configuredAddress),
             let colon = address.lastIndex(of: ":")
