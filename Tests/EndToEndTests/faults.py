@@ -244,6 +244,22 @@ def test_a_node_on_a_read_only_disk_ends_and_says_why(consortium, name):
 
 # Starting
 
+def test_a_network_that_is_started_again_endorses_at_once(consortium):
+    # So long after the contract's definition, what peers tell of their contracts counts for certain.
+    gateway = consortium.gateway()
+    while consortium.agreed() < 70:
+        for number in range(10):
+            gateway.submit("kv", "put", "before-restart", str(number))
+    consortium.down()
+    consortium.up()
+    gateway = consortium.gateway()
+    # Longer than the peers need to tell each other what they have.
+    ending = time.monotonic() + 5
+    while time.monotonic() < ending:
+        gateway.endorse("kv", "put", "restarted", "x")
+        time.sleep(0.02)
+
+
 def test_the_status_of_a_stopped_node_is_one_JSON_value_that_names_it(consortium):
     consortium.stop("agency")
     done = consortium.run("network", "status", "--folder", consortium.folder, "--json")

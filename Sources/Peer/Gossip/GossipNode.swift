@@ -179,7 +179,10 @@ final class GossipNode: Service, Sendable {
                 signer = current
                 await self.driver.take(.renewed(local))
             }
-            for channel in self.channels.list {
+            let channels = self.channels.list
+            // A channel that is joined again begins anew.
+            known = known.filter { id, _ in channels.contains { $0.id == id } }
+            for channel in channels {
                 // Blocks that are announced have their configuration in force.
                 let height = channel.committed.height
                 let header = channel.ledger.lastHeader
@@ -188,6 +191,9 @@ final class GossipNode: Service, Sendable {
                 if before?.configuration !== configuration {
                     await self.driver.take(.configured(configuration))
                 }
+                // Before the first tick, which tells of this peer: others would take one without contracts for one that
+                // can't endorse.
+                if before == nil { await self.tellContracts(of: channel) }
                 known[channel.id] = (configuration, before?.height ?? 0)
                 guard let header, header.number + 1 == height, before?.height != height else { continue }
                 known[channel.id]?.height = height
@@ -199,27 +205,24 @@ final class GossipNode: Service, Sendable {
     }
 
     private func followContracts() async {
-        var known: [ChannelID: [ChannelMember.Chaincode]] = [:]
         while !Task.isCancelled {
-            for channel in self.channels.list where self.current.channels[channel.id] != nil {
-                let found = try? await withTaskExecutorPreference(self.readers) {
-                    try await self.read(channel)
-                }
-                guard let found, known.updateValue(found, forKey: channel.id) != found else { continue }
-                await self.driver.take(
-                    .contracts(
-                        channel.id,
-                        found.map { chaincode in
-                            .with {
-                                $0.name = chaincode.name
-                                $0.version = chaincode.sequence
-                            }
-                        }
-                    )
-                )
-            }
             try? await Task.sleep(for: Self.contractsInterval)
+            for channel in self.channels.list where self.current.channels[channel.id] != nil {
+                await self.tellContracts(of: channel)
+            }
         }
+    }
+
+    private func tellContracts(of channel: PeerChannel) async {
+        let found = try? await withTaskExecutorPreference(self.readers) { try await self.read(channel) }
+        guard let found else { return }
+        let contracts = found.map { chaincode in
+            Gossip_Chaincode.with {
+                $0.name = chaincode.name
+                $0.version = chaincode.sequence
+            }
+        }
+        await self.driver.take(.contracts(channel.id, contracts))
     }
 
     /// On the readers' threads.
