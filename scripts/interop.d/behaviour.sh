@@ -4,10 +4,7 @@
 behaviour_checks() {
     local programs home
     local organizations=(utility)
-    if ! "$python" -c 'import pytest, grpc, fabric_chaincode_python, fabric_protos' 2> /dev/null; then
-        echo "-- skipped: PYTHON has no pytest, grpcio, hyperledger-fabric-protos and fabric-chaincode-python"
-        return
-    fi
+    has_modules pytest grpc fabric_chaincode_python fabric_protos || return
     programs=${SAMPLES:-$(swift build --show-bin-path)}
     [ -x "$programs/BehaviourContract" ] || swift build --product BehaviourContract > /dev/null || return
     # All but the peer is Weft's; Fabric's peer has its address and identity.
@@ -25,7 +22,7 @@ behaviour_checks() {
     required "Fabric's peer takes the place of Weft's and joins" until_true 120 \
         "$fabric/peer" channel join -b "$network/behaviour.block" || return
     required "it gets the blocks" until_true 120 height_is_at_least_of behaviour 2
-    behaviour_suite "$programs"
+    NETWORK=$network SAMPLES=$programs suite "Swift contract on Fabric's peer" 900 Tests/EndToEndTests/behaviour.py -k swift
 }
 
 nobody_listens() { ! (exec 3<> "/dev/tcp/${1%:*}/${1##*:}") 2> /dev/null; }
@@ -46,22 +43,4 @@ behaviour_peer() {
         CORE_PEER_GOSSIP_PVTDATA_PULLRETRYTHRESHOLD=100ms CORE_VM_ENDPOINT= \
         FABRIC_LOGGING_SPEC=info "$fabric/peer" node start > "$home/log" 2>&1 &
     pids+=($!)
-}
-
-# behaviour_suite PROGRAMS: each test is a check.
-behaviour_suite() {
-    local line name
-    NETWORK=$network WEFT=$WEFT SAMPLES=$1 PYTHONPATH=Tests/EndToEndTests PYTHONDONTWRITEBYTECODE=1 \
-        timeout 900 "$python" -m pytest -v --tb=short -p no:cacheprovider --basetemp "$work/behaviour.tests" \
-        Tests/EndToEndTests/behaviour.py -k swift > "$work/behaviour.log" 2>&1
-    grep -qE '::test_.* (PASSED|FAILED|ERROR)' "$work/behaviour.log" \
-        || failing "the suite of behaviour runs" "$(tail -30 "$work/behaviour.log")"
-    while read -r line; do
-        name=${line#*::}
-        name=${name%% *}
-        case $line in
-        *PASSED*) passing "Swift contract on Fabric's peer: $name" ;;
-        *) failing "Swift contract on Fabric's peer: $name" "$(grep -E '^E  ' "$work/behaviour.log")" ;;
-        esac
-    done < <(grep -E '::test_.* (PASSED|FAILED|ERROR)' "$work/behaviour.log")
 }

@@ -42,6 +42,39 @@ until_true() {
     done
 }
 
+# has_modules NAME...: PYTHON can import these; says what is skipped otherwise.
+has_modules() {
+    "$python" -c "import $(IFS=,; echo "$*")" 2> /dev/null \
+        || { echo "-- skipped: PYTHON lacks one of $* (scripts/setup installs them)"; return 1; }
+}
+
+# suite TITLE SECONDS FILE FLAG...: each test of a file for pytest is a check. The networks that it makes are under `suites`.
+suite() {
+    local title=$1 seconds=$2 file=$3 line name log
+    shift 3
+    log=$work/suites/$(basename "$file" .py).log
+    mkdir -p "$work/suites"
+    FABRIC_LOGGING_SPEC=info WEFT=$WEFT PYTHONPATH=Tests/EndToEndTests PYTHONDONTWRITEBYTECODE=1 \
+        timeout --signal=INT "$seconds" "$python" -m pytest -v --tb=short -p no:cacheprovider --basetemp "${log%.log}" \
+        "$file" "$@" > "$log" 2>&1
+    grep -qE '::test_.* (PASSED|FAILED|ERROR)' "$log" || failing "$title: the tests run" "$(tail -30 "$log")"
+    while read -r line; do
+        name=${line#*::}
+        name=${name%% *}
+        case $line in
+        *PASSED*) passing "$title: $name" ;;
+        *) failing "$title: $name" "$(why_failed "$name" "$log")" ;;
+        esac
+    done < <(grep -E '::test_.* (PASSED|FAILED|ERROR)' "$log")
+    # pytest itself fails when it couldn't end the tests, or in what comes after them.
+    grep -qE '^=+ .*[0-9]+ (passed|failed).* =+$' "$log" || failing "$title: the tests come to an end" "$(tail -5 "$log")"
+}
+
+# why_failed TEST LOG: the first lines of what pytest says of one failed test.
+why_failed() {
+    awk -v name=" $1 " '/^_+ .* _+$/ {inside = index($0, name) > 0} inside && /^E  /' "$2" | cut -c 1-300 | head -5
+}
+
 # ---- what is asked
 
 height() { peer_cli channel getinfo -c "$channel" 2> /dev/null | sed -n 's/.*"height":\([0-9]*\).*/\1/p'; }

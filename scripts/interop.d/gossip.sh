@@ -37,8 +37,8 @@ asks_discovery() {
         --tlsKey "$admin/tls/client.key" "$@" --channel "$channel" --server "$address" 2> /dev/null
 }
 
-# same_answers FILTER COMMAND...: Fabric's discover and ours, asked of Fabric's peer and of Weft's, print the same but for order.
-same_answers() {
+# same_discovery FILTER COMMAND...: Fabric's discover and ours, asked of Fabric's peer and of Weft's, print the same but for order.
+same_discovery() {
     local filter=$1 address answer first=
     shift
     for address in "$fabric_peer" "${address_of[utility]}" "${address_of[auditor]}"; do
@@ -59,12 +59,12 @@ endorsers_filter='[.[] | . as $d | {Chaincode, Layouts: [.Layouts[].quantities_b
 discovery_among_peers() {
     [ -x "$fabric/discover" ] || return 0
     required "Fabric's and Weft's peer name the same endorsers of kv, to Fabric's discover and to ours" \
-        until_true 60 same_answers "$endorsers_filter" endorsers --chaincode kv
+        until_true 60 same_discovery "$endorsers_filter" endorsers --chaincode kv
     required "and of a call of kv that reads the utility's own collection" \
-        until_true 60 same_answers "$endorsers_filter" endorsers --chaincode kv --collection kv:_implicit_org_UtilityMSP
+        until_true 60 same_discovery "$endorsers_filter" endorsers --chaincode kv --collection kv:_implicit_org_UtilityMSP
     required "they list the same peers" \
-        until_true 60 same_answers 'map(.Chaincodes |= sort) | sort_by(.Endpoint)' peers
-    required "they tell the same configuration" same_answers . config
+        until_true 60 same_discovery 'map(.Chaincodes |= sort) | sort_by(.Endpoint)' peers
+    required "they tell the same configuration" same_discovery . config
 }
 
 # discovered ADDRESS: what a peer's discovery says of the channel's peers: endpoint, height and contracts, a line each.

@@ -40,8 +40,9 @@ same_reply() {
     fi
 }
 
-# reason WHICH: why a program failed, without the identifier of the transaction.
-reason() { grep '^Error:' "$work/error.$1" | head -1 | sed -E 's/[0-9a-f]{64}/ID/'; }
+# reason WHICH: why a program failed, without the identifier of the transaction. Go's text of a message has one space between
+# fields or two, depending on the build.
+reason() { grep '^Error:' "$work/error.$1" | head -1 | sed -E 's/[0-9a-f]{64}/ID/; s/  +/ /g'; }
 
 # same_answers WHERE: what can be asked of any peer.
 same_answers() {
