@@ -51,6 +51,7 @@ package final class Ledger: Sendable {
         self.channelID = channelID
         self.log = try BlockLog(store: stores.log)
         self.privateStore = try PrivateStore(store: stores.private)
+        try self.privateStore.indexForeignCollections()
         self.transient = TransientStore(store: stores.private)
         try StoreFormat.check(stores.derived, name: "derived")
         self.stores = stores

@@ -109,7 +109,8 @@ class Deployed:
         with connection:
             return fabric.endorser(connection, signed)
 
-    def submit(self, peers, function, arguments):
+    def submit(self, peers, function, arguments, seen_by=None):
+        """Has a transaction endorsed by these peers and ordered, and waits until it is committed; at all peers by default."""
         admin = self.network.identity(f"{peers[0]}/admin")
         transaction_id, signed = fabric.proposal(
             self.network.channel, "_lifecycle", [function, arguments.SerializeToString()], admin)
@@ -123,7 +124,7 @@ class Deployed:
         with orderer:
             answer = fabric.broadcast(orderer, fabric.assemble(signed, responses, admin))
             assert answer.status == common_pb2.SUCCESS, answer.info
-        for peer in self.network.peers():
+        for peer in seen_by or self.network.peers():
             connection, _ = self.network.connect(peer, f"{peers[0]}/admin")
             with connection:
                 status = fabric.Gateway(connection, self.network.channel, admin).status(transaction_id)

@@ -35,10 +35,10 @@ def any_of(organizations):
             principal=role(msp_identifier=name, role=role.MEMBER).SerializeToString()) for name in organizations])
 
 
-def collection(name, required, maximum):
+def collection(name, required, maximum, members=MEMBERS):
     return collection_pb2.CollectionConfig(static_collection_config=collection_pb2.StaticCollectionConfig(
         name=name, required_peer_count=required, maximum_peer_count=maximum,
-        member_orgs_policy=collection_pb2.CollectionPolicyConfig(signature_policy=any_of(MEMBERS))))
+        member_orgs_policy=collection_pb2.CollectionPolicyConfig(signature_policy=any_of(members))))
 
 
 class Peers(neighbours.Neighbours):
@@ -52,6 +52,15 @@ class Peers(neighbours.Neighbours):
             self.configure(name, GOSSIP)
         self.start()
         self.see({name: 2 for name in self.peers})
+
+    def start(self, names=None):
+        super().start(names)
+
+        def serves(name):
+            with contextlib.suppress(OSError):
+                return self.metrics(name)
+        for name in names or self.peers:
+            self.wait(lambda: serves(name), f"the operations service of {name} does not start")
 
     def endorse(self, peer, *arguments, value=None):
         """What a peer answers to a proposal, signed by a client of its own organization."""
@@ -99,22 +108,32 @@ class Peers(neighbours.Neighbours):
 class Contract(contracts.Deployed):
     """The contract that speaks the protocol by itself, with collections; any one peer may endorse it."""
 
-    def deploy(self):
+    def terms(self, sequence, members):
         policy = policy_pb2.ApplicationPolicy(
             signature_policy=any_of(list(ORGANIZATIONS.values()))).SerializeToString()
-        terms = dict(name=self.name, version="1.0", sequence=1, validation_parameter=policy,
-                     collections=collection_pb2.CollectionConfigPackage(
-                         config=[collection("kept", 1, 1), collection("fetched", 0, 1)]))
+        return dict(name=self.name, version="1.0", sequence=sequence, validation_parameter=policy,
+                    collections=collection_pb2.CollectionConfigPackage(
+                        config=[collection("kept", 1, 1), collection("fetched", 0, 1, members)]))
+
+    def deploy(self):
         for peer in ORGANIZATIONS:
             result = self.lifecycle(peer, "", "InstallChaincode", lifecycle_pb2.InstallChaincodeArgs(
                 chaincode_install_package=self.package))
             assert result.response.status == 200, result.response.message
+        self.approve(1, MEMBERS)
+        self.define(1, MEMBERS, list(ORGANIZATIONS))
+
+    def approve(self, sequence, members):
+        for peer in ORGANIZATIONS:
             self.submit([peer], "ApproveChaincodeDefinitionForMyOrg",
                         lifecycle_pb2.ApproveChaincodeDefinitionForMyOrgArgs(
                             source=lifecycle_pb2.ChaincodeSource(local_package=lifecycle_pb2.ChaincodeSource.Local(
-                                package_id=self.identifier)), **terms))
-        self.submit(list(ORGANIZATIONS), "CommitChaincodeDefinition",
-                    lifecycle_pb2.CommitChaincodeDefinitionArgs(**terms))
+                                package_id=self.identifier)), **self.terms(sequence, members)))
+
+    def define(self, sequence, members, peers):
+        """Commits a definition in which these organizations share the collection `fetched`, by some peers."""
+        self.submit(peers, "CommitChaincodeDefinition",
+                    lifecycle_pb2.CommitChaincodeDefinitionArgs(**self.terms(sequence, members)), seen_by=peers)
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +144,7 @@ def peers(tmp_path_factory):
         contract = Contract(peers.network, "direct", "direct_contract.py")
         contract.start()
         contract.deploy()
+        peers.contract = contract
         yield peers
     finally:
         if contract:
@@ -196,4 +216,47 @@ def test_what_nobody_could_give_is_shown_as_missing_and_fetched_later(peers):
     assert peers.read("auditor", "fetched", "later") == value
     told = peers.weft("private", "status", "--network", peers.folder)
     assert told.count("nothing is missing") == 3, told
+    assert not peers.stored("agency", value)
+
+
+def test_an_organization_that_is_added_to_a_collection_gets_the_older_data(peers):
+    value = secret()
+    block = peers.put("utility", "fetched", "older", value)
+    peers.wait(lambda: peers.read("auditor", "fetched", "older") == value, "the other member does not have it")
+    peers.level()
+    assert peers.read("agency", "fetched", "older") is None and peers.lacks("agency")["total"] == 0
+
+    members = list(ORGANIZATIONS.values())
+    peers.contract.approve(2, members)
+    peers.end("agency")
+    peers.contract.define(2, members, ["utility", "auditor"])
+    for name in ["utility", "auditor"]:
+        peers.end(name)
+    peers.start(["agency"])
+
+    def missing():
+        return next((one for one in peers.lacks("agency")["missing"] if one["block"] == block), None)
+    peers.wait(lambda: missing() and missing()["lastTried"], "it does not say that older data is missing")
+    assert (missing()["contract"], missing()["collection"]) == ("direct", "fetched"), missing()
+    assert "UtilityMSP" in missing()["reason"] and not peers.stored("agency", value), missing()
+
+    peers.start(["utility", "auditor"])
+    peers.wait(lambda: peers.lacks("agency")["total"] == 0, "it is not fetched")
+    assert peers.read("agency", "fetched", "older") == value
+    assert peers.stored("agency", value)
+    peers.end("agency")
+    assert " ERRO " not in peers.log("agency"), peers.log("agency")
+    told = peers.weft("ledger", "verify", peers.folder / "nodes" / "agency" / "data")
+    assert ": intact." in told, told
+    peers.start(["agency"])
+
+    # And who is not among the members any more gets nothing that is new.
+    peers.see({name: 2 for name in peers.peers})
+    peers.contract.approve(3, MEMBERS)
+    peers.contract.define(3, MEMBERS, list(ORGANIZATIONS))
+    value = secret()
+    peers.put("utility", "fetched", "newer", value)
+    peers.wait(lambda: peers.read("auditor", "fetched", "newer") == value, "a member does not have it")
+    peers.level()
+    assert peers.read("agency", "fetched", "newer") is None and peers.lacks("agency")["total"] == 0
     assert not peers.stored("agency", value)

@@ -6,6 +6,8 @@ import KeyValueStore
 import SwiftProtobuf
 import Testing
 
+import struct Channel.Version
+
 @testable import Ledger
 
 /// Private data that comes after its block.
@@ -174,6 +176,53 @@ import Testing
         try self.expectSameStateAgain(&chain)
     }
 
+    @Test func theFirstOfEqualValuesIsReadWhileTheLastIsMissingAndVerificationAgrees() throws {
+        var chain = try TestChain()
+        let first = try chain.transaction(self.put(["k": "1"]))
+        try self.commitWithout(chain, first)
+        for value in ["2", "1"] { try self.commitWithout(chain, chain.transaction(self.put(["k": value]))) }
+        #expect(try chain.ledger.add(late: [self.late(0, first)]) == [.added])
+        let simulator = TransactionSimulator(snapshot: chain.ledger.snapshot(), transactionID: "t")
+        #expect(
+            try simulator.privateValue(namespace: "cc", collection: "c", key: "k") == Data("1".utf8),
+            "it has hash and version of the last write"
+        )
+        let computed = try self.computed(chain)
+        #expect(try StateComparison.findings(stored: chain.stores.derived, computed: computed).isEmpty)
+
+        // A value of another hash, or of another version, is still found.
+        let key = DerivedKey.state(
+            DerivedNamespace.values(Bytes("cc".utf8), Bytes("c".utf8)),
+            Bytes("k".utf8)
+        )
+        for (value, block) in [("2", 2), ("1", 0)] as [(String, BlockNumber)] {
+            var batch = WriteBatch()
+            let version = Version(block: block, transaction: 0)
+            batch.set(VersionedValue(value: Data(value.utf8), version: version).encoded, forKey: key)
+            try chain.stores.derived.write(batch, durably: false)
+            let findings = try StateComparison.findings(stored: chain.stores.derived, computed: computed)
+            #expect(findings.count == 1 && findings.first?.message.contains("no transaction put it") == true)
+        }
+    }
+
+    /// The state as verification computes it.
+    private func computed(_ chain: TestChain) throws -> any KeyValueStore {
+        var computed = try ComputedState(
+            store: MemoryStore(),
+            log: chain.ledger.log,
+            privateStore: chain.ledger.privateStore
+        )
+        for number in 0..<chain.ledger.height {
+            let block = try #require(try chain.ledger.block(number))
+            let outcome = try computed.apply(
+                block,
+                block.data.data.map { TransactionToCommit(code: .valid, envelope: $0) }
+            )
+            #expect(outcome.wrongPrivateData.isEmpty)
+        }
+        return computed.store
+    }
+
     @Test func purgedKeysDoNotComeBack() throws {
         var chain = try TestChain()
         let first = try chain.transaction(self.put(["k": "1", "other": "2"]))
@@ -284,21 +333,8 @@ import Testing
             withPrivateData: false
         )
         #expect(try chain.ledger.add(late: [self.late(0, first)]) == [.added])
-        var computed = try ComputedState(
-            store: MemoryStore(),
-            log: chain.ledger.log,
-            privateStore: chain.ledger.privateStore
-        )
-        for number in 0..<chain.ledger.height {
-            let block = try #require(try chain.ledger.block(number))
-            let outcome = try computed.apply(
-                block,
-                block.data.data.map { TransactionToCommit(code: .valid, envelope: $0) }
-            )
-            #expect(outcome.wrongPrivateData.isEmpty)
-        }
         #expect(
-            try RecordedChainConformanceTests.everything(in: computed.store)
+            try RecordedChainConformanceTests.everything(in: self.computed(chain))
                 == RecordedChainConformanceTests.everything(in: chain.stores.derived)
         )
     }

@@ -74,14 +74,15 @@ enum VectorNetwork {
 
     static func pipeline(
         _ channel: PeerChannel,
-        privateData: PrivateDataLink? = nil
+        privateData: PrivateDataLink? = nil,
+        logger: Logger = Self.logger
     ) throws -> CommitPipeline {
         CommitPipeline(
             channel: channel,
             threads: VerificationThreads(count: 2),
             localIdentity: try self.peer("alpha").serialized,
             privateData: privateData,
-            logger: self.logger
+            logger: logger
         )
     }
 

@@ -234,7 +234,8 @@ extension PrivateDataPulls.Item {
         if let next = (endorsers + possible).first(where: { !self.asked.contains($0) }) { return next }
         self.result.reason =
             if eligible.isEmpty {
-                "no peer of \(members.organizations.joined(separator: ", ")) can be reached"
+                "no other peer of \(members.organizations.joined(separator: ", ")) can be reached: is one running, "
+                    + "with an external endpoint, and is there an anchor peer?"
             } else if possible.isEmpty {
                 "it expires so soon that the peers that can be reached have forgotten it"
             } else {

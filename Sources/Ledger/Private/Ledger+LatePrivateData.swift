@@ -107,6 +107,34 @@ extension Ledger {
         return addition.set == nil ? .forgotten : .added
     }
 
+    /// Notes as missing what this peer may have by now: data of collections that it became a member of after the data was
+    /// committed.
+    ///
+    /// - Parameter isMember: whether the peer is a member of a contract's collection now.
+    /// - Throws: the error of `isMember`, or of the disk; what was noted until then stays noted.
+    /// - Returns: how many sets were noted.
+    @discardableResult
+    package func claimPrivateData(
+        _ isMember: (_ namespace: String, _ collection: String) throws -> Bool
+    ) throws -> Int {
+        let names = try self.privateStore.foreignCollections()
+            .filter { try isMember($0.namespace, $0.collection) }
+        guard !names.isEmpty else { return 0 }
+        var start: Data? = PrivateKey.allForeign.start
+        var total = 0
+        while let from = start {
+            try self.writer.withLock { writer in
+                try self.checkAccepts(writer)
+                try Self.writing(&writer) {
+                    let (count, next) = try self.privateStore.claim(names, from: from)
+                    total += count
+                    start = next
+                }
+            }
+        }
+        return total
+    }
+
     /// What is missing although this peer may have it, newest block first, until `body` returns `false`.
     ///
     /// What has expired since is left out, and no longer noted.

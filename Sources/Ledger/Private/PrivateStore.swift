@@ -12,7 +12,7 @@ package import struct Channel.Version
 /// What a collection's members agreed to forget is really removed: see ``removeExpired(through:)``. Hashes, which every
 /// peer keeps, are in the world state.
 package final class PrivateStore: Sendable {
-    private let store: any KeyValueStore
+    let store: any KeyValueStore
 
     init(store: any KeyValueStore) throws {
         try StoreFormat.check(store, name: "private")
@@ -50,7 +50,10 @@ package final class PrivateStore: Sendable {
         var batch = WriteBatch()
         for set in addition.sets { try Self.add(set, block: number, to: &batch) }
         for missing in addition.missing {
-            batch.set(Data([missing.isEligible ? 1 : 0]), forKey: PrivateKey.missing(number, missing))
+            batch.set(Self.value(of: missing), forKey: PrivateKey.missing(number, missing))
+            guard !missing.isEligible else { continue }
+            let name = CollectionName(namespace: missing.namespace, collection: missing.collection)
+            batch.set(Data(), forKey: PrivateKey.foreignCollection(name))
         }
         for expiry in addition.expiries {
             batch.set(Data(), forKey: PrivateKey.expiry(expiry.block, PrivateKey.data(number, expiry.set)))
@@ -130,8 +133,7 @@ package final class PrivateStore: Sendable {
             let prefix = PrivateKey.missingPrefix(block)
             var goesOn = true
             try self.store.forEach(from: prefix, to: upper) { key, value in
-                let (_, missing) = try Self.missing(key, value)
-                if missing.isEligible { goesOn = try body(block, missing) }
+                goesOn = try body(block, try Self.missing(key, value).missing)
                 return goesOn
             }
             guard goesOn else { return }
@@ -139,7 +141,9 @@ package final class PrivateStore: Sendable {
         }
     }
 
-    private static func missing(
+    static func value(of missing: MissingPrivateData) -> Data { Data([missing.isEligible ? 1 : 0]) }
+
+    static func missing(
         _ key: Data,
         _ value: Data
     ) throws -> (block: BlockNumber, missing: MissingPrivateData) {
@@ -297,6 +301,7 @@ enum PrivateKey {
     private static let purge = UInt8(ascii: "p")
     private static let foreign = UInt8(ascii: "f")
     private static let late = UInt8(ascii: "l")
+    private static let foreignCollection = UInt8(ascii: "c")
 
     static var allData: (start: Data, end: Data) { (Data([self.data]), Data([self.data + 1])) }
 
@@ -317,6 +322,31 @@ enum PrivateKey {
     static func foreignPrefix(_ block: BlockNumber) -> Data { self.prefix(self.foreign, block) }
 
     static var allMissing: (start: Data, end: Data) { (Data([self.missing]), Data([self.missing + 1])) }
+
+    static var allForeign: (start: Data, end: Data) { (Data([self.foreign]), Data([self.foreign + 1])) }
+
+    /// A collection of which there are notes of data that this peer may not have.
+    static func foreignCollection(_ name: CollectionName) -> Data {
+        var bytes = Bytes([self.foreignCollection])
+        bytes.appendCounted(name.namespace.utf8)
+        bytes.appendCounted(name.collection.utf8)
+        return Data(bytes)
+    }
+
+    /// The key itself says that all such collections are in the store.
+    static var foreignCollectionPrefix: Data { Data([self.foreignCollection]) }
+
+    /// The collection in a key made by ``foreignCollection(_:)``.
+    static func collection(_ key: Data) -> CollectionName? {
+        var reader = RecordReader(key.dropFirst())
+        guard let namespace = reader.counted(), let collection = reader.counted(), reader.isAtEnd else {
+            return nil
+        }
+        return CollectionName(
+            namespace: String(decoding: namespace, as: UTF8.self),
+            collection: String(decoding: collection, as: UTF8.self)
+        )
+    }
 
     static func late(_ block: BlockNumber, _ set: PrivateWriteSet) -> Data {
         self.place(self.late, block, set.transaction, set.namespace, set.collection)

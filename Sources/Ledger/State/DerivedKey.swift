@@ -117,4 +117,10 @@ enum DerivedNamespace {
     static func values(_ namespace: Bytes, _ collection: Bytes) -> Bytes {
         namespace + Bytes("$$p".utf8) + collection
     }
+
+    /// The namespace of the hashes of a namespace made by ``values(_:_:)``; `nil` for any other.
+    static func hashes(ofValues namespace: Bytes) -> Bytes? {
+        guard let mark = namespace.firstRange(of: Bytes("$$p".utf8)) else { return nil }
+        return self.hashes(Bytes(namespace[..<mark.lowerBound]), Bytes(namespace[mark.upperBound...]))
+    }
 }

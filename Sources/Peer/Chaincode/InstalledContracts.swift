@@ -112,6 +112,8 @@ package final class InstalledContracts: Service, Sendable {
                     do {
                         try await self.registrar.run()
                     } catch {
+                        // At a shutdown it is ended before its time.
+                        guard !Task.isCancelled, !Task.isShuttingDownGracefully else { return }
                         self.logger.error(
                             "contracts can't register any more",
                             metadata: ["address": "\(self.registrar.address)", "reason": "\(error)"]

@@ -4,6 +4,7 @@ internal import Foundation
 internal import Gossip
 internal import KeyValueStore
 internal import Ledger
+internal import Logging
 internal import SwiftProtobuf
 
 /// Takes prepared blocks of one channel, in order, through the rest of validation into the ledger.
@@ -14,6 +15,7 @@ struct BlockCommitter {
     private let localIdentity: Data
     private let privateData: PrivateDataLink?
     private let metrics: LedgerMetrics
+    private let logger: Logger
     private var rules = NamespaceRulesCache()
     private var staged: [Staged] = []
     private var stagedBytes = 0
@@ -35,16 +37,19 @@ struct BlockCommitter {
     ///   - localIdentity: the peer's serialized identity, which decides what private data it keeps.
     ///   - privateData: the way to the peers that may have what is missing.
     ///   - metrics: where each block is counted.
+    ///   - logger: where it is told that a block waits.
     init(
         channel: PeerChannel,
         localIdentity: Data,
         privateData: PrivateDataLink? = nil,
-        metrics: LedgerMetrics
+        metrics: LedgerMetrics,
+        logger: Logger
     ) {
         self.channel = channel
         self.localIdentity = localIdentity
         self.privateData = privateData
         self.metrics = metrics
+        self.logger = logger
     }
 
     /// Validates one block on the state that the blocks staged before it leave, and stages it: the story of a block on
@@ -116,7 +121,8 @@ struct BlockCommitter {
             channel: self.channel,
             exchange: exchange,
             options: link.options,
-            kept: { try collector.keptSets(of: $0) }
+            kept: { try collector.keptSets(of: $0) },
+            logger: self.logger
         )
         try await pull.fill(&collected, block: prepared.block.header.number)
     }

@@ -136,7 +136,8 @@ package struct CommitPipeline: Sendable {
             channel: self.channel,
             localIdentity: self.localIdentity,
             privateData: self.privateData,
-            metrics: self.metrics
+            metrics: self.metrics,
+            logger: self.logger
         )
         while let first = try await queue.next() {
             try await self.stage(first, &committer)

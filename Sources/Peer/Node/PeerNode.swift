@@ -50,6 +50,7 @@ package struct PeerNode: Service {
         [
             PrivateDataRoute(
                 channels: self.parts.channels,
+                identity: self.parts.configuration.identity,
                 link: self.parts.privateData,
                 readers: self.parts.readers
             ).route

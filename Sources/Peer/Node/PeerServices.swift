@@ -176,6 +176,7 @@ struct PeerServices {
         )
         return PrivateDataUpkeep(
             channels: parts.channels,
+            identity: parts.configuration.identity,
             link: parts.privateData,
             disk: parts.readers,
             logger: parts.logger.named("gossip.privdata")

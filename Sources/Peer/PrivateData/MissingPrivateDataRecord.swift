@@ -33,6 +33,8 @@ package final class MissingPrivateDataRecord: Sendable {
     /// The last time that something was asked for in vain.
     package struct Trial: Sendable {
         package var time: Date
+        /// When it will be asked for again, at the earliest.
+        package var next: Date
         package var attempts: [PulledPrivateData.Attempt]
         package var reason: String
     }
@@ -52,11 +54,16 @@ package final class MissingPrivateDataRecord: Sendable {
     /// What was tried last; `nil` if nothing was, since the peer started.
     package func trial(_ key: PrivateDataKey) -> Trial? { self.state.withLock { $0.trials[key] } }
 
-    /// Notes that something was asked for in vain.
-    func failed(_ key: PrivateDataKey, _ result: PulledPrivateData, at time: Date) {
+    /// Notes that something was asked for in vain, and will be again after a pause.
+    func failed(_ key: PrivateDataKey, _ result: PulledPrivateData, at time: Date, pause: Duration) {
         self.state.withLock { state in
             guard state.trials[key] != nil || state.trials.count < Self.capacity else { return }
-            state.trials[key] = Trial(time: time, attempts: result.attempts, reason: result.reason)
+            state.trials[key] = Trial(
+                time: time,
+                next: time + pause / .seconds(1),
+                attempts: result.attempts,
+                reason: result.reason
+            )
         }
     }
 

@@ -9,7 +9,7 @@ internal import Logging
 ///
 /// The newest blocks first. What the peers that can be reached don't have is tried again after a pause that doubles each
 /// time, up to an hour, so that it doesn't keep the rest from being looked for; what nobody could be asked for is tried
-/// each time.
+/// each time. What the peer has become a member for is looked for, what it is no member for any more is not.
 ///
 /// - Source: Fabric v3.1, package `gossip/privdata`, reconciler.
 struct PrivateDataReconciler {
@@ -27,6 +27,7 @@ struct PrivateDataReconciler {
     }
 
     private let channel: PeerChannel
+    private let identity: RenewableIdentity
     private let link: PrivateDataLink
     private let disk: BlockingExecutor
     private let logger: Logger
@@ -38,8 +39,15 @@ struct PrivateDataReconciler {
     /// Things of one block, or several, that are asked for together.
     private static let maximumItems = 5_000
 
-    init(channel: PeerChannel, link: PrivateDataLink, disk: BlockingExecutor, logger: Logger) {
+    init(
+        channel: PeerChannel,
+        identity: RenewableIdentity,
+        link: PrivateDataLink,
+        disk: BlockingExecutor,
+        logger: Logger
+    ) {
         self.channel = channel
+        self.identity = identity
         self.link = link
         self.disk = disk
         self.logger = logger
@@ -55,7 +63,18 @@ struct PrivateDataReconciler {
         let postponed = self.postponed.filter { $0.value.due > now }
         let channel = self.channel
         let later = Set(postponed.keys)
-        let items = try await self.onDisk { try Self.missing(in: channel, limit, later) }
+        let identity = self.identity.current.serialized
+        let (items, claimed) = try await self.onDisk {
+            var standings = CollectionStandings(channel, identity: identity)
+            let claimed = try channel.ledger.claimPrivateData(&standings)
+            return (try Self.missing(in: channel, limit, later, &standings), claimed)
+        }
+        if claimed > 0 {
+            self.logger.info(
+                "this peer has become a member of private collections; data of before is fetched",
+                metadata: ["channel": "\(channel.id)", "sets": "\(claimed)"]
+            )
+        }
         guard !items.isEmpty else { return 0 }
         let results = await exchange.pull(items.map(\.wanted), on: self.channel.id)
         guard results.count == items.count else { return 0 }
@@ -101,15 +120,11 @@ struct PrivateDataReconciler {
                 self.channel.missingPrivateData.came(item.key)
             }
         }
-        var unanswered = Set<BlockNumber>()
-        var lacking = Set<BlockNumber>()
-        for (item, result) in zip(items, results) where !settled.contains(item.key) {
-            var result = result
-            if let refusal = refusals[item.key] { result.reason = "what came is refused: \(refusal)" }
-            self.channel.missingPrivateData.failed(item.key, result, at: Date())
-            lacking.insert(item.block)
-            if result.attempts.isEmpty && refusals[item.key] == nil { unanswered.insert(item.block) }
-        }
+        let open = zip(items, results).filter { !settled.contains($0.0.key) }
+        let lacking = Set(open.map(\.0.block))
+        let unanswered = Set(
+            open.filter { $1.attempts.isEmpty && refusals[$0.key] == nil }.map(\.0.block)
+        )
         if self.postponed.count > Self.maximumPostponed { self.postponed = [:] }
         for block in Set(items.map(\.block)) {
             guard lacking.contains(block), !unanswered.contains(block) else {
@@ -121,34 +136,36 @@ struct PrivateDataReconciler {
             let bounded = min(pause, Self.longestPause)
             self.postponed[block] = Postponed(due: now + bounded, pause: bounded)
         }
+        let time = Date()
+        for (item, result) in open {
+            var result = result
+            if let refusal = refusals[item.key] { result.reason = "what came is refused: \(refusal)" }
+            let pause = self.postponed[item.block]?.pause ?? self.link.options.reconcileSleepInterval
+            self.channel.missingPrivateData.failed(item.key, result, at: time, pause: pause)
+        }
     }
 
     /// What is missing from the newest blocks, but for those that are to be tried later.
     private static func missing(
         in channel: PeerChannel,
         _ limit: Int,
-        _ later: Set<BlockNumber>
+        _ later: Set<BlockNumber>,
+        _ standings: inout CollectionStandings
     ) throws -> [Item] {
-        let snapshot = channel.ledger.snapshot()
-        var definitions: [String: ChaincodeDefinition?] = [:]
         var blocks = Set<BlockNumber>()
         var items: [Item] = []
         try channel.ledger.forEachMissingPrivateData { block, missing in
-            guard !later.contains(block) else { return true }
-            if blocks.insert(block).inserted, blocks.count > limit { return false }
-            if definitions[missing.namespace] == nil {
-                definitions[missing.namespace] = .some(
-                    try LifecycleState.definition(of: missing.namespace, in: snapshot)
-                )
-            }
-            guard let envelope = try channel.ledger.envelope(block: block, index: missing.transaction),
+            guard !later.contains(block),
+                try standings.standing(of: missing.collection, in: missing.namespace) == .member,
+                let envelope = try channel.ledger.envelope(block: block, index: missing.transaction),
                 let wanted = WantedPrivateData(
                     missing,
                     block: block,
                     envelope: envelope,
-                    definition: definitions[missing.namespace] ?? nil
+                    definition: try standings.definition(of: missing.namespace)
                 )
             else { return true }
+            if blocks.insert(block).inserted, blocks.count > limit { return false }
             items.append(Item(block: block, missing: missing, wanted: wanted))
             return items.count < Self.maximumItems
         }

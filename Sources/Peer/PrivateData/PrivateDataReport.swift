@@ -34,8 +34,10 @@ package struct PrivateDataReport: Codable, Sendable, Equatable {
         package var collection: String
         /// When others were last asked for it; `nil` if they were not since the peer started.
         package var lastTried: Date?
+        /// When they will be asked again, at the earliest; `nil` if they will not, or it is not known yet.
+        package var nextTry: Date?
         package var attempts: [Attempt]
-        /// Why there was nobody to ask, or nobody further.
+        /// Why there was nobody to ask, or nobody further, or why nobody will be asked.
         package var reason: String
     }
 
@@ -56,13 +58,16 @@ package struct PrivateDataReport: Codable, Sendable, Equatable {
 
 extension PrivateDataReport.Channel {
     /// What is missing on a channel; reads the disk.
-    init(_ channel: PeerChannel, _ link: PrivateDataLink) throws {
+    init(_ channel: PeerChannel, _ link: PrivateDataLink, _ identity: RenewableIdentity) throws {
+        var standings = CollectionStandings(channel, identity: identity.current.serialized)
+        try channel.ledger.claimPrivateData(&standings)
         var missing: [PrivateDataReport.Missing] = []
         var total = 0
         try channel.ledger.forEachMissingPrivateData { block, place in
             total += 1
             if missing.count < PrivateDataReport.describedLimit {
-                missing.append(try .init(place, block: block, channel))
+                let standing = try standings.standing(of: place.collection, in: place.namespace)
+                missing.append(try .init(place, block: block, channel, standing, identity.mspID))
             }
             return total < PrivateDataReport.countLimit
         }
@@ -82,7 +87,13 @@ extension PrivateDataReport.Channel {
 }
 
 extension PrivateDataReport.Missing {
-    fileprivate init(_ place: MissingPrivateData, block: BlockNumber, _ channel: PeerChannel) throws {
+    fileprivate init(
+        _ place: MissingPrivateData,
+        block: BlockNumber,
+        _ channel: PeerChannel,
+        _ standing: CollectionStandings.Standing,
+        _ organization: MSPID
+    ) throws {
         let envelope = try channel.ledger.envelope(block: block, index: place.transaction)
         let headers = envelope.flatMap { try? DecodedTransaction.decode($0).headers.channel }
         let trial = channel.missingPrivateData.trial(PrivateDataKey(block: block, place))
@@ -94,17 +105,32 @@ extension PrivateDataReport.Missing {
             contract: place.namespace,
             collection: place.collection,
             lastTried: trial?.time,
+            nextTry: standing == .member ? trial?.next : nil,
             attempts: (trial?.attempts ?? []).map {
                 .init(peer: $0.peer, organization: $0.mspID?.description, reason: $0.reason)
             },
-            reason: trial?.reason ?? ""
+            reason: standing.obstacle(for: organization) ?? trial?.reason ?? ""
         )
+    }
+}
+
+extension CollectionStandings.Standing {
+    /// Why a peer of an organization does not ask for a collection's data; `nil` if it does.
+    fileprivate func obstacle(for organization: MSPID) -> String? {
+        switch self {
+        case .member: nil
+        case .notMember:
+            "\(organization) is no member of the collection any more: it is not asked for, and peers do not give it"
+        case .undefined:
+            "the contract's definition does not have the collection any more: nobody may have its data"
+        }
     }
 }
 
 /// `/private` of a peer's operations service.
 struct PrivateDataRoute: Sendable {
     let channels: ChannelRegistry
+    let identity: RenewableIdentity
     let link: PrivateDataLink
     let readers: BlockingExecutor
 
@@ -128,6 +154,6 @@ struct PrivateDataRoute: Sendable {
     }
 
     private func read() async throws -> PrivateDataReport {
-        PrivateDataReport(channels: try self.channels.list.map { try .init($0, self.link) })
+        PrivateDataReport(channels: try self.channels.list.map { try .init($0, self.link, self.identity) })
     }
 }

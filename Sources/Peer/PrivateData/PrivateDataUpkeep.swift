@@ -9,6 +9,8 @@ internal import ServiceLifecycle
 /// endorsed long ago and never committed is forgotten.
 struct PrivateDataUpkeep: Service {
     let channels: ChannelRegistry
+    /// The peer's own identity, which decides what it may have.
+    let identity: RenewableIdentity
     let link: PrivateDataLink
     let disk: BlockingExecutor
     let logger: Logger
@@ -27,6 +29,7 @@ struct PrivateDataUpkeep: Service {
     private func keepUp(_ channel: PeerChannel) async {
         var reconciler = PrivateDataReconciler(
             channel: channel,
+            identity: self.identity,
             link: self.link,
             disk: self.disk,
             logger: self.logger

@@ -63,33 +63,47 @@ struct PrivateDataStatusCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        var found: [(peer: String, channels: [PrivateDataReport.Channel])] = []
-        for target in try self.targets() {
-            let channels = try await target.report().channels
-            let wanted = channels.filter { self.channel == nil || $0.channel == self.channel }
-            if let channel, wanted.isEmpty {
-                throw Failure(
-                    "\(target.name) has not joined channel \(channel); it has "
-                        + (channels.isEmpty ? "none" : channels.map(\.channel).joined(separator: ", "))
+        let targets = try self.targets()
+        var lines: [String] = []
+        var objects: [JSONValue] = []
+        var failures: [Failure] = []
+        for target in targets {
+            do {
+                let channels = try await self.channels(of: target)
+                lines +=
+                    channels.isEmpty
+                    ? ["\(target.name): it has joined no channel"] : channels.map { $0.text(of: target.name) }
+                objects.append(
+                    .object(["peer": .string(target.name), "channels": .array(channels.map(\.json))])
+                )
+            } catch let failure as Failure where targets.count > 1 {
+                // What the other peers lack is the more interesting while one is away.
+                failures.append(failure)
+                objects.append(
+                    .object(["peer": .string(target.name), "error": .string(failure.description)])
                 )
             }
-            found.append((target.name, wanted))
         }
-        let lines = found.flatMap { peer, channels in
-            channels.isEmpty
-                ? ["\(peer): it has joined no channel"] : channels.map { $0.text(of: peer) }
-        }
-        self.output.answer(
-            .array(
-                found.map { peer, channels in
-                    .object([
-                        "peer": .string(peer),
-                        "channels": .array(channels.map(\.json)),
-                    ])
-                }
-            ),
-            lines.joined(separator: "\n")
+        self.output.answer(.array(objects), lines.joined(separator: "\n"))
+        guard let first = failures.first else { return }
+        throw Failure(
+            failures.map(\.description).joined(separator: "\n"),
+            code: first.code,
+            followsAnswer: true
         )
+    }
+
+    /// What a peer tells of the channel that was asked for, or of all.
+    private func channels(of target: PrivateDataTarget) async throws -> [PrivateDataReport.Channel] {
+        let channels = try await target.report().channels
+        let wanted = channels.filter { self.channel == nil || $0.channel == self.channel }
+        if let channel, wanted.isEmpty {
+            throw Failure(
+                "\(target.name) has not joined channel \(channel); it has "
+                    + (channels.isEmpty ? "none" : channels.map(\.channel).joined(separator: ", "))
+            )
+        }
+        return wanted
     }
 
     private func targets() throws -> [PrivateDataTarget] {

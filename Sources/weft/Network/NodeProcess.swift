@@ -31,7 +31,8 @@ struct NodeProcess {
         let file = "/proc/\(process)/cmdline"
         guard var line = FileManager.default.contents(atPath: file) else { return false }
         // Linux shows no arguments for a moment after the start; a process that has ended shows none either.
-        for _ in 0..<1_000 where line.isEmpty && ProcessUsage.state(of: process) != "Z" {
+        for _ in 0..<1_000 {
+            guard line.isEmpty, ProcessUsage.state(of: process) != "Z" else { break }
             usleep(1_000)
             guard let again = FileManager.default.contents(atPath: file) else { return false }
             line = again

@@ -15,7 +15,11 @@ extension PrivateDataReport.Channel {
         }
         lines.append(
             self.idle.map { "  the peer asks nobody for it: \($0)" }
-                ?? "  the peer asks for it every \(self.interval.formatted()) s"
+                ?? "  the peer asks every \(self.interval.formatted()) s; "
+                + "for what the others turn out to lack, less and less often, up to an hour"
+        )
+        lines.append(
+            "  reading a key fails while its value is missing; where every peer that had it is gone, write the key anew"
         )
         return lines.joined(separator: "\n")
     }
@@ -40,9 +44,12 @@ extension PrivateDataReport.Missing {
                 + "collection \(self.collection) of \(self.contract)"
         ]
         guard let lastTried else {
-            return lines + ["    nobody was asked for it since the peer started"]
+            let reason =
+                self.reason.isEmpty ? "nobody was asked for it yet since the peer started" : self.reason
+            return lines + ["    \(reason)"]
         }
-        lines.append("    last tried \(Self.text(lastTried)):")
+        let next = self.nextTry.map { ", next try \(Self.text($0))" } ?? ""
+        lines.append("    last tried \(Self.text(lastTried))\(next):")
         for attempt in self.attempts {
             let organization = attempt.organization.map { " of \($0)" } ?? ""
             lines.append("      \(attempt.peer)\(organization): \(attempt.reason)")
@@ -60,6 +67,7 @@ extension PrivateDataReport.Missing {
             "contract": .string(self.contract),
             "collection": .string(self.collection),
             "lastTried": self.lastTried.map { .string(Self.text($0)) } ?? .null,
+            "nextTry": self.nextTry.map { .string(Self.text($0)) } ?? .null,
             "attempts": .array(
                 self.attempts.map { attempt in
                     .object([

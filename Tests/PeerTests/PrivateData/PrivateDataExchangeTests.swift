@@ -6,77 +6,21 @@ import Gossip
 import Ledger
 import SwiftProtobuf
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Peer
 
 /// Private data between a peer's ledger and other peers.
 @Suite struct PrivateDataExchangeTests {
-    private let registry = VectorNetwork.registry()
-    private let channel: PeerChannel
-    private let factory: TransactionFactory
-    private let link = PrivateDataLink()
-    private let bytes: Data
-    private static let collection = "_implicit_org_AlphaMSP"
+    private let scene: PrivateDataScene
+    private var channel: PeerChannel { self.scene.channel }
+    private var link: PrivateDataLink { self.scene.link }
+    private var bytes: Data { self.scene.bytes }
+    private static let collection = PrivateDataScene.own
 
     init() async throws {
-        self.channel = try await VectorNetwork.sideChannel(in: self.registry)
-        self.factory = TransactionFactory(
-            creator: try VectorNetwork.user("alpha"),
-            endorsers: [try VectorNetwork.peer("alpha")]
-        )
-        self.bytes = try TransactionFactory.write("secret", "42").serializedBytes()
-    }
-
-    private func connect(
-        _ exchange: ScriptedExchange,
-        threshold: Duration = .zero,
-        aliveInterval: Duration = .seconds(5)
-    ) {
-        var options = GossipOptions()
-        options.pullRetryThreshold = threshold
-        options.aliveInterval = aliveInterval
-        self.link.connect(exchange, options: options)
-    }
-
-    /// Orders a transaction that writes `secret` to Alpha's implicit collection; returns its block and identifier.
-    @discardableResult
-    private func commit() async throws -> (block: BlockNumber, transaction: String) {
-        var hashed = Kvrwset_HashedRWSet()
-        hashed.hashedWrites = [
-            .with {
-                $0.keyHash = Digest.sha256(Data("secret".utf8))
-                $0.valueHash = Digest.sha256(Data("42".utf8))
-            }
-        ]
-        let envelope = try self.factory.transaction(
-            TransactionFactory.set(
-                "othercc",
-                collections: [Self.collection: hashed],
-                privateHash: Digest.sha256(self.bytes)
-            )
-        )
-        let block = try VectorNetwork.nextBlock(
-            of: self.channel,
-            [envelope],
-            signer: VectorNetwork.orderer()
-        )
-        try await VectorNetwork.pipeline(self.channel, privateData: self.link).run(AsyncStream([block]))
-        return (block.header.number, try EnvelopeHeaders(envelope).channel.txID)
-    }
-
-    private func value() throws -> Data? {
-        try self.channel.ledger.snapshot()
-            .privateValue(namespace: "othercc", collection: Self.collection, key: "secret")?.value
-    }
-
-    private func reconciler() -> PrivateDataReconciler {
-        PrivateDataReconciler(
-            channel: self.channel,
-            link: self.link,
-            disk: BlockingExecutor(name: "test-disk", threads: 1),
-            logger: VectorNetwork.logger
-        )
+        self.scene = try await PrivateDataScene()
     }
 
     // MARK: At the commit
@@ -84,9 +28,9 @@ import Testing
     @Test func whatIsMissingIsFetchedBeforeTheCommit() async throws {
         let bytes = self.bytes
         let exchange = ScriptedExchange { _ in PulledPrivateData(bytes: bytes) }
-        self.connect(exchange)
-        let (block, transaction) = try await self.commit()
-        #expect(try self.value() == Data("42".utf8))
+        self.scene.connect(exchange)
+        let (block, transaction) = try await self.scene.commit()
+        #expect(try self.scene.value() == Data("42".utf8))
         #expect(try self.channel.ledger.privateStore.missing(block: block).isEmpty)
         let wanted = try #require(exchange.pulled.first)
         #expect(wanted.digest.txID == transaction && wanted.digest.blockSeq == block)
@@ -97,19 +41,19 @@ import Testing
 
     @Test func falseDataIsNotCommitted() async throws {
         let other: Data = try TransactionFactory.write("secret", "43").serializedBytes()
-        self.connect(ScriptedExchange { _ in PulledPrivateData(bytes: other) })
-        let (block, _) = try await self.commit()
-        #expect(try self.value() == nil)
+        self.scene.connect(ScriptedExchange { _ in PulledPrivateData(bytes: other) })
+        let (block, _) = try await self.scene.commit()
+        #expect(try self.scene.value() == nil)
         #expect(try self.channel.ledger.privateStore.missing(block: block).count == 1)
     }
 
     @Test func aBlockWaitsForACollectionInVainOnlyOnce() async throws {
         let exchange = ScriptedExchange()
-        self.connect(exchange)
-        let (first, _) = try await self.commit()
+        self.scene.connect(exchange)
+        let (first, _) = try await self.scene.commit()
         // With an hour of patience the next block would not come in this test's time.
-        self.connect(exchange, threshold: .seconds(3_600))
-        let (second, _) = try await self.commit()
+        self.scene.connect(exchange, threshold: .seconds(3_600))
+        let (second, _) = try await self.scene.commit()
         #expect(second == first + 1)
         #expect(exchange.pulled.count == 2)
         let key = try #require(
@@ -123,8 +67,8 @@ import Testing
     @Test func aBlockDoesNotWaitWhereNobodyCanBeAsked() async throws {
         let exchange = ScriptedExchange()
         // With an hour of patience the block would not come in this test's time.
-        self.connect(exchange, threshold: .seconds(3_600), aliveInterval: .zero)
-        let (block, _) = try await self.commit()
+        self.scene.connect(exchange, threshold: .seconds(3_600), aliveInterval: .zero)
+        let (block, _) = try await self.scene.commit()
         #expect(try self.channel.ledger.privateStore.missing(block: block).count == 1)
         #expect(exchange.pulled.count == 1)
     }
@@ -143,15 +87,38 @@ import Testing
                 attempts: [.init(mspID: nil, peer: "peer1", reason: "does not have it")]
             )
         }
-        self.connect(exchange, threshold: .seconds(3_600), aliveInterval: .zero)
-        try await self.commit()
-        #expect(try self.value() == Data("42".utf8))
+        self.scene.connect(exchange, threshold: .seconds(3_600), aliveInterval: .zero)
+        let log = RecordedLog()
+        let (block, _) = try await self.scene.commit(logger: log.logger)
+        #expect(try self.scene.value() == Data("42".utf8))
         #expect(exchange.pulled.count == 2)
+        let told = log.lines.filter { $0.contains("waits for private data") }
+        #expect(told.count == 1)
+        for part in ["side", "\(block)", "\(Self.collection) of othercc", "peer1", "3600 s"] {
+            #expect(told.first?.contains(part) == true)
+        }
+        #expect(
+            log.lines.count { $0.contains("info the private data that a block waited for has come") } == 1
+        )
+    }
+
+    @Test func aBlockThatWaitedInVainSaysSoOnce() async throws {
+        let exchange = ScriptedExchange()
+        self.scene.connect(exchange, threshold: .milliseconds(2_500))
+        let log = RecordedLog()
+        try await self.scene.commit(logger: log.logger)
+        #expect(exchange.pulled.count > 2)
+        let told = log.lines.filter { $0.hasPrefix("warning") }
+        #expect(told.count == 2, "\(log.text)")
+        #expect(told.first?.contains("nobody: nobody has it") == true && told[0].contains("2.5 s"))
+        #expect(told.last?.contains("waited in vain") == true && told[1].contains(Self.collection))
+        try await self.scene.commit(logger: log.logger)
+        #expect(log.lines.count { $0.hasPrefix("warning") } == 2, "the next one doesn't wait")
     }
 
     @Test func itIsWaitedForAgainOnceSomethingHasCome() async throws {
-        self.connect(ScriptedExchange())
-        let (block, _) = try await self.commit()
+        self.scene.connect(ScriptedExchange())
+        let (block, _) = try await self.scene.commit()
         let key = try #require(
             try self.channel.ledger.privateStore.missing(block: block).first.map {
                 PrivateDataKey(block: block, $0)
@@ -159,26 +126,26 @@ import Testing
         )
         #expect(!self.channel.missingPrivateData.isWorthWaiting(key))
         let bytes = self.bytes
-        self.connect(ScriptedExchange { _ in PulledPrivateData(bytes: bytes) })
-        try await self.commit()
+        self.scene.connect(ScriptedExchange { _ in PulledPrivateData(bytes: bytes) })
+        try await self.scene.commit()
         #expect(self.channel.missingPrivateData.isWorthWaiting(key))
     }
 
     @Test func withoutGossipNothingIsWaitedFor() async throws {
-        let (block, _) = try await self.commit()
+        let (block, _) = try await self.scene.commit()
         #expect(try self.channel.ledger.privateStore.missing(block: block).count == 1)
     }
 
     // MARK: Afterwards
 
     @Test func whatWasMissingIsFetchedAfterwards() async throws {
-        let (block, _) = try await self.commit()
+        let (block, _) = try await self.scene.commit()
         let bytes = self.bytes
         let exchange = ScriptedExchange { _ in PulledPrivateData(bytes: bytes) }
-        self.connect(exchange)
-        var reconciler = self.reconciler()
+        self.scene.connect(exchange)
+        var reconciler = try self.scene.reconciler()
         #expect(try await reconciler.run() == 1)
-        #expect(try self.value() == Data("42".utf8))
+        #expect(try self.scene.value() == Data("42".utf8))
         #expect(try self.channel.ledger.privateStore.missing(block: block).isEmpty)
         #expect(exchange.pulled.contains { $0.digest.blockSeq == block && $0.endorsers.count == 1 })
         #expect(try await reconciler.run() == 0)
@@ -186,7 +153,7 @@ import Testing
     }
 
     @Test func whatOthersLackIsTriedLaterAndWhatNobodyAnsweredEachTime() async throws {
-        let (block, _) = try await self.commit()
+        let (block, _) = try await self.scene.commit()
         let place = try #require(try self.channel.ledger.privateStore.missing(block: block).first)
         let lacking = ScriptedExchange { _ in
             PulledPrivateData(
@@ -195,8 +162,8 @@ import Testing
                 reason: "every peer that may have it was asked"
             )
         }
-        self.connect(lacking)
-        var reconciler = self.reconciler()
+        self.scene.connect(lacking)
+        var reconciler = try self.scene.reconciler()
         let start = ContinuousClock.now
         #expect(try await reconciler.run(now: start) == 0)
         let trial = try #require(
@@ -211,22 +178,52 @@ import Testing
         #expect(lacking.pulls(ofBlock: block) == 2, "the pause has doubled")
 
         let silent = ScriptedExchange()
-        self.connect(silent)
-        var other = self.reconciler()
+        self.scene.connect(silent)
+        var other = try self.scene.reconciler()
         _ = try await other.run(now: start)
         _ = try await other.run(now: start)
         #expect(silent.pulls(ofBlock: block) == 2)
     }
 
     @Test func dataThatTheLedgerRefusesIsSaidToBeRefused() async throws {
-        let (block, _) = try await self.commit()
+        let (block, _) = try await self.scene.commit()
         let place = try #require(try self.channel.ledger.privateStore.missing(block: block).first)
         // As if the key had been purged, which it was not.
-        self.connect(ScriptedExchange { _ in PulledPrivateData(bytes: Data()) })
-        var reconciler = self.reconciler()
+        self.scene.connect(ScriptedExchange { _ in PulledPrivateData(bytes: Data()) })
+        var reconciler = try self.scene.reconciler()
         #expect(try await reconciler.run() == 0)
         let trial = self.channel.missingPrivateData.trial(PrivateDataKey(block: block, place))
         #expect(trial?.reason.contains("what came is refused") == true)
+    }
+
+    @Test func dataOfBeforeTheMembershipIsFetchedOnceThePeerIsAMember() async throws {
+        let bytes = self.bytes
+        let exchange = ScriptedExchange { _ in PulledPrivateData(bytes: bytes) }
+        let (block, _) = try await self.scene.commit(to: PrivateDataScene.foreign)
+        self.scene.connect(exchange)
+        var reconciler = try self.scene.reconciler()
+        #expect(try await reconciler.run() == 0)
+        #expect(exchange.pulls(ofBlock: block) == 0, "Alpha is no member")
+
+        let log = RecordedLog()
+        var member = try self.scene.reconciler(of: "bravo", logger: log.logger)
+        #expect(try await member.run() == 1)
+        #expect(exchange.pulls(ofBlock: block) == 1)
+        #expect(try self.scene.value(PrivateDataScene.foreign) == Data("42".utf8))
+        #expect(log.text.contains("has become a member of private collections"))
+    }
+
+    @Test func whatThePeerIsNoMemberForAnyMoreIsNotAskedForAndHidesNothing() async throws {
+        let (block, _) = try await self.scene.commit()
+        for _ in 0...GossipOptions().reconcileBatchSize {
+            try await self.scene.commit(to: PrivateDataScene.foreign)
+        }
+        try self.channel.ledger.claimPrivateData { _, _ in true }
+        let exchange = ScriptedExchange()
+        self.scene.connect(exchange)
+        var reconciler = try self.scene.reconciler()
+        #expect(try await reconciler.run() == 0)
+        #expect(exchange.pulled.map(\.digest.blockSeq).filter { $0 >= self.scene.start } == [block])
     }
 
     // MARK: What other peers get, and bring
@@ -284,8 +281,8 @@ import Testing
 
     @Test func committedDataIsGivenWithItsMembers() async throws {
         let bytes = self.bytes
-        self.connect(ScriptedExchange { _ in PulledPrivateData(bytes: bytes) })
-        let (block, transaction) = try await self.commit()
+        self.scene.connect(ScriptedExchange { _ in PulledPrivateData(bytes: bytes) })
+        let (block, transaction) = try await self.scene.commit()
         let stores = PrivateDataStores(channel: self.channel, link: self.link)
         let held = stores.held([self.digest(block, ""), self.digest(block - 1, "")])
         #expect(held.map(\.element.payload) == [[bytes]])
@@ -296,8 +293,8 @@ import Testing
 
     @Test func besideABlockAPeerGetsWhatItMayHave() async throws {
         let bytes = self.bytes
-        self.connect(ScriptedExchange { _ in PulledPrivateData(bytes: bytes) })
-        let (block, _) = try await self.commit()
+        self.scene.connect(ScriptedExchange { _ in PulledPrivateData(bytes: bytes) })
+        let (block, _) = try await self.scene.commit()
         let stores = PrivateDataStores(channel: self.channel, link: self.link)
         let own = stores.payloads(ofBlock: block, for: try VectorNetwork.peer("alpha").serialized)
         let payload = try Gossip_PvtDataPayload(serializedBytes: #require(own.first))
