@@ -7,7 +7,10 @@ package import RPC
 internal import ServiceLifecycle
 internal import Synchronization
 
-/// The gateway's connections to other nodes, each made when it is first used and kept.
+/// The gateway's connections to other nodes, each made when it is first used.
+///
+/// A peer's connection that nobody has used for a while is closed when another one is made, since peers come and go, and
+/// say themselves where they are. Orderers, which the channels' configurations name, keep theirs.
 ///
 /// - Source: Fabric v3, package `internal/pkg/gateway`, registry of endpoints.
 package final class ConnectionPool: Service, Sendable {
@@ -15,6 +18,7 @@ package final class ConnectionPool: Service, Sendable {
     private struct Client {
         var streams: GRPCClient<CoreClientTransport>
         var transport: CoreClientTransport
+        var lastUse: ContinuousClock.Instant
     }
 
     /// A node, and the certificate authorities that its TLS certificate must come from.
@@ -43,6 +47,7 @@ package final class ConnectionPool: Service, Sendable {
     private let usesTLS: Bool
     private let ordererOverrides: [OrdererOverride]
     private let pollers: PollerGroup
+    private let idleLimit: Duration
     private let state = Mutex(State())
     private let work: AsyncStream<@Sendable () async -> Void>
     private let addWork: AsyncStream<@Sendable () async -> Void>.Continuation
@@ -54,12 +59,15 @@ package final class ConnectionPool: Service, Sendable {
     ///   - usesTLS: Whether the network speaks TLS at all.
     ///   - ordererOverrides: Other ways to orderers than the channels' configurations say.
     ///   - pollers: The threads that serve the connections.
+    ///   - idleLimit: How long a peer's connection is kept unused at least.
     package init(
         identity: RenewableTLSIdentity?,
         usesTLS: Bool,
         ordererOverrides: [OrdererOverride],
-        pollers: PollerGroup
+        pollers: PollerGroup,
+        idleLimit: Duration = .seconds(600)
     ) {
+        self.idleLimit = idleLimit
         self.identity = identity
         self.usesTLS = usesTLS
         self.ordererOverrides = ordererOverrides
@@ -97,9 +105,16 @@ package final class ConnectionPool: Service, Sendable {
         return nodes
     }
 
+    /// How many connections are kept.
+    var count: Int { self.state.withLock { $0.clients.count } }
+
     private func client(for target: Target) throws -> Client {
-        try self.state.withLock { state in
-            if let client = state.clients[target] { return client }
+        let now = ContinuousClock.now
+        let (client, idle) = try self.state.withLock { state -> (Client, [Client]) in
+            if let client = state.clients[target] {
+                state.clients[target]?.lastUse = now
+                return (client, [])
+            }
             let tls = self.usesTLS ? try self.identity.source(rootsPEM: target.roots) : nil
             let transport = try CoreClientTransport(
                 target: target.address,
@@ -107,11 +122,22 @@ package final class ConnectionPool: Service, Sendable {
                 options: TransportOptions(),
                 pollers: self.pollers
             )
-            let client = Client(streams: GRPCClient(transport: transport), transport: transport)
+            let idle = state.clients.filter {
+                state.streams[$0.key] == nil && $0.value.lastUse.duration(to: now) > self.idleLimit
+            }
+            for target in idle.keys { state.clients[target] = nil }
+            let client = Client(
+                streams: GRPCClient(transport: transport),
+                transport: transport,
+                lastUse: now
+            )
             state.clients[target] = client
             self.addWork.yield { try? await client.streams.runConnections() }
-            return client
+            return (client, Array(idle.values))
         }
+        // Calls that still run end as if nothing were.
+        for client in idle { client.streams.beginGracefulShutdown() }
+        return client
     }
 
     private func stream(
