@@ -43,6 +43,13 @@ package final class ConnectionPool: Service, Sendable {
         var avoided: [String: ContinuousClock.Instant] = [:]
     }
 
+    /// Gossip tells within a moment that a peer is back, so that it is asked; the connection must not be far behind.
+    private static var options: TransportOptions {
+        var options = TransportOptions()
+        options.maxReconnectDelay = .seconds(1)
+        return options
+    }
+
     private let identity: RenewableTLSIdentity?
     private let usesTLS: Bool
     private let ordererOverrides: [OrdererOverride]
@@ -119,7 +126,7 @@ package final class ConnectionPool: Service, Sendable {
             let transport = try CoreClientTransport(
                 target: target.address,
                 tlsSource: tls,
-                options: TransportOptions(),
+                options: Self.options,
                 pollers: self.pollers
             )
             let idle = state.clients.filter {
