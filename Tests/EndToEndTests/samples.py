@@ -88,8 +88,11 @@ def test_a_contract_that_was_ended_serves_again(utility, assets):
 
 def test_a_container_changes_hands_when_both_consent(utility, auditor, custody):
     submit(utility, "custody", "Register", "CSQU3054383", "coffee", "Santos")
+    # The other organization's peer commits when it gets to it.
+    eventually(lambda: auditor.evaluate("custody", "Read", "CSQU3054383"))
     assert "UtilityMSP may" in reasons(lambda: auditor.endorse("custody", "Offer", "CSQU3054383", "AgencyMSP"))
     submit(utility, "custody", "Offer", "CSQU3054383", "AuditorMSP")
+    eventually(lambda: auditor.endorse("custody", "Accept", "CSQU3054383", "Rotterdam"))
     assert "AuditorMSP may" in reasons(lambda: utility.endorse("custody", "Accept", "CSQU3054383", "Rotterdam"))
     # Nobody says who must endorse: the gateway learns it from the container's own policy.
     submit(auditor, "custody", "Accept", "CSQU3054383", "Rotterdam")
@@ -98,12 +101,15 @@ def test_a_container_changes_hands_when_both_consent(utility, auditor, custody):
     assert json.loads(auditor.evaluate("custody", "HeldBy", "UtilityMSP")) == []
 
 
-def test_a_sample_is_tried_without_a_network():
-    done = subprocess.run([os.environ["WEFT"], "contract", "test", Program.folder / "AssetTransfer", "--json"],
+@pytest.mark.parametrize("program, contract, transaction", [
+    ("AssetTransfer", "AssetTransfer", "TransferAsset"), ("Custody", "Custody", "Accept"),
+    ("EmissionsService", "emissions", "SubmitRecords"), ("Trade", "Trade", "Sell")])
+def test_a_sample_is_tried_without_a_network(program, contract, transaction):
+    done = subprocess.run([os.environ["WEFT"], "contract", "test", Program.folder / program, "--json"],
                           capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
     answer = json.loads(done.stdout)
-    assert "TransferAsset" in answer["contracts"]["AssetTransfer"] and answer["type"] == "executable"
+    assert transaction in answer["contracts"][contract] and answer["type"] == "executable"
 
 
 def test_a_sample_that_a_peer_starts_registers_with_it(network, utility, tmp_path_factory):
@@ -114,3 +120,10 @@ def test_a_sample_that_a_peer_starts_registers_with_it(network, utility, tmp_pat
     submit(utility, "started", "InitLedger")
     assert len(json.loads(utility.evaluate("started", "GetAllAssets"))) == 3
     assert "there is no asset none" in reasons(lambda: utility.evaluate("started", "ReadAsset", "none"))
+
+
+def test_logs_of_a_peer_elsewhere_are_named_with_the_command_that_shows_them(network):
+    done = subprocess.run([os.environ["WEFT"], "contract", "logs", "started", "--network", network.folder, "--peer", "far:7051"],
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and "far:7051 is no peer" in done.stderr, done.stdout + done.stderr
+    assert "tail -n 20 contracts/started*/log" in done.stderr

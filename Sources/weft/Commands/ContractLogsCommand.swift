@@ -10,7 +10,7 @@ struct ContractLogsCommand: AsyncParsableCommand {
         abstract:
             "Show what a contract that peers of the network's folder started does, and what it printed.",
         discussion:
-            "Reads the peers' data folders, so the peers need not run. Without a name: all such contracts."
+            "Reads the peers' data folders, so the peers need not run. Without a name: all such contracts. With --peer: that peer's only."
     )
 
     @Argument(help: "The contract's name, or the beginning of its package's label.")
@@ -39,8 +39,13 @@ struct ContractLogsCommand: AsyncParsableCommand {
 
     func run() async throws {
         let description = try NetworkDescription(folder: self.connection.network)
+        let wanted = self.connection.peer
+        let peers = description.peers.filter { wanted == nil || $0.name == wanted || $0.endpoint == wanted }
+        if let wanted, peers.isEmpty {
+            throw Failure(Self.elsewhere(wanted, description.folder, self.name, self.lines))
+        }
         var entries: [Entry] = []
-        for node in description.peers {
+        for node in peers {
             let folder = description.path(node.folder) + "/data/contracts"
             let names = ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).sorted()
             for name in names where name.hasPrefix(self.name) {
@@ -50,13 +55,21 @@ struct ContractLogsCommand: AsyncParsableCommand {
         }
         guard !entries.isEmpty else {
             throw Failure(
-                "no peer in \(description.folder) has started a contract \(self.name); services and built-in contracts log elsewhere"
+                "\(wanted.map { "peer \($0)" } ?? "no peer") in \(description.folder) has\(wanted == nil ? "" : " not") started a contract \(self.name); services and built-in contracts log elsewhere"
             )
         }
         self.output.answer(
             .array(entries.map(Self.json)),
             entries.map(Self.text).joined(separator: "\n")
         )
+    }
+
+    /// What to do about a peer whose data folder is not at hand.
+    static func elsewhere(_ peer: String, _ folder: String, _ name: String, _ lines: Int) -> String {
+        """
+        \(peer) is no peer of the network in \(folder), and peers hand the logs of contracts to nobody. On its machine, in its \
+        data folder (data in peer.yaml, peer.fileSystemPath in core.yaml), run: tail -n \(lines) contracts/\(name)*/log
+        """
     }
 
     private static func state(_ file: String) -> ContractState? {
