@@ -26,7 +26,12 @@ func tests(_ name: String, of module: Target.Dependency, and others: [Target.Dep
 
 /// A sample contract.
 func sample(_ name: String) -> Target {
-    .executableTarget(name: name, dependencies: ["WeftContract"], path: "Samples/\(name)", swiftSettings: settings)
+    .executableTarget(
+        name: name,
+        dependencies: ["WeftContract"],
+        path: "Samples/\(name)",
+        swiftSettings: settings
+    )
 }
 
 /// Files that tests read from disk and that are no part of any target.
@@ -130,12 +135,26 @@ let package = Package(
 
         // Roles: one module for each thing a process can be.
         module("CertificateAuthority", imports: channel + [protobuf, yaml]),
-        module("Orderer", imports: channel + ["Consensus", "KeyValueStore", "Ledger", "Operations", "RPC", grpc, grpcProtobuf, protobuf, log, lifecycle, deque]),
-        module("Peer", imports: channel + ["Archive", "CProcess", "Gossip", "KeyValueStore", "Ledger", "Operations", "RPC", grpc, grpcProtobuf, protobuf, log, lifecycle, deque]),
+        module(
+            "Orderer",
+            imports: channel + [
+                "Consensus", "KeyValueStore", "Ledger", "Operations", "RPC", grpc, grpcProtobuf, protobuf,
+                log, lifecycle, deque,
+            ]
+        ),
+        module(
+            "Peer",
+            imports: channel + [
+                "Archive", "CProcess", "Emissions", "Gossip", "KeyValueStore", "Ledger", "Operations", "RPC",
+                "WeftContract", grpc, grpcProtobuf, protobuf, log, lifecycle, deque,
+            ]
+        ),
 
         // For applications and contracts: the only modules with `public` declarations.
         module("WeftClient", imports: channel + ["RPC", grpc, grpcProtobuf, protobuf]),
         module("WeftContract", imports: channel + ["RPC", grpc, grpcProtobuf, protobuf]),
+        // The contract `emissions`: built into peers, and a service (Samples/EmissionsService).
+        module("Emissions", imports: ["Channel", "Cryptography", "WeftContract"]),
         // Tests of contracts: a channel in memory with the peers' own endorsement and validation.
         module("WeftContractTesting", imports: channel + ["Ledger", "Peer", "WeftContract", protobuf, log]),
 
@@ -143,7 +162,8 @@ let package = Package(
         .executableTarget(
             name: "weft",
             dependencies: channel + [
-                "CMalloc", "CertificateAuthority", "Gossip", "KeyValueStore", "Ledger", "Operations", "Orderer", "Peer", "RPC", "Translation", "WeftClient",
+                "CMalloc", "CertificateAuthority", "Gossip", "KeyValueStore", "Ledger", "Operations",
+                "Orderer", "Peer", "RPC", "Translation", "WeftClient",
                 arguments, grpc, protobuf, histogram, lifecycle, log, subprocess, yaml,
             ] + httpClient,
             swiftSettings: settings
@@ -163,7 +183,11 @@ let package = Package(
         tests("RPCTests", of: "RPC", and: ["CGRPC", "RPCTestService", grpc]),
         // Apart from RPCTests, since SwiftNIO is much to build and sanitizers have nothing to find in it.
         tests("RPCInteropTests", of: "RPC", and: ["RPCTestService", grpc, grpcNIO, nioCore]),
-        tests("OperationsTests", of: "Operations", and: ["RPC", "Cryptography", grpc, log, metrics, lifecycle] + http),
+        tests(
+            "OperationsTests",
+            of: "Operations",
+            and: ["RPC", "Cryptography", grpc, log, metrics, lifecycle] + http
+        ),
         tests("ConsensusTests", of: "Consensus"),
         // Whole clusters under virtual time: see docs/operations/simulate.md.
         .target(
@@ -176,7 +200,9 @@ let package = Package(
         // The same for the chains above the engines, which it reaches with @testable.
         .target(
             name: "ChainSimulation",
-            dependencies: channel + ["Consensus", "KeyValueStore", "Ledger", "Orderer", "Simulation", protobuf, grpc, log],
+            dependencies: channel + [
+                "Consensus", "KeyValueStore", "Ledger", "Orderer", "Simulation", protobuf, grpc, log,
+            ],
             path: "Tests/ChainSimulation",
             swiftSettings: settings
         ),
@@ -199,19 +225,62 @@ let package = Package(
         tests("TranslationTests", of: "Translation", and: ["FabricProtos", protobuf]),
         tests("LedgerTests", of: "Ledger", and: channel + ["KeyValueStore", protobuf]),
         tests("CertificateAuthorityTests", of: "CertificateAuthority", and: channel + [protobuf]),
-        tests("OrdererTests", of: "Orderer", and: channel + ["Consensus", "KeyValueStore", "Ledger", "Operations", "RPC", grpc, grpcInProcess, protobuf, log, lifecycle]),
-        tests("PeerTests", of: "Peer", and: channel + ["Archive", "KeyValueStore", "Ledger", "RPC", grpc, grpcInProcess, protobuf, lifecycle, log]),
-        tests("ConformanceTests", of: "Channel", and: ["Cryptography", "FabricProtos", "Ledger", "Peer", "Translation", protobuf, log]),
-        tests("NetworkTests", of: "Peer", and: channel + ["CertificateAuthority", "Ledger", "Operations", "Orderer", "RPC", "WeftClient", grpc, lifecycle, log, protobuf] + httpClient),
+        tests(
+            "OrdererTests",
+            of: "Orderer",
+            and: channel + [
+                "Consensus", "KeyValueStore", "Ledger", "Operations", "RPC", grpc, grpcInProcess, protobuf,
+                log, lifecycle,
+            ]
+        ),
+        tests(
+            "PeerTests",
+            of: "Peer",
+            and: channel + [
+                "Archive", "Emissions", "KeyValueStore", "Ledger", "RPC", "WeftContract", grpc, grpcInProcess,
+                protobuf, lifecycle, log,
+            ]
+        ),
+        tests(
+            "ConformanceTests",
+            of: "Channel",
+            and: ["Cryptography", "FabricProtos", "Ledger", "Peer", "Translation", protobuf, log]
+        ),
+        tests(
+            "NetworkTests",
+            of: "Peer",
+            and: channel + [
+                "CertificateAuthority", "Ledger", "Operations", "Orderer", "RPC", "WeftClient", grpc,
+                lifecycle, log, protobuf,
+            ] + httpClient
+        ),
         // The command line's own parts; what needs running processes is in EndToEndTests.
-        tests("WeftTests", of: "weft", and: channel + ["CertificateAuthority", "Gossip", "Ledger", "Operations", "Orderer", "Peer", "RPC", "Translation", "WeftClient", arguments, log, protobuf, yaml]),
+        tests(
+            "WeftTests",
+            of: "weft",
+            and: channel + [
+                "CertificateAuthority", "Gossip", "Ledger", "Operations", "Orderer", "Peer", "RPC",
+                "Translation", "WeftClient", arguments, log, protobuf, yaml,
+            ]
+        ),
         tests("EndToEndTests", of: "WeftClient", and: ["weft"]),
-        tests("WeftContractTests", of: "WeftContract", and: channel + ["Peer", "RPC", "WeftContractTesting", grpc, log, protobuf]),
+        tests("EmissionsTests", of: "Emissions"),
+        tests(
+            "WeftContractTests",
+            of: "WeftContract",
+            and: channel + ["Peer", "RPC", "WeftContractTesting", grpc, log, protobuf]
+        ),
 
         // Contracts to learn from, each a service, and their tests.
         sample("AssetTransfer"),
         sample("Custody"),
         sample("Trade"),
+        .executableTarget(
+            name: "EmissionsService",
+            dependencies: ["Emissions", "WeftContract"],
+            path: "Samples/EmissionsService",
+            swiftSettings: settings
+        ),
         .testTarget(
             name: "SampleTests",
             dependencies: ["AssetTransfer", "Custody", "Trade", "WeftContract", "WeftContractTesting"],
@@ -241,7 +310,8 @@ if let names = Context.environment["WEFT_ONLY"]?.split(separator: ",").map(Strin
     var pending = names
     while let name = pending.popLast() {
         guard let target = package.targets.first(where: { $0.name == name }) else { continue }
-        for case .byNameItem(let dependency, _) in target.dependencies where wanted.insert(dependency).inserted {
+        for case .byNameItem(let dependency, _) in target.dependencies
+        where wanted.insert(dependency).inserted {
             pending.append(dependency)
         }
     }

@@ -52,6 +52,10 @@ public protocol Contract: Sendable {
 
     /// The transactions, each with its name, the names of its parameters, and the method that runs.
     @TransactionsBuilder var transactions: [Transaction] { get }
+
+    /// What answers calls that name none of the transactions; without it, they are refused with status 404 and the
+    /// names that there are.
+    var otherwise: UntypedMethod? { get }
 }
 
 extension Contract {
@@ -59,6 +63,8 @@ extension Contract {
     public static var name: String { String(describing: Self.self) }
     /// The contract's name as title, and version 1.0.
     public static var information: ContractInformation { ContractInformation(title: Self.name) }
+    /// Nothing: such calls are refused.
+    public var otherwise: UntypedMethod? { nil }
 }
 
 /// What a contract says of itself in its metadata.

@@ -1,5 +1,6 @@
 internal import Archive
 package import Foundation
+internal import WeftContract
 
 /// Makes packages of contracts, as `peer lifecycle chaincode package` does.
 ///

@@ -1,3 +1,4 @@
+internal import Emissions
 package import FabricProtos
 package import Foundation
 internal import SwiftProtobuf
@@ -83,7 +84,7 @@ package struct ContractCatalog: Sendable {
 
     /// The contracts built into Weft for channels' own use.
     package static let standardBuiltIns: [String: any Contract] = [
-        EmissionsContract.name: EmissionsContract(),
+        EmissionsContract.name: LibraryContract(EmissionsContract()),
         KeyValueContract.name: KeyValueContract(),
     ]
 }

@@ -1,5 +1,6 @@
 package import FabricProtos
 package import Foundation
+internal import WeftContract
 
 /// The built-in contract `kv`: bytes under keys, for benchmarks and first steps.
 ///

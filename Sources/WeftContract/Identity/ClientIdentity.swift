@@ -1,5 +1,5 @@
-internal import Channel
-internal import Cryptography
+package import Channel
+package import Cryptography
 internal import FabricProtos
 public import Foundation
 internal import SwiftProtobuf
@@ -11,19 +11,26 @@ public struct ClientIdentity: Sendable {
     /// The organization's MSP identifier.
     public let mspID: String
     /// The certificate in PEM.
-    public let certificate: Data
+    public var certificate: Data { self.x509.pem }
     /// The identity as the proposal carries it, a serialized `msp.SerializedIdentity`.
     public let serialized: Data
     /// A name that is unique within the organization and outlasts renewals of the certificate: base64 of the
     /// certificate's subject and issuer, as Fabric's shim for Go makes it.
-    public let id: String
+    public var id: String {
+        let name = "x509::\(self.x509.subject.nameOfGo)::\(self.x509.issuer.nameOfGo)"
+        return Data(name.utf8).base64EncodedString()
+    }
     /// The subject's common name, such as `alice`.
-    public let commonName: String
+    public var commonName: String { self.x509.subject.commonName ?? "" }
     /// The organizational units of the certificate, among them the role that Fabric's node units give: `client`,
     /// `admin`, `peer` or `orderer`.
-    public let organizationalUnits: [String]
+    public var organizationalUnits: [String] { self.x509.subject.organizationalUnits }
     /// What the certificate authority certifies of its owner, by name: the attributes of Fabric CA.
     public let attributes: [String: String]
+    /// The certificate.
+    package let x509: Certificate
+    /// Why there are no attributes, if some are there that can't be read.
+    private let fault: ContractError?
 
     /// The object identifier of the extension in which Fabric CA writes attributes.
     package static let attributesExtension = "1.2.3.4.5.6.7.8.1"
@@ -34,28 +41,39 @@ public struct ClientIdentity: Sendable {
 
     /// - Throws: ``ContractError`` if it is no X.509 identity.
     init(serialized: Data) throws(ContractError) {
+        let identity: Msp_SerializedIdentity
         let certificate: Certificate
         do {
-            let identity = try Msp_SerializedIdentity(serializedBytes: serialized)
+            identity = try Msp_SerializedIdentity(serializedBytes: serialized)
             certificate = try Certificate(pem: identity.idBytes)
-            self.mspID = identity.mspid
         } catch {
             throw ContractError("the proposal's creator is no X.509 identity: \(error)")
         }
+        self.init(mspID: identity.mspid, certificate: certificate, serialized: serialized)
+        if let fault { throw fault }
+    }
+
+    /// An identity that the peer has read and verified.
+    package init(_ identity: Identity) {
+        self.init(
+            mspID: identity.mspID.description,
+            certificate: identity.certificate,
+            serialized: identity.serialized
+        )
+    }
+
+    private init(mspID: String, certificate: Certificate, serialized: Data) {
+        self.mspID = mspID
+        self.x509 = certificate
         self.serialized = serialized
-        self.certificate = certificate.pem
-        self.commonName = certificate.subject.commonName ?? ""
-        self.organizationalUnits = certificate.subject.organizationalUnits
-        let name = "x509::\(certificate.subject.nameOfGo)::\(certificate.issuer.nameOfGo)"
-        self.id = Data(name.utf8).base64EncodedString()
-        guard let contents = certificate.contents(ofExtension: Self.attributesExtension) else {
-            self.attributes = [:]
-            return
-        }
         do {
-            self.attributes = try JSONDecoder().decode(Attributes.self, from: contents).attrs ?? [:]
+            let contents = certificate.contents(ofExtension: Self.attributesExtension)
+            self.attributes =
+                try contents.map { try JSONDecoder().decode(Attributes.self, from: $0).attrs ?? [:] } ?? [:]
+            self.fault = nil
         } catch {
-            throw ContractError(
+            self.attributes = [:]
+            self.fault = ContractError(
                 "the attributes in the certificate of \(certificate.subject) can't be read: \(error)"
             )
         }
@@ -66,6 +84,7 @@ public struct ClientIdentity: Sendable {
 
     /// Refuses the transaction unless its creator has this attribute with this value.
     public func require(attribute name: String, _ value: String) throws(ContractError) {
+        if let fault { throw fault }
         guard let found = self.attributes[name] else {
             throw ContractError(
                 "\(self) has no attribute \(name), which must be \"\(value)\" here",

@@ -101,7 +101,7 @@ struct ContractMetadata: Encodable {
                 transaction.isReadOnly ? "EVALUATE" : "SUBMIT",
             ]
             var parameters: [Parameter] = []
-            for parameter in transaction.parameters {
+            for parameter in transaction.parameters ?? [] {
                 parameters.append(
                     Parameter(
                         name: parameter.name,

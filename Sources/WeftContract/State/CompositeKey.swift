@@ -13,15 +13,26 @@ public struct CompositeKey: Hashable, Sendable, CustomStringConvertible {
     ///
     /// - Throws: ``ContractError`` if a part holds U+0000 or U+10FFFF.
     public init(_ objectType: String, _ attributes: [String]) throws(ContractError) {
-        for part in [objectType] + attributes {
-            guard !part.unicodeScalars.contains(where: { $0 == "\u{0}" || $0 == "\u{10FFFF}" }) else {
-                throw ContractError(
-                    "a part of a composite key holds U+0000 or U+10FFFF: \"\(part.debugDescription.prefix(80))\""
-                )
-            }
-        }
+        for part in [objectType] + attributes { try Self.check(part) }
         self.objectType = objectType
         self.attributes = attributes
+    }
+
+    /// Refuses what a part can't hold, in the words of Fabric's shim.
+    private static func check(_ part: String) throws(ContractError) {
+        var position = 0
+        for scalar in part.unicodeScalars {
+            guard scalar != "\u{0}", scalar != "\u{10FFFF}" else {
+                let name = scalar == "\u{0}" ? "U+0000" : "U+10FFFF"
+                throw ContractError(
+                    """
+                    input contains unicode \(name) starting at position [\(position)]. \
+                    U+0000 and U+10FFFF are not allowed in the input attribute of a composite key
+                    """
+                )
+            }
+            position += UTF8.width(scalar)
+        }
     }
 
     /// Takes a key of the ledger apart; `nil` if it is a plain one.

@@ -78,6 +78,11 @@ public struct KeyValueState<Scope>: Sendable {
         self.rows(start: prefix.text, end: prefix.end, check: [])
     }
 
+    /// The rows from one composite key up to, not including, another one.
+    public func rows(from start: CompositeKey, to end: CompositeKey) -> StateRows {
+        self.rows(start: start.text, end: end.text, check: [])
+    }
+
     private func rows(start: String, end: String, check: [String]) -> StateRows {
         StateRows(
             begin: {

@@ -133,9 +133,7 @@ package final class ContractStream: Sendable {
         }
         return {
             let ended = await self.execute(message, session)
-            session.end(
-                ContractError("the transaction has ended; what it does must be awaited before it returns")
-            )
+            session.end(ContractError.transactionHasEnded)
             _ = self.state.withLock { $0.sessions.removeValue(forKey: key) }
             self.send(ended)
         }
@@ -160,6 +158,13 @@ package final class ContractStream: Sendable {
             return message.ended(.error, Data("\(error)".utf8))
         }
     }
+}
+
+extension ContractError {
+    /// For tasks that outlive their transaction.
+    static let transactionHasEnded = ContractError(
+        "the transaction has ended; what it does must be awaited before it returns"
+    )
 }
 
 /// Why a stream to a peer has ended.

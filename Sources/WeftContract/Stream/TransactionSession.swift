@@ -3,7 +3,7 @@ internal import Foundation
 internal import SwiftProtobuf
 internal import Synchronization
 
-/// One transaction's share of the stream to the peer: asks one thing after the other.
+/// One transaction's way to the peer, over its share of a stream or within the peer: asks one thing after the other.
 ///
 /// A peer drops a second request of a transaction that waits for an answer, so requests of tasks that run at the same
 /// time wait for one another here.
@@ -20,6 +20,11 @@ final class TransactionSession: Sendable {
         var ended: (any Error)?
         /// What typed collections have written in this transaction, by collection and key; `nil` for deletions.
         var written: [String: Data?] = [:]
+
+        mutating func takeTurnIfFree() -> Bool {
+            defer { self.isAsking = true }
+            return !self.isAsking
+        }
     }
 
     let channel: String
@@ -28,8 +33,15 @@ final class TransactionSession: Sendable {
     let isReadOnly: Mutex<Bool>
     /// The most keys of one GET_STATE_MULTIPLE; 0 if the peer doesn't know that message.
     let batchedKeys: Int
-    private let send: @Sendable (Protos_ChaincodeMessage) -> Void
+    private let peer: Peer
     private let state = Mutex(State())
+
+    /// How the peer is reached.
+    private enum Peer {
+        /// It answers through ``TransactionSession/received(_:)``.
+        case stream(send: @Sendable (Protos_ChaincodeMessage) -> Void)
+        case local(answer: @Sendable (Protos_ChaincodeMessage) async -> Protos_ChaincodeMessage)
+    }
 
     init(
         channel: String,
@@ -41,7 +53,21 @@ final class TransactionSession: Sendable {
         self.transactionID = transactionID
         self.batchedKeys = batchedKeys
         self.isReadOnly = Mutex(false)
-        self.send = send
+        self.peer = .stream(send: send)
+    }
+
+    /// A transaction of a contract that runs within the peer, which answers each request at once.
+    init(
+        channel: String,
+        transactionID: String,
+        batchedKeys: Int,
+        answer: @escaping @Sendable (Protos_ChaincodeMessage) async -> Protos_ChaincodeMessage
+    ) {
+        self.channel = channel
+        self.transactionID = transactionID
+        self.batchedKeys = batchedKeys
+        self.isReadOnly = Mutex(false)
+        self.peer = .local(answer: answer)
     }
 
     // MARK: Asking
@@ -63,27 +89,36 @@ final class TransactionSession: Sendable {
             )
         }
         let payload: Data = try request.serializedBytes()
+        let message = Protos_ChaincodeMessage.with {
+            $0.type = type
+            $0.payload = payload
+            $0.txid = self.transactionID
+            $0.channelID = self.channel
+        }
         await self.takeTurn()
         defer { self.passTurn() }
-        let answer = try await withCheckedThrowingContinuation { (answer: Answer) in
-            let ended = self.state.withLock { state -> (any Error)? in
-                if state.ended == nil { state.answer = answer }
-                return state.ended
-            }
-            if let ended { return answer.resume(throwing: ended) }
-            self.send(
-                .with {
-                    $0.type = type
-                    $0.payload = payload
-                    $0.txid = self.transactionID
-                    $0.channelID = self.channel
-                }
-            )
-        }
+        let answer = try await self.answer(to: message)
         guard answer.type == .response else {
             throw PeerRefusal(description: String(decoding: answer.payload, as: UTF8.self))
         }
         return answer.payload
+    }
+
+    private func answer(to message: Protos_ChaincodeMessage) async throws -> Protos_ChaincodeMessage {
+        switch self.peer {
+        case .stream(let send):
+            return try await withCheckedThrowingContinuation { (answer: Answer) in
+                let ended = self.state.withLock { state -> (any Error)? in
+                    if state.ended == nil { state.answer = answer }
+                    return state.ended
+                }
+                if let ended { return answer.resume(throwing: ended) }
+                send(message)
+            }
+        case .local(let answer):
+            if let ended = self.state.withLock({ $0.ended }) { throw ended }
+            return await answer(message)
+        }
     }
 
     /// The next rows of a query.
@@ -92,12 +127,10 @@ final class TransactionSession: Sendable {
     }
 
     private func takeTurn() async {
+        guard !self.state.withLock({ $0.takeTurnIfFree() }) else { return }
         await withCheckedContinuation { turn in
             let isFree = self.state.withLock { state in
-                guard state.isAsking else {
-                    state.isAsking = true
-                    return true
-                }
+                if state.takeTurnIfFree() { return true }
                 state.turns.append(turn)
                 return false
             }
@@ -130,6 +163,13 @@ final class TransactionSession: Sendable {
             return state.answer.take()
         }
         answer?.resume(throwing: reason)
+    }
+
+    /// Nothing can be asked any more, once what is being asked has been answered.
+    func endAfterAnswer(_ reason: any Error) async {
+        await self.takeTurn()
+        self.end(reason)
+        self.passTurn()
     }
 
     // MARK: For typed collections

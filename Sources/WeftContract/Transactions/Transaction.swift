@@ -1,4 +1,4 @@
-internal import Foundation
+public import Foundation
 
 /// A transaction of a contract: made by ``Submit`` or ``Evaluate``.
 public struct Transaction: Sendable {
@@ -7,23 +7,28 @@ public struct Transaction: Sendable {
     /// Whether it only reads.
     public let isReadOnly: Bool
 
-    let parameters: [TransactionParameter]
+    /// `nil` if the method takes the arguments as they came.
+    let parameters: [TransactionParameter]?
     /// The result's type; `nil` if there is none.
     let result: (any (Encodable & Sendable).Type)?
     /// Decodes the arguments, runs the method, encodes the result.
-    let run: @Sendable (TransactionContext, [Data]) async throws -> Data
+    let run: UntypedMethod
 
     /// Refuses a call with another number of arguments than there are parameters.
     func check(_ arguments: [Data]) throws(ContractError) {
-        guard arguments.count == self.parameters.count else {
-            let names = self.parameters.map(\.name).joined(separator: ", ")
-            let count = self.parameters.count == 1 ? "1 argument" : "\(self.parameters.count) arguments"
+        guard let parameters = self.parameters else { return }
+        guard arguments.count == parameters.count else {
+            let names = parameters.map(\.name).joined(separator: ", ")
+            let count = parameters.count == 1 ? "1 argument" : "\(parameters.count) arguments"
             throw ContractError(
                 "\(self.name) takes \(count)\(names.isEmpty ? "" : " (\(names))"), but \(arguments.count) came"
             )
         }
     }
 }
+
+/// A method that takes the arguments as they came, after the transaction's name, and answers with the result's bytes.
+public typealias UntypedMethod = @Sendable (TransactionContext, [Data]) async throws -> Data
 
 /// What is known of one parameter of a transaction.
 struct TransactionParameter: Sendable {
@@ -79,6 +84,21 @@ public struct Submit: Sendable {
     ) {
         self.transaction = Transaction(name, isReadOnly: false, repeat each parameters, run: method)
     }
+
+    /// A transaction whose method reads its arguments itself, any number of them.
+    ///
+    /// - Parameters:
+    ///   - name: What clients call.
+    ///   - method: What runs.
+    public init(_ name: String, untyped method: @escaping UntypedMethod) {
+        self.transaction = Transaction(
+            name: name,
+            isReadOnly: false,
+            parameters: nil,
+            result: nil,
+            run: method
+        )
+    }
 }
 
 /// A transaction that only reads: clients evaluate it on one peer; an attempt to write fails.
@@ -97,6 +117,21 @@ public struct Evaluate: Sendable {
         run method: @escaping @Sendable (TransactionContext, repeat each Argument) async throws -> Result
     ) {
         self.transaction = Transaction(name, isReadOnly: true, repeat each parameters, run: method)
+    }
+
+    /// A question whose method reads its arguments itself, any number of them.
+    ///
+    /// - Parameters:
+    ///   - name: What clients call.
+    ///   - method: What answers.
+    public init(_ name: String, untyped method: @escaping UntypedMethod) {
+        self.transaction = Transaction(
+            name: name,
+            isReadOnly: true,
+            parameters: nil,
+            result: nil,
+            run: method
+        )
     }
 }
 

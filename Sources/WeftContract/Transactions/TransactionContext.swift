@@ -1,4 +1,4 @@
-internal import Channel
+package import Channel
 internal import FabricProtos
 public import Foundation
 internal import SwiftProtobuf
@@ -14,6 +14,8 @@ public final class TransactionContext: Sendable {
     public let channel: String
     /// The time of the proposal as its creator gave it: the same on every peer, and the only time that a contract has.
     public let timestamp: Date
+    /// The same time in whole seconds since 1970, rounded down: exact, whatever the creator gave.
+    public let unixTime: Int64
     /// Who has proposed the transaction.
     public let creator: ClientIdentity
     /// Data for the contract alone, which never enters the transaction: private values, by name.
@@ -31,18 +33,33 @@ public final class TransactionContext: Sendable {
     private let event = Mutex<(name: String, payload: Data)?>(nil)
 
     /// - Throws: if the message holds no proposal that can be read.
-    init(_ message: Protos_ChaincodeMessage, _ session: TransactionSession) throws {
+    convenience init(_ message: Protos_ChaincodeMessage, _ session: TransactionSession) throws {
         let input = try Protos_ChaincodeInput(serializedBytes: message.payload)
         let proposal = try UnpackedProposal(message.proposal)
-        self.transactionID = message.txid
-        self.channel = message.channelID
-        self.timestamp = proposal.channelHeader.timestamp.date
-        self.creator = try ClientIdentity(serialized: proposal.signatureHeader.creator)
-        self.transient = proposal.transient
-        self.decorations = input.decorations
-        self.isInit = message.type == .init_
-        self.call = input.args
-        self.binding = proposal.binding
+        self.init(
+            ContractCall(
+                channel: message.channelID,
+                arguments: input.args,
+                isInit: message.type == .init_,
+                decorations: input.decorations,
+                proposal: proposal,
+                creator: try ClientIdentity(serialized: proposal.signatureHeader.creator)
+            ),
+            session
+        )
+    }
+
+    init(_ call: ContractCall, _ session: TransactionSession) {
+        self.transactionID = call.proposal.channelHeader.txID
+        self.channel = call.channel
+        self.timestamp = call.proposal.channelHeader.timestamp.date
+        self.unixTime = call.proposal.channelHeader.timestamp.seconds
+        self.creator = call.creator
+        self.transient = call.proposal.transient
+        self.decorations = call.decorations
+        self.isInit = call.isInit
+        self.call = call.arguments
+        self.binding = call.proposal.binding
         self.session = session
     }
 
@@ -139,5 +156,33 @@ extension Google_Protobuf_Timestamp {
     /// The nearest value that `Date` has.
     var date: Date {
         Date(timeIntervalSince1970: Double(self.seconds) + Double(self.nanos) / 1_000_000_000)
+    }
+}
+
+/// What a contract is called with.
+package struct ContractCall: Sendable {
+    /// The channel whose state the call sees: not the proposal's, if another contract calls from there.
+    package var channel: String
+    /// The transaction's name and arguments: not the proposal's, if another contract calls.
+    package var arguments: [Data]
+    package var isInit: Bool
+    package var decorations: [String: Data]
+    package var proposal: UnpackedProposal
+    package var creator: ClientIdentity
+
+    package init(
+        channel: String,
+        arguments: [Data],
+        isInit: Bool,
+        decorations: [String: Data],
+        proposal: UnpackedProposal,
+        creator: ClientIdentity
+    ) {
+        self.channel = channel
+        self.arguments = arguments
+        self.isInit = isInit
+        self.decorations = decorations
+        self.proposal = proposal
+        self.creator = creator
     }
 }

@@ -5,6 +5,8 @@ import Foundation
 import SwiftProtobuf
 import Synchronization
 
+import enum WeftContract.JSONValue
+
 @testable import Peer
 
 /// A contract at the other end of a chaincode stream, which interprets the scripts of the recorded proposals: each

@@ -5,6 +5,8 @@ import Ledger
 import SwiftProtobuf
 import TestSupport
 
+import enum WeftContract.JSONValue
+
 @testable import Peer
 
 /// A channel in memory on which a contract is called and its writes are committed, block by block.

@@ -1,6 +1,9 @@
+import Emissions
 import FabricProtos
 import Foundation
 import Testing
+
+import enum WeftContract.JSONValue
 
 @testable import Peer
 
@@ -8,7 +11,7 @@ import Testing
 @Suite struct EmissionsContractTests {
     /// A channel with approved factors, AlphaMSP as auditor, and utilities.
     private func channel() async throws -> ContractBench {
-        let bench = try ContractBench(EmissionsContract.name, EmissionsContract())
+        let bench = try ContractBench(EmissionsContract.name, LibraryContract(EmissionsContract()))
         let proposed = try await bench.call("ProposeFactors", as: "AlphaMSP")
         let digest = try #require(proposed.json?["digest"]?.text)
         let approved = try await bench.call("ApproveFactors", Self.approval(digest), as: "BravoMSP")
@@ -49,7 +52,7 @@ import Testing
     }
 
     @Test func factorsNeedTwoOrganizationsThatAgreeOnTheSameBytes() async throws {
-        let bench = try ContractBench(EmissionsContract.name, EmissionsContract())
+        let bench = try ContractBench(EmissionsContract.name, LibraryContract(EmissionsContract()))
         let proposed = try await bench.call("ProposeFactors", as: "AlphaMSP")
         let digest = try #require(proposed.json?["digest"]?.text)
 
@@ -68,7 +71,7 @@ import Testing
     }
 
     @Test func recordsWithoutApprovedFactorsAreRefused() async throws {
-        let bench = try ContractBench(EmissionsContract.name, EmissionsContract())
+        let bench = try ContractBench(EmissionsContract.name, LibraryContract(EmissionsContract()))
         try await bench.call("AccreditAuditor", #"{"mspID":"AlphaMSP"}"#, as: "BravoMSP")
         try await bench.call("RegisterUtilities")
         try await bench.call("ProposeFactors", as: "AlphaMSP")
@@ -210,7 +213,7 @@ import Testing
     }
 
     @Test func unknownFunctionsAreNamedWithThoseThatExist() async throws {
-        let bench = try ContractBench(EmissionsContract.name, EmissionsContract())
+        let bench = try ContractBench(EmissionsContract.name, LibraryContract(EmissionsContract()))
         let refused = try await bench.call("Nope")
         #expect(refused.response.message.hasPrefix("unknown function \"Nope\"; known: ProposeFactors"))
     }

@@ -3,6 +3,8 @@ import FabricProtos
 import Foundation
 import SwiftProtobuf
 
+import enum WeftContract.JSONValue
+
 @testable import Peer
 
 /// Interprets the scripts of the recorded proposals: each operation is one call of the shim.

@@ -1,6 +1,7 @@
 internal import Channel
 internal import Cryptography
 internal import Foundation
+internal import WeftContract
 
 /// Emission factors: one organization proposes a data set, another approves the same bytes.
 extension EmissionsLedger {
@@ -76,7 +77,7 @@ extension EmissionsLedger {
         let members = try JSONMembers(input, "ApproveFactors", allowed: ["dataset", "digest"])
         let dataset = try members.string("dataset")
         guard var header = try await self.read("factors", [dataset]) else {
-            throw EmissionsNotFound(description: "factors \(dataset) have not been proposed")
+            throw ContractError.notFound("factors \(dataset) have not been proposed")
         }
         guard header.string("status") == "proposed" else {
             throw ContractError("factors \(dataset) are approved already")
@@ -111,7 +112,7 @@ extension EmissionsLedger {
         let members = try JSONMembers(input, "GetFactors", allowed: ["dataset"])
         let dataset = try members.string("dataset", default: EmissionFactorTable.dataset)
         guard var header = try await self.read("factors", [dataset]) else {
-            throw EmissionsNotFound(description: "factors \(dataset) have not been proposed")
+            throw ContractError.notFound("factors \(dataset) have not been proposed")
         }
         let rates = try await self.documents("factor", [dataset, header.string("digest")])
         header["factors"] = .array(rates.map(JSONValue.object))

@@ -1,5 +1,5 @@
-internal import Channel
 internal import Foundation
+internal import WeftContract
 
 /// Auditors and utilities.
 extension EmissionsLedger {
@@ -34,7 +34,7 @@ extension EmissionsLedger {
         let members = try JSONMembers(input, "RevokeAuditor", allowed: ["mspID", "reason"])
         let auditor = try members.string("mspID")
         guard var document = try await self.read("auditor", [auditor]) else {
-            throw EmissionsNotFound(description: "\(auditor) has not been accredited")
+            throw ContractError.notFound("\(auditor) has not been accredited")
         }
         guard document.string("status") == "active" else {
             throw ContractError("the accreditation of \(auditor) has ended already")
@@ -168,7 +168,7 @@ extension EmissionsLedger {
 
     func utility(number: Int64) async throws -> [String: JSONValue] {
         guard number > 0, let document = try await self.read("utility", [Self.utilityKey(number)]) else {
-            throw EmissionsNotFound(description: "utility \(number) is not registered; use RegisterUtilities")
+            throw ContractError.notFound("utility \(number) is not registered; use RegisterUtilities")
         }
         return document
     }

@@ -1,4 +1,5 @@
 internal import Foundation
+internal import WeftContract
 
 /// Questions about records.
 extension EmissionsLedger {
@@ -20,7 +21,7 @@ extension EmissionsLedger {
         }
         let place = [Self.utilityKey(utility), parts[1], parts[2]]
         guard var record = try await self.read("record", place + [Self.revisionKey(revision)]) else {
-            throw EmissionsNotFound(description: "there is no record \(identifier)")
+            throw ContractError.notFound("there is no record \(identifier)")
         }
         let current = try await self.read("period", place)?.integer("revision") ?? revision
         record["superseded"] = .boolean(current != revision)
@@ -40,8 +41,8 @@ extension EmissionsLedger {
             [Self.utilityKey(utility), account, start.description]
         )
         guard !records.isEmpty else {
-            throw EmissionsNotFound(
-                description: "utility \(utility), account \(account): no record begins on \(start)"
+            throw ContractError.notFound(
+                "utility \(utility), account \(account): no record begins on \(start)"
             )
         }
         return .array(records.map(JSONValue.object))
@@ -66,7 +67,11 @@ extension EmissionsLedger {
             else { throw members.problem("bookmark", "is not one that this query has answered") }
             bookmark = text
         }
-        let page = try await self.stub.page("period", filter.place, size: Int(size), bookmark: bookmark)
+        let page = try await self.context.state.page(
+            CompositeKey("period", filter.place),
+            size: Int(size),
+            bookmark: bookmark
+        )
         var records: [JSONValue] = []
         for row in page.rows {
             let stored = try Self.object(row.value)

@@ -1,5 +1,5 @@
-internal import Channel
 internal import Foundation
+internal import WeftContract
 
 /// Audited records: how much electricity an account used in a period, and the CO2e that it caused.
 extension EmissionsLedger {
@@ -229,11 +229,11 @@ extension EmissionsLedger {
             }
             let place = [Self.utilityKey(first.utility), first.account]
             let earliest = CalendarDay(number: first.start.number - Self.maximumPeriodDays)
-            let rows = try self.stub.rows(
-                from: CompositeKey.make("period", place + [earliest.description]),
-                to: CompositeKey.make("period", place + [end.description])
+            let rows = self.context.state.rows(
+                from: try CompositeKey("period", place + [earliest.description]),
+                to: try CompositeKey("period", place + [end.description])
             )
-            while let row = try await rows.next() {
+            for try await row in rows {
                 let stored = try Self.object(row.value)
                 let known = try Self.period(stored)
                 if stored.string("status") == "withdrawn" {
@@ -329,8 +329,8 @@ extension EmissionsLedger {
         let (utility, account, start) = try Self.place(members)
         let place = [Self.utilityKey(utility), account, start.description]
         guard let stored = try await self.read("period", place), stored.string("status") != "withdrawn" else {
-            throw EmissionsNotFound(
-                description: "utility \(utility), account \(account): no record begins on \(start)"
+            throw ContractError.notFound(
+                "utility \(utility), account \(account): no record begins on \(start)"
             )
         }
         return (try Self.period(stored), stored.integer("revision"), stored.string("region"))

@@ -80,6 +80,18 @@ package enum JSONValue: Equatable, Sendable {
     }
 }
 
+extension [String: JSONValue] {
+    /// The member's text, empty if it has none.
+    package func string(_ name: String) -> String {
+        if case .string(let text)? = self[name] { text } else { "" }
+    }
+
+    /// The member's number, 0 if it has none.
+    package func integer(_ name: String) -> Int64 {
+        if case .integer(let number)? = self[name] { number } else { 0 }
+    }
+}
+
 /// A recursive-descent reader of RFC 8259 text, integers only.
 private struct JSONParser {
     static let maximumDepth = 32
