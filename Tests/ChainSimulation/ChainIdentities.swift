@@ -77,21 +77,7 @@ struct ChainIdentities: Sendable {
 
     private var msp: Msp_MSPConfig {
         get throws {
-            func unit(_ name: String) -> Msp_FabricOUIdentifier {
-                .with { $0.organizationalUnitIdentifier = name }
-            }
-            var fabric = Msp_FabricMSPConfig()
-            fabric.name = Self.mspID
-            fabric.rootCerts = [self.authority.pem]
-            fabric.tlsRootCerts = [self.authority.pem]
-            fabric.cryptoConfig.signatureHashFamily = "SHA2"
-            fabric.cryptoConfig.identityIdentifierHashFunction = "SHA256"
-            fabric.fabricNodeOus.enable = true
-            fabric.fabricNodeOus.clientOuIdentifier = unit("client")
-            fabric.fabricNodeOus.peerOuIdentifier = unit("peer")
-            fabric.fabricNodeOus.adminOuIdentifier = unit("admin")
-            fabric.fabricNodeOus.ordererOuIdentifier = unit("orderer")
-            return try .with { $0.config = try fabric.serializedBytes() }
+            try .withNodeOUs(Self.mspID, roots: [self.authority.pem], tlsRoots: [self.authority.pem])
         }
     }
 

@@ -87,21 +87,8 @@ package struct GossipIdentities: Sendable {
 
     /// An organization's MSP; `revoked` are the numbers of peers whose certificates are revoked.
     package func msp(_ organization: Int, revoked: Set<Int> = []) throws -> Msp_MSPConfig {
-        func unit(_ name: String) -> Msp_FabricOUIdentifier {
-            .with { $0.organizationalUnitIdentifier = name }
-        }
         let own = self.organizations[organization]
-        var fabric = Msp_FabricMSPConfig()
-        fabric.name = own.mspID.description
-        fabric.rootCerts = [own.authority.pem]
-        fabric.tlsRootCerts = [own.authority.pem]
-        fabric.cryptoConfig.signatureHashFamily = "SHA2"
-        fabric.cryptoConfig.identityIdentifierHashFunction = "SHA256"
-        fabric.fabricNodeOus.enable = true
-        fabric.fabricNodeOus.clientOuIdentifier = unit("client")
-        fabric.fabricNodeOus.peerOuIdentifier = unit("peer")
-        fabric.fabricNodeOus.adminOuIdentifier = unit("admin")
-        fabric.fabricNodeOus.ordererOuIdentifier = unit("orderer")
+        var lists: [Data] = []
         if !revoked.isEmpty {
             let date = Date(timeIntervalSince1970: 1_650_000_000)
             let list = try RevocationListTemplate(
@@ -112,9 +99,14 @@ package struct GossipIdentities: Sendable {
                 thisUpdate: date,
                 nextUpdate: Date(timeIntervalSince1970: 4_000_000_000)
             ).signed(by: own.authority, with: own.authorityKey)
-            fabric.revocationList = [list.pem]
+            lists = [list.pem]
         }
-        return try .with { $0.config = try fabric.serializedBytes() }
+        return try .withNodeOUs(
+            own.mspID.description,
+            roots: [own.authority.pem],
+            tlsRoots: [own.authority.pem],
+            revocationLists: lists
+        )
     }
 
     /// An organization's MSP alone, as its peers have it in their folders.

@@ -65,25 +65,7 @@ struct TestOrganization: Sendable {
     /// The organization's MSP with roles by organizational unit.
     var msp: Msp_MSPConfig {
         get throws {
-            func unit(_ name: String) -> Msp_FabricOUIdentifier {
-                var identifier = Msp_FabricOUIdentifier()
-                identifier.organizationalUnitIdentifier = name
-                return identifier
-            }
-            var fabric = Msp_FabricMSPConfig()
-            fabric.name = self.mspID.description
-            fabric.rootCerts = [self.authority.pem]
-            fabric.tlsRootCerts = [self.authority.pem]
-            fabric.cryptoConfig.signatureHashFamily = "SHA2"
-            fabric.cryptoConfig.identityIdentifierHashFunction = "SHA256"
-            fabric.fabricNodeOus.enable = true
-            fabric.fabricNodeOus.clientOuIdentifier = unit("client")
-            fabric.fabricNodeOus.peerOuIdentifier = unit("peer")
-            fabric.fabricNodeOus.adminOuIdentifier = unit("admin")
-            fabric.fabricNodeOus.ordererOuIdentifier = unit("orderer")
-            var config = Msp_MSPConfig()
-            config.config = try fabric.serializedBytes()
-            return config
+            try .withNodeOUs(self.mspID.description, roots: [self.authority.pem], tlsRoots: [self.authority.pem])
         }
     }
 }
