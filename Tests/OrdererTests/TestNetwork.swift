@@ -65,7 +65,11 @@ struct TestOrganization: Sendable {
     /// The organization's MSP with roles by organizational unit.
     var msp: Msp_MSPConfig {
         get throws {
-            try .withNodeOUs(self.mspID.description, roots: [self.authority.pem], tlsRoots: [self.authority.pem])
+            try .withNodeOUs(
+                self.mspID.description,
+                roots: [self.authority.pem],
+                tlsRoots: [self.authority.pem]
+            )
         }
     }
 }

@@ -10,6 +10,8 @@ extension Msp_MSPConfig {
     ///   - roots: PEM certificates of the authorities that vouch for members.
     ///   - tlsRoots: those that vouch for TLS certificates.
     ///   - revocationLists: PEM.
+    /// - Returns: the MSP as a channel's configuration holds it.
+    /// - Throws: what protobuf's encoding throws.
     /// - Source: Fabric documentation, "Membership Service Provider (MSP)", "Identity classification".
     package static func withNodeOUs(
         _ name: String,
