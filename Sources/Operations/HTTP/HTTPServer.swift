@@ -70,11 +70,9 @@ package final class HTTPServer: Service, CustomStringConvertible {
     ///
     /// - Throws: ``HTTPServerError`` when the port can't be bound.
     package func run() async throws {
-        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         do {
-            try await self.serve(group)
+            try await self.serve()
         } catch {
-            try? await group.shutdownGracefully()
             let failure =
                 error is CancellationError
                 ? error : HTTPServerError(listeningOn: self.address.text, failure: error)
@@ -82,10 +80,9 @@ package final class HTTPServer: Service, CustomStringConvertible {
             throw failure
         }
         self.port.set(.failure(HTTPServerError("\(self.description) has stopped")))
-        try await group.shutdownGracefully()
     }
 
-    private func serve(_ group: MultiThreadedEventLoopGroup) async throws {
+    private func serve() async throws {
         // Hummingbird's own lines repeat ours.
         var quiet = self.logger
         quiet.logLevel = .error
@@ -124,7 +121,8 @@ package final class HTTPServer: Service, CustomStringConvertible {
                     metadata: ["address": "\(self.address.host):\(port)", "tls": "\(self.tls != nil)"]
                 )
             },
-            eventLoopGroup: group,
+            // Connections that still close when `run` ends need their event loop.
+            eventLoopGroup: MultiThreadedEventLoopGroup.singleton,
             logger: quiet
         )
         let patience = self.limits.shutdown
