@@ -27,6 +27,8 @@ package final class Identity: Sendable, Hashable, CustomStringConvertible {
     package let mspID: MSPID
     /// The `SerializedIdentity` as it was received.
     package let serialized: Data
+    /// The certificate as it was received.
+    package let received: Certificate
     /// The certificate with its signature brought to low S.
     package let certificate: Certificate
     package let identifier: IdentityIdentifier
@@ -43,6 +45,7 @@ package final class Identity: Sendable, Hashable, CustomStringConvertible {
     init(
         mspID: MSPID,
         serialized: Data,
+        received: Certificate,
         certificate: Certificate,
         identifier: IdentityIdentifier,
         organizationalUnits: [OrganizationalUnit],
@@ -52,6 +55,7 @@ package final class Identity: Sendable, Hashable, CustomStringConvertible {
     ) {
         self.mspID = mspID
         self.serialized = serialized
+        self.received = received
         self.certificate = certificate
         self.identifier = identifier
         self.organizationalUnits = organizationalUnits

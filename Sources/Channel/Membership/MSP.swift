@@ -85,7 +85,7 @@ package final class MSP: Sendable {
             )
         }
         for (index, certificate) in try setup.adminCertificates().enumerated() {
-            let identity = self.identity(certificate, chain: nil, serialized: Data())
+            let identity = self.identity(certificate, chain: nil, received: certificate, serialized: Data())
             do throws(IdentityError) {
                 switch self.nodeOUs {
                 case nil:
@@ -150,7 +150,8 @@ package final class MSP: Sendable {
             )
         }
         guard received.needsSanitising, !received.isCA else {
-            return self.identity(try self.tree.sanitised(received), chain: nil, serialized: serialized)
+            let certificate = try self.tree.sanitised(received)
+            return self.identity(certificate, chain: nil, received: received, serialized: serialized)
         }
         // One search serves both for sanitising and for validating.
         var chain = try self.tree.uniqueChain(for: received)
@@ -162,11 +163,16 @@ package final class MSP: Sendable {
         } catch {
             throw IdentityError(.untrusted, error.message)
         }
-        return self.identity(chain[0], chain: chain, serialized: serialized)
+        return self.identity(chain[0], chain: chain, received: received, serialized: serialized)
     }
 
     /// The identity of a sanitised certificate, with its verdict.
-    private func identity(_ certificate: Certificate, chain: [Certificate]?, serialized: Data) -> Identity {
+    private func identity(
+        _ certificate: Certificate,
+        chain: [Certificate]?,
+        received: Certificate,
+        serialized: Data
+    ) -> Identity {
         let digest = Digest.hash(certificate.der, with: self.identifierHash)
         let units: [OrganizationalUnit]
         var fault: IdentityError?
@@ -182,6 +188,7 @@ package final class MSP: Sendable {
         return Identity(
             mspID: self.id,
             serialized: serialized,
+            received: received,
             certificate: certificate,
             identifier: IdentityIdentifier(mspID: self.id, id: hexadecimal(digest)),
             organizationalUnits: units,

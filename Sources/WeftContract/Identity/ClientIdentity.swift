@@ -10,7 +10,7 @@ internal import SwiftProtobuf
 public struct ClientIdentity: Sendable {
     /// The organization's MSP identifier.
     public let mspID: String
-    /// The certificate in PEM.
+    /// The certificate in PEM, as the proposal carries it.
     public var certificate: Data { self.x509.pem }
     /// The identity as the proposal carries it, a serialized `msp.SerializedIdentity`.
     public let serialized: Data
@@ -27,7 +27,7 @@ public struct ClientIdentity: Sendable {
     public var organizationalUnits: [String] { self.x509.subject.organizationalUnits }
     /// What the certificate authority certifies of its owner, by name: the attributes of Fabric CA.
     public let attributes: [String: String]
-    /// The certificate.
+    /// The certificate, as the proposal carries it.
     package let x509: Certificate
     /// Why there are no attributes, if some are there that can't be read.
     private let fault: ContractError?
@@ -57,7 +57,7 @@ public struct ClientIdentity: Sendable {
     package init(_ identity: Identity) {
         self.init(
             mspID: identity.mspID.description,
-            certificate: identity.certificate,
+            certificate: identity.received,
             serialized: identity.serialized
         )
     }
