@@ -163,7 +163,7 @@ let package = Package(
             name: "weft",
             dependencies: channel + [
                 "CMalloc", "CertificateAuthority", "Gossip", "KeyValueStore", "Ledger", "Operations",
-                "Orderer", "Peer", "RPC", "Translation", "WeftClient",
+                "Orderer", "Peer", "RPC", "Translation", "WeftClient", "WeftContract",
                 arguments, grpc, protobuf, histogram, lifecycle, log, subprocess, yaml,
             ] + httpClient,
             swiftSettings: settings
@@ -260,7 +260,7 @@ let package = Package(
             of: "weft",
             and: channel + [
                 "CertificateAuthority", "Gossip", "Ledger", "Operations", "Orderer", "Peer", "RPC",
-                "Translation", "WeftClient", arguments, log, protobuf, yaml,
+                "Translation", "WeftClient", "WeftContract", arguments, log, protobuf, yaml,
             ]
         ),
         tests("EndToEndTests", of: "WeftClient", and: ["weft"]),

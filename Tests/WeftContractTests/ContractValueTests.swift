@@ -33,8 +33,8 @@ import Testing
     }
 
     @Test func compositeKeysAreTakenApartAsTheyWereMade() throws {
-        let key = try CompositeKey("asset", ["a", "", "b/c"])
-        #expect(key.text == "\u{0}asset\u{0}a\u{0}\u{0}b/c\u{0}")
+        let key = try CompositeKey("asset", ["a", "", "b/c", "é"])
+        #expect(key.text == "\u{0}asset\u{0}a\u{0}\u{0}b/c\u{0}é\u{0}")
         #expect(CompositeKey(parsing: key.text) == key)
         #expect(CompositeKey(parsing: "plain") == nil)
         #expect(CompositeKey(parsing: "\u{0}") == nil)

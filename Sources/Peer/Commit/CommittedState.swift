@@ -31,5 +31,5 @@ package struct CommittedState: ValidationState {
     }
 
     /// The metadata entry that holds a key's endorsement policy.
-    private static let validationParameter = "VALIDATION_PARAMETER"
+    static let validationParameter = "VALIDATION_PARAMETER"
 }

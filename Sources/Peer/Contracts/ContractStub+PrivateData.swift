@@ -27,13 +27,6 @@ extension ContractStub {
         return try state.privateHash(namespace: self.chaincodeName, collection: collection, key: key)
     }
 
-    /// Writes a private value; an empty value deletes the key.
-    package func putPrivate(_ collection: String, _ key: String, _ value: Data) async throws {
-        guard !key.isEmpty else { throw ContractError("key must not be an empty string") }
-        let state = try self.authorize(.write, collection)
-        try state.setPrivateValue(value, namespace: self.chaincodeName, collection: collection, key: key)
-    }
-
     package func deletePrivate(_ collection: String, _ key: String) async throws {
         let state = try self.authorize(.write, collection)
         try state.deletePrivateValue(namespace: self.chaincodeName, collection: collection, key: key)
@@ -50,34 +43,9 @@ extension ContractStub {
         try state.purgePrivateValue(namespace: self.chaincodeName, collection: collection, key: key)
     }
 
-    /// The private rows from `start` up to, not including, `end`.
+    /// The private rows from `start` up to, not including, `end`, as the chaincode protocol asks for them.
     ///
-    /// Only for transactions that write nothing:
-    /// nothing is recorded.
-    package func privateRange(
-        _ collection: String,
-        from start: String,
-        to end: String
-    ) async throws -> StateRows {
-        for key in [start, end] where key.unicodeScalars.first == "\u{0}" {
-            throw ContractError(
-                "first character of the key [\(key)] contains a null character which is not allowed"
-            )
-        }
-        return try self.privateRows(collection, from: start.isEmpty ? "\u{1}" : start, to: end)
-    }
-
-    /// The private rows whose composite key begins with `objectType` and `attributes`.
-    package func privateRange(
-        _ collection: String,
-        _ objectType: String,
-        _ attributes: [String]
-    ) async throws -> StateRows {
-        let range = try CompositeKey.range(objectType, attributes)
-        return try self.privateRows(collection, from: range.start, to: range.end)
-    }
-
-    /// Private rows as the chaincode protocol asks for them.
+    /// Only for transactions that write nothing: nothing is recorded.
     package func privateRows(
         _ collection: String,
         from start: String,
@@ -91,31 +59,5 @@ extension ContractStub {
             end: end
         )
         return try StateRows { try rows.next() }
-    }
-
-    /// The private key's own endorsement policy, a serialized `SignaturePolicyEnvelope`.
-    package func privateValidationParameter(_ collection: String, _ key: String) async throws -> Data? {
-        let state = try self.authorize(.read, collection)
-        let metadata = try state.privateMetadata(
-            namespace: self.chaincodeName,
-            collection: collection,
-            key: key
-        )
-        return Self.validationParameter(in: metadata)
-    }
-
-    /// Sets the private key's own endorsement policy; an empty one removes it.
-    package func setPrivateValidationParameter(
-        _ collection: String,
-        _ key: String,
-        _ policy: Data
-    ) async throws {
-        let state = try self.authorize(.write, collection)
-        try state.setPrivateMetadata(
-            Self.metadata(validationParameter: policy),
-            namespace: self.chaincodeName,
-            collection: collection,
-            key: key
-        )
     }
 }

@@ -2,7 +2,6 @@ package import Channel
 package import FabricProtos
 package import Foundation
 internal import Ledger
-package import SwiftProtobuf
 
 /// What a contract sees of the transaction that it executes, and how it reaches the ledger.
 ///
@@ -62,18 +61,9 @@ package final class ContractStub {
     package var transactionID: String { self.simulation.transactionID }
     /// The channel's name, empty for a call that concerns no channel.
     package var channelID: String { self.simulation.channelName }
-    /// The proposal's time, as its creator gave it: the same for every endorser.
-    package var timestamp: Google_Protobuf_Timestamp { self.simulation.proposal.channelHeader.timestamp }
     /// Who proposed the transaction, verified.
     package var creator: Identity { self.simulation.creator }
-    /// The serialized identity of the proposal's creator.
-    package var creatorBytes: Data { self.simulation.proposal.signatureHeader.creator }
-    /// Data for the endorsers alone; it never enters the transaction.
-    package var transient: [String: Data] { self.simulation.proposal.transient }
     package var signedProposal: Protos_SignedProposal { self.simulation.proposal.signedProposal }
-
-    /// Ties the transient data to this proposal: SHA-256 of nonce, creator and epoch.
-    package var binding: Data { self.simulation.proposal.binding }
 
     // MARK: State
 
@@ -110,53 +100,15 @@ package final class ContractStub {
         return try self.rows(from: start.isEmpty ? "\u{1}" : start, to: end)
     }
 
-    /// The rows whose composite key begins with `objectType` and `attributes`.
-    package func range(_ objectType: String, _ attributes: [String]) async throws -> StateRows {
-        let range = try CompositeKey.range(objectType, attributes)
-        return try self.rows(from: range.start, to: range.end)
-    }
-
     /// The rows from `start` up to, not including, `end`, as the chaincode protocol asks for them.
     package func rows(from start: String, to end: String) throws -> StateRows {
         let rows = try self.simulation.state().range(namespace: self.chaincodeName, start: start, end: end)
         return try StateRows { try rows.next() }
     }
 
-    /// Up to `pageSize` rows from `start`, or from `bookmark` unless it is empty.
+    /// Up to `pageSize` rows from `start`, or from `bookmark` unless it is empty, as the chaincode protocol asks for them.
     ///
-    /// Only for transactions that
-    /// write nothing.
-    package func page(
-        from start: String,
-        to end: String,
-        size: Int,
-        bookmark: String
-    ) async throws -> StatePage {
-        for key in [start, end] where key.unicodeScalars.first == "\u{0}" {
-            throw ContractError(
-                "first character of the key [\(key)] contains a null character which is not allowed"
-            )
-        }
-        return try self.rows(
-            from: start.isEmpty ? "\u{1}" : start,
-            to: end,
-            pageSize: size,
-            bookmark: bookmark
-        )
-    }
-
-    /// Up to `pageSize` rows whose composite key begins with `objectType` and `attributes`.
-    package func page(
-        _ objectType: String,
-        _ attributes: [String],
-        size: Int,
-        bookmark: String
-    ) async throws -> StatePage {
-        let range = try CompositeKey.range(objectType, attributes)
-        return try self.rows(from: range.start, to: range.end, pageSize: size, bookmark: bookmark)
-    }
-
-    /// A page as the chaincode protocol asks for it.
+    /// Only for transactions that write nothing.
     package func rows(
         from start: String,
         to end: String,
@@ -177,63 +129,9 @@ package final class ContractStub {
         )
     }
 
-    /// Every value that `key` has had, newest first, deletions included.
-    ///
-    /// Nothing is recorded: the
-    /// transaction stays valid if the history grows.
-    package func history(of key: String) async throws -> HistoryRows {
-        HistoryRows(try self.simulation.state().history(namespace: self.chaincodeName, key: key))
-    }
-
-    // MARK: Key-level endorsement
-
-    /// The key's own endorsement policy, a serialized `SignaturePolicyEnvelope`; `nil` if it has none.
-    package func validationParameter(of key: String) async throws -> Data? {
-        Self.validationParameter(
-            in: try self.simulation.state().metadata(namespace: self.chaincodeName, key: key)
-        )
-    }
-
-    /// Sets the key's own endorsement policy; an empty one removes it.
-    package func setValidationParameter(of key: String, _ policy: Data) async throws {
-        try self.simulation.state().setMetadata(
-            Self.metadata(validationParameter: policy),
-            namespace: self.chaincodeName,
-            key: key
-        )
-    }
-
-    /// The name of the metadata entry that holds a key's endorsement policy.
-    package static let validationParameterName = "VALIDATION_PARAMETER"
-
-    static func validationParameter(in metadata: [Kvrwset_KVMetadataEntry]) -> Data? {
-        metadata.first { $0.name == Self.validationParameterName }?.value
-    }
-
-    static func metadata(validationParameter policy: Data) -> [Kvrwset_KVMetadataEntry] {
-        guard !policy.isEmpty else { return [] }
-        return [
-            .with {
-                $0.name = Self.validationParameterName
-                $0.value = policy
-            }
-        ]
-    }
-
     // MARK: Events and other contracts
 
-    /// Sets the transaction's event; of several, the last is kept.
-    package func setEvent(_ name: String, _ payload: Data = Data()) throws(ContractError) {
-        guard !name.isEmpty else { throw ContractError("event name can not be empty string") }
-        self.event = .with {
-            $0.chaincodeID = self.chaincodeName
-            $0.txID = self.transactionID
-            $0.eventName = name
-            $0.payload = payload
-        }
-    }
-
-    /// Takes over the event of a contract that runs in a process of its own.
+    /// Takes over the event that the contract set last.
     func record(_ event: Protos_ChaincodeEvent) {
         self.event = event
         self.event?.chaincodeID = self.chaincodeName

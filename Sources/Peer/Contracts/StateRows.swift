@@ -1,6 +1,4 @@
-package import FabricProtos
 package import Foundation
-internal import Ledger
 
 /// A key and its committed value.
 package struct StateRow: Equatable, Sendable {
@@ -33,8 +31,6 @@ package final class StateRows {
     private var handedOut = 0
     private var fetched = 0
     private var ended = false
-    /// Whether the range holds more rows than ``totalLimit``, so that some were cut off.
-    package private(set) var isCutOff = false
 
     init(_ fetch: @escaping () throws -> (key: String, value: Data)?) throws {
         self.fetch = fetch
@@ -80,7 +76,6 @@ package final class StateRows {
         while !self.ended, self.queue.count <= Self.batchSize {
             guard self.fetched < Self.totalLimit else {
                 self.ended = true
-                self.isCutOff = true
                 return
             }
             guard let row = try self.fetch() else {
@@ -90,19 +85,5 @@ package final class StateRows {
             self.fetched += 1
             self.queue.append(StateRow(key: row.key, value: row.value))
         }
-    }
-}
-
-/// The values that a key has had, newest first.
-package final class HistoryRows {
-    private let cursor: HistoryCursor
-
-    init(_ cursor: HistoryCursor) {
-        self.cursor = cursor
-    }
-
-    /// The next older write or deletion, `nil` after the first one ever.
-    package func next() async throws -> Queryresult_KeyModification? {
-        try self.cursor.next()
     }
 }

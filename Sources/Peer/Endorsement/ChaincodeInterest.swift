@@ -78,7 +78,7 @@ enum ChaincodeInterest {
     ) throws {
         var allHavePolicies = !keys.isEmpty
         for key in keys {
-            let entry = try metadata(key).first { $0.name == ContractStub.validationParameterName }
+            let entry = try metadata(key).first { $0.name == CommittedState.validationParameter }
             guard let entry else {
                 allHavePolicies = false
                 continue

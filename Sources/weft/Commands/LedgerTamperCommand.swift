@@ -2,7 +2,7 @@ import ArgumentParser
 import Channel
 import Foundation
 import Ledger
-import Peer
+import WeftContract
 
 /// `weft ledger tamper`: damages a ledger on purpose, so that a demonstration can show that it is noticed.
 struct LedgerTamperCommand: ParsableCommand {
@@ -40,7 +40,7 @@ struct LedgerTamperCommand: ParsableCommand {
 
     func run() throws {
         guard let first = self.key.first else { throw ValidationError("--key is missing") }
-        let key = self.key.count == 1 ? first : try CompositeKey.make(first, Array(self.key.dropFirst()))
+        let key = self.key.count == 1 ? first : try CompositeKey(first, Array(self.key.dropFirst())).text
         let version = try StateTampering.rewrite(
             folder: self.folder,
             namespace: self.namespace,

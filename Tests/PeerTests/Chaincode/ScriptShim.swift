@@ -5,6 +5,7 @@ import Foundation
 import SwiftProtobuf
 import Synchronization
 
+import struct WeftContract.CompositeKey
 import enum WeftContract.JSONValue
 
 @testable import Peer
@@ -63,8 +64,8 @@ final class ScriptShim: Sendable {
     }
 }
 
-/// One transaction of a ``ScriptShim``.
-private final class ScriptTransaction {
+/// One transaction of a ``ScriptShim`` or a ``ScriptContract``.
+final class ScriptTransaction {
     private let message: Protos_ChaincodeMessage
     private let exchange: @Sendable (Protos_ChaincodeMessage) async -> Protos_ChaincodeMessage
     private var event: Protos_ChaincodeEvent?
@@ -171,16 +172,10 @@ private final class ScriptTransaction {
         case "GetTxID": return .string(self.message.txid)
         case "GetChannelID": return .string(self.message.channelID)
         case "GetCreator": return hex(proposal.signatureHeader.creator)
-        case "GetBinding": return hex(self.binding(proposal))
+        case "GetBinding": return hex(proposal.binding)
         case "GetTxTimestamp": return .array([.integer(time.seconds), .integer(Int64(time.nanos))])
         default: throw ContractError("unknown operation \(name)")
         }
-    }
-
-    private func binding(_ proposal: UnpackedProposal) -> Data {
-        var epoch = proposal.channelHeader.epoch.littleEndian
-        let header = proposal.signatureHeader
-        return Digest.sha256(header.nonce + header.creator + withUnsafeBytes(of: &epoch) { Data($0) })
     }
 
     private func performValues(_ fields: ScriptFields) async throws -> JSONValue? {
@@ -311,8 +306,8 @@ private final class ScriptTransaction {
             (request.startKey, request.endKey) = (start.isEmpty ? "\u{1}" : start, end)
         case "GetStateByPartialCompositeKey", "GetPrivateDataByPartialCompositeKey",
             "GetStateByPartialCompositeKeyWithPagination":
-            let range = try CompositeKey.range(fields.text("objectType"), fields.texts("attrs"))
-            (request.startKey, request.endKey) = (range.start, range.end)
+            let prefix = try CompositeKey(fields.text("objectType"), fields.texts("attrs")).text
+            (request.startKey, request.endKey) = (prefix, prefix + "\u{10FFFF}")
         case "GetAllStatesCompositeKeyWithPagination":
             (request.startKey, request.endKey) = ("\u{0}", "\u{1}")
         case "GetHistoryForKey": return try await self.history(fields)

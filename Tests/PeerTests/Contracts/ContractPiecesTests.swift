@@ -5,16 +5,6 @@ import Testing
 
 /// The parts that contracts are made of.
 @Suite struct ContractPiecesTests {
-    @Test func compositeKeysComeApartAgain() throws {
-        let key = try CompositeKey.make("asset", ["red", "", "é"])
-        #expect(key == "\u{0}asset\u{0}red\u{0}\u{0}é\u{0}")
-        let parts = try #require(CompositeKey.split(key))
-        #expect(parts.objectType == "asset")
-        #expect(parts.attributes == ["red", "", "é"])
-        #expect(CompositeKey.split("asset") == nil)
-        #expect(throws: ContractError.self) { try CompositeKey.make("asset", ["a\u{10FFFF}"]) }
-    }
-
     @Test func workOnBlockingThreadsLeavesTheCooperativeThreads() async {
         let executor = BlockingExecutor(name: "test", threads: 3)
         let total = await withTaskGroup(of: Int.self) { group in
