@@ -61,13 +61,30 @@ import Testing
                 ["contract", "deploy", "--address", "127.0.0.1:10", "--name", "svc"] + network
             )
             #expect(moved.contains("sequence 2: is on channel emissions"))
+            // What isn't said stays, also which package runs.
+            let renewed = try await self.run(
+                [
+                    "contract", "deploy", "--name", "svc", "--policy",
+                    "OR('UtilityMSP.peer', 'UtiltyMSP.peer')",
+                ]
+                    + network
+            )
+            #expect(renewed.contains("sequence 3: is on channel emissions"))
+            #expect(renewed.contains("its policy names UtiltyMSP, no organization of channel emissions"))
             let status = try await self.run(["contract", "status", "svc", "--json"] + network)
             #expect(status.contains("\"installed\": true"))
+            #expect(status.contains("OR('UtilityMSP.peer', 'UtiltyMSP.peer')"))
             let list = try await self.run(["contract", "list"] + network)
-            #expect(list.contains("svc  version 1.0  sequence 2"))
+            #expect(list.contains("svc  version 1.0  sequence 3"))
             #expect(list.contains("emissions  version 1.0  sequence 1"))
             let none = try await WeftProcess.run(arguments: ["contract", "logs", "svc"] + network)
             #expect(none.code == 1)
+            // Nothing could run it: a slip of the pen is no definition that stays for good.
+            let unknown = try await WeftProcess.run(
+                arguments: ["contract", "deploy", "--name", "nothing"] + network
+            )
+            #expect(unknown.code == 64)
+            #expect(unknown.errors.contains("has none of that name built in"))
         }
     }
 

@@ -14,8 +14,9 @@ struct ContractDeployCommand: AsyncParsableCommand {
             "Package and install a contract, approve its definition, and commit it when enough have approved.",
         discussion: """
             Does what is left to do, so that it can be run again: after another organization has approved, or with new code, \
-            which becomes the next definition. Without a path and --address the definition is of a contract that is built into \
-            the peers. What isn't said stays as the channel's definition has it.
+            which becomes the next definition. What isn't said stays as it is: the parts of the channel's definition, and, \
+            without a path and --address, the packages that run. A first definition without them is of a contract that is built \
+            into the peers.
 
             Example: weft contract deploy trade/ --policy "AND('UtilityMSP.peer', 'AuditorMSP.peer')"
             """
@@ -46,7 +47,7 @@ struct ContractDeployCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "The endorsement policy: a signature policy, or the path of one in the channel's configuration. Else the channel's own.",
+            "The endorsement policy: a signature policy, or the path of one in the channel's configuration. Else the channel's own, /Channel/Application/Endorsement.",
             valueName: "policy"
         )
     )
@@ -68,6 +69,7 @@ struct ContractDeployCommand: AsyncParsableCommand {
         guard self.path == nil || self.address == nil else {
             throw ValidationError("--address is for contracts that run elsewhere: leave the path out")
         }
+        guard self.name != nil || self.path != nil else { throw ValidationError("--name is missing") }
     }
 
     func run() async throws {
@@ -81,7 +83,7 @@ struct ContractDeployCommand: AsyncParsableCommand {
             )
         }
         let collections = try self.collections.map { try DefinitionParts.collections(file: $0) }
-        let configuration = try await self.channelConfiguration()
+        let configuration = try await self.connection.administeredChannel()
         let isQuiet = self.output.json
         let outcome = try await ContractSeat.connecting(to: self.connection.administeredPeers()[...]) {
             seats in
@@ -91,15 +93,7 @@ struct ContractDeployCommand: AsyncParsableCommand {
                 package: source.map { ($0.package, $0.id) },
                 tell: { if !isQuiet { print($0) } }
             ).run { committed in
-                var definition = ContractDefinition(name: name)
-                if let committed {
-                    definition.version = committed.version
-                    definition.policy = try Protos_ApplicationPolicy(
-                        policyBytes: committed.validationParameter
-                    )
-                    definition.collections = committed.collections
-                    definition.initRequired = committed.initRequired
-                }
+                var definition = try ContractDefinition(name: name, committed: committed)
                 definition.version = self.version ?? definition.version
                 definition.policy = given ?? definition.policy
                 definition.collections = collections ?? definition.collections
@@ -107,24 +101,12 @@ struct ContractDeployCommand: AsyncParsableCommand {
                 return definition
             }
         }
-        self.answer(outcome, source?.id, configuration)
-    }
-
-    private func channelConfiguration() async throws -> ChannelConfiguration {
-        guard let first = try self.connection.administeredPeers().first else {
-            throw Failure("the network has no peer", code: .configuration)
-        }
-        return try await withConnection(to: first.endpoint, security: first.security) { connection in
-            let peer = connection.peer(channel: first.channel, as: first.signer)
-            let bytes = try await peer.query(Invocation("cscc", "GetConfigBlock", [first.channel]))
-            return try ChannelConfiguration(configBlock: Common_Block(serializedBytes: bytes))
-        }
+        self.answer(outcome, configuration)
     }
 
     private func contractName() throws -> String {
-        let last = self.path.map { URL(fileURLWithPath: $0).lastPathComponent }
-        let base = last.map { String($0.prefix { $0 != "." }) }
-        guard let name = self.name ?? base else { throw ValidationError("--name is missing") }
+        let last = self.path.map { URL(fileURLWithPath: $0).standardizedFileURL.lastPathComponent } ?? ""
+        let name = self.name ?? String(last.prefix { $0 != "." })
         try ChaincodeName.validate(name)
         return name
     }
@@ -139,7 +121,6 @@ struct ContractDeployCommand: AsyncParsableCommand {
 
     private func answer(
         _ outcome: ContractDeployment.Outcome,
-        _ package: String?,
         _ configuration: ChannelConfiguration
     ) {
         let channel = configuration.channelID
@@ -151,7 +132,13 @@ struct ContractDeployCommand: AsyncParsableCommand {
         var lines = [
             "contract \(definition.name), version \(definition.version), sequence \(definition.sequence): \(state)"
         ]
-        let commands = self.commands(definition, package, configuration)
+        let strangers = definition.strangers(configuration)
+        if !strangers.isEmpty {
+            lines.append(
+                "note: its policy names \(strangers.joined(separator: ", ")), no organization of channel \(channel): nobody can sign for that"
+            )
+        }
+        let commands = self.commands(definition, outcome.package, configuration)
         if !outcome.isCommitted {
             lines.append(
                 "not approved yet by \(outcome.missing.joined(separator: ", ")); an administrator there runs"
@@ -164,9 +151,10 @@ struct ContractDeployCommand: AsyncParsableCommand {
                 "name": .string(definition.name),
                 "version": .string(definition.version),
                 "sequence": .integer(definition.sequence),
-                "package": package.map { .string($0) } ?? .null,
+                "package": outcome.package.isEmpty ? .null : .string(outcome.package),
                 "committed": .boolean(outcome.isCommitted),
                 "unchanged": .boolean(outcome.wasThere),
+                "unknownOrganizations": .array(strangers.map { .string($0) }),
                 "approvals": .members(
                     outcome.approvals.sorted { $0.key < $1.key }.map { ($0.key, .boolean($0.value)) }
                 ),
@@ -180,7 +168,7 @@ struct ContractDeployCommand: AsyncParsableCommand {
     /// What an administrator of another organization types, at a peer of Fabric's or Weft's.
     private func commands(
         _ definition: ContractDefinition,
-        _ package: String?,
+        _ package: String,
         _ configuration: ChannelConfiguration
     ) -> [String] {
         var approve = [
@@ -189,8 +177,8 @@ struct ContractDeployCommand: AsyncParsableCommand {
             "-v \(definition.version)", "--sequence \(definition.sequence)",
         ]
         switch definition.policy?.type {
-        case .signaturePolicy(let policy):
-            let text = self.policy ?? Self.text(of: policy, configuration)
+        case .signaturePolicy:
+            let text = self.policy ?? definition.policyText(configuration)
             approve.append("--signature-policy \"\(text)\"")
         case .channelConfigPolicyReference(let path): approve.append("--channel-config-policy \(path)")
         case nil: break
@@ -199,19 +187,9 @@ struct ContractDeployCommand: AsyncParsableCommand {
             approve.append("--collections-config \(self.collections ?? "FILE-OF-THE-DEFINITION-BEFORE")")
         }
         if definition.initRequired { approve.append("--init-required") }
-        guard let package else { return [approve.joined(separator: " ")] }
-        approve.append("--package-id \(package)")
+        if !package.isEmpty { approve.append("--package-id \(package)") }
+        guard self.path != nil || self.address != nil else { return [approve.joined(separator: " ")] }
         let file = self.out ?? self.path.flatMap { $0.hasSuffix("gz") ? $0 : nil } ?? "PACKAGE-FILE"
         return ["peer lifecycle chaincode install \(file)", approve.joined(separator: " ")]
-    }
-
-    /// A policy of the definition before in the policy language, as explanations tell it.
-    private static func text(
-        of policy: Common_SignaturePolicyEnvelope,
-        _ configuration: ChannelConfiguration
-    ) -> String {
-        let compiled = try? CompiledPolicy(signaturePolicy: policy, directory: configuration.directory)
-        let words = compiled?.explanation([]).reason ?? ""
-        return String(words.trimmingPrefix("it requires "))
     }
 }

@@ -85,8 +85,17 @@ struct ContractStatusCommand: AsyncParsableCommand {
             }
             return (found, places)
         }
+        let policy = try await ContractDefinition(name: self.name, committed: found)
+            .policyText(self.connection.administeredChannel())
         let approvals = found.approvals.sorted { $0.key < $1.key }
-        var lines = ["contract \(self.name), version \(found.version), sequence \(found.sequence)"]
+        var lines = [
+            "contract \(self.name), version \(found.version), sequence \(found.sequence)",
+            "  endorsement: \(policy)",
+        ]
+        if !found.collections.config.isEmpty {
+            lines.append("  collections: \(found.collections.names.joined(separator: ", "))")
+        }
+        if found.initRequired { lines.append("  it must be initialized by a first call") }
         for (organization, isApproved) in approvals {
             lines.append("  \(organization): \(isApproved ? "approved" : "has not approved")")
         }
@@ -96,6 +105,9 @@ struct ContractStatusCommand: AsyncParsableCommand {
                 "name": .string(self.name),
                 "version": .string(found.version),
                 "sequence": .integer(found.sequence),
+                "policy": .string(policy),
+                "collections": .array(found.collections.names.map { .string($0) }),
+                "initRequired": .boolean(found.initRequired),
                 "approvals": .members(approvals.map { ($0.key, .boolean($0.value)) }),
                 "peers": .array(
                     places.map { place in

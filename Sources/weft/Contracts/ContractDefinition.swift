@@ -17,6 +17,22 @@ struct ContractDefinition: Sendable {
     var collections = Protos_CollectionConfigPackage()
     var initRequired = false
 
+    /// A first definition.
+    init(name: String) {
+        self.name = name
+    }
+
+    /// The definition that the channel has; a first one if it has none.
+    init(name: String, committed: Lifecycle_QueryChaincodeDefinitionResult?) throws {
+        self.name = name
+        guard let committed else { return }
+        self.version = committed.version
+        self.sequence = committed.sequence
+        self.policy = try Protos_ApplicationPolicy(policyBytes: committed.validationParameter)
+        self.collections = committed.collections
+        self.initRequired = committed.initRequired
+    }
+
     /// The definition that the channel has; `nil` if it has none of this name.
     func committed(_ gateway: Gateway) async throws -> Lifecycle_QueryChaincodeDefinitionResult? {
         var query = Lifecycle_QueryChaincodeDefinitionArgs()
@@ -120,6 +136,34 @@ struct ContractDefinition: Sendable {
 
     private var policyBytes: Data {
         get throws { try (self.policy ?? Self.majority).serializedBytes() }
+    }
+
+    /// The policy as the flag of `weft contract deploy` takes it.
+    ///
+    /// - Parameter configuration: The channel's.
+    /// - Returns: A policy in the policy language, or the path of one in the channel's configuration.
+    func policyText(_ configuration: ChannelConfiguration) -> String {
+        switch (self.policy ?? Self.majority).type {
+        case .signaturePolicy(let policy):
+            let compiled = try? CompiledPolicy(signaturePolicy: policy, directory: configuration.directory)
+            return String((compiled?.explanation([]).reason ?? "").trimmingPrefix("it requires "))
+        case .channelConfigPolicyReference(let path): return path
+        case nil: return ""
+        }
+    }
+
+    /// Organizations that the policy names and the channel doesn't have: nobody can sign for them.
+    ///
+    /// - Parameter configuration: The channel's.
+    /// - Returns: Their MSP identifiers.
+    func strangers(_ configuration: ChannelConfiguration) -> [String] {
+        guard case .signaturePolicy(let policy)? = self.policy?.type else { return [] }
+        let named = policy.identities.compactMap { principal -> String? in
+            guard principal.principalClassification == .role else { return nil }
+            return try? Common_MSPRole(serializedBytes: principal.principal).mspIdentifier
+        }
+        let known = Set(configuration.application?.organizations.map(\.mspID.description) ?? [])
+        return Set(named).subtracting(known).sorted()
     }
 
     private static let majority = Protos_ApplicationPolicy.with {

@@ -12,6 +12,8 @@ struct ContractDeployment: Sendable {
     /// What became of it.
     struct Outcome: Sendable {
         var definition: ContractDefinition
+        /// The package that the first organization at hand runs; empty if it runs none.
+        var package: String
         var approvals: [String: Bool]
         var isCommitted: Bool
         /// Whether nothing had to be done.
@@ -24,12 +26,11 @@ struct ContractDeployment: Sendable {
     let seats: [ContractSeat]
     /// The channel's configuration, which says who must approve.
     let configuration: ChannelConfiguration
-    /// The package and its identifier; `nil` for a contract that is built into the peers.
+    /// The package and its identifier; `nil` for what the organizations run already: their packages, or a contract that is
+    /// built into the peers.
     let package: (bytes: Data, id: String)?
     /// Takes a line about each step.
     let tell: @Sendable (String) -> Void
-
-    private var packageID: String { self.package?.id ?? "" }
 
     /// Deploys.
     ///
@@ -43,23 +44,31 @@ struct ContractDeployment: Sendable {
         var definition = try wanted(nil)
         let committed = try await definition.committed(first.gateway)
         definition = try wanted(committed)
+        if self.package == nil, committed == nil { try await self.requireBuiltIn(definition.name, at: first) }
         try await self.install()
         definition.sequence = try await self.sequence(of: definition, committed)
         let isOnChannel = committed.map { $0.sequence == definition.sequence } ?? false
 
         var last: UInt64 = 0
         var wasThere = isOnChannel
+        var firstPackage: String?
         for seat in self.seats {
+            let package: String
+            if let given = self.package?.id {
+                package = given
+            } else {
+                package = try await seat.newestPackage(definition.name, through: definition.sequence)
+            }
+            firstPackage = firstPackage ?? package
             if isOnChannel,
-                try await seat.approvedPackage(definition.name, sequence: definition.sequence)
-                    == self.packageID
+                try await seat.approvedPackage(definition.name, sequence: definition.sequence) == package
             {
                 continue
             }
             let block = try await definition.approve(
                 seat.gateway,
                 organization: seat.mspID,
-                packageID: self.packageID
+                packageID: package
             )
             guard let block else { continue }
             wasThere = false
@@ -67,16 +76,28 @@ struct ContractDeployment: Sendable {
             self.tell("approved by \(seat.mspID), sequence \(definition.sequence)")
         }
         if last > 0 { for seat in self.seats { try await seat.waitForBlock(last) } }
-        guard !isOnChannel else {
-            let approvals = committed?.approvals ?? [:]
-            return Outcome(
-                definition: definition,
-                approvals: approvals,
-                isCommitted: true,
-                wasThere: wasThere
+        var outcome = Outcome(
+            definition: definition,
+            package: firstPackage ?? "",
+            approvals: committed?.approvals ?? [:],
+            isCommitted: isOnChannel,
+            wasThere: wasThere
+        )
+        if !isOnChannel { try await self.commit(&outcome, first) }
+        return outcome
+    }
+
+    /// Refuses a first definition of what no peer could run.
+    private func requireBuiltIn(_ name: String, at seat: ContractSeat) async throws {
+        guard try await seat.installed().contains(where: { $0.packageID == "\(name):builtin" }) else {
+            throw Failure(
+                """
+                the channel has no contract \(name), and \(seat.name) has none of that name built in: name the contract's \
+                folder, program or package, or with --address where it runs as a service
+                """,
+                code: .usage
             )
         }
-        return try await self.commit(definition, first)
     }
 
     private func install() async throws {
@@ -95,25 +116,24 @@ struct ContractDeployment: Sendable {
     ) async throws -> Int64 {
         guard let committed else { return 1 }
         guard try definition.hasContent(of: committed) else { return committed.sequence + 1 }
+        guard let package else { return committed.sequence }
         for seat in self.seats {
             let approved = try await seat.approvedPackage(definition.name, sequence: committed.sequence) ?? ""
-            if !approved.isEmpty, approved != self.packageID { return committed.sequence + 1 }
+            if !approved.isEmpty, approved != package.id { return committed.sequence + 1 }
         }
         return committed.sequence
     }
 
-    private func commit(_ definition: ContractDefinition, _ first: ContractSeat) async throws -> Outcome {
-        let approvals = try await definition.approvals(first.gateway)
-        var outcome = Outcome(definition: definition, approvals: approvals, isCommitted: false)
-        let approved = approvals.filter(\.value).keys.sorted()
+    private func commit(_ outcome: inout Outcome, _ first: ContractSeat) async throws {
+        outcome.approvals = try await outcome.definition.approvals(first.gateway)
+        let approved = outcome.approvals.filter(\.value).keys.sorted()
         guard
             let endorsers = self.endorsers(of: approved, preferring: Set(self.seats.map(\.mspID)))
-        else { return outcome }
-        let block = try await definition.commit(first.gateway, organizations: endorsers)
+        else { return }
+        let block = try await outcome.definition.commit(first.gateway, organizations: endorsers)
         self.tell("committed in block \(block), endorsed by \(endorsers.joined(separator: ", "))")
         for seat in self.seats { try await seat.waitForBlock(block) }
         outcome.isCommitted = true
-        return outcome
     }
 
     /// The fewest of the organizations that approved whose peers satisfy the policy for definitions; `nil` if all of them

@@ -17,8 +17,6 @@ struct ContractRemoval: Sendable {
     let channel: String
     /// The number of the channel's definition; `nil` if it has none.
     let sequence: Int64?
-    /// The earliest definition whose package is asked for.
-    private static let definitions: Int64 = 100
 
     /// Removes from one peer what its organization has approved for the contract, and unused packages with its name as label.
     ///
@@ -48,7 +46,7 @@ struct ContractRemoval: Sendable {
         // An organization may have approved the next definition before the channel has it.
         let last = (self.sequence ?? 0) + 1
         var packages: Set<String> = []
-        for sequence in max(1, last - Self.definitions)...last {
+        for sequence in ContractSeat.definitions(through: last) {
             if let package = try await seat.approvedPackage(self.name, sequence: sequence), !package.isEmpty {
                 packages.insert(package)
             }

@@ -1,3 +1,4 @@
+import Channel
 import FabricProtos
 import Foundation
 import SwiftProtobuf
@@ -89,6 +90,18 @@ struct ContractSeat: Sendable {
         }
     }
 
+    /// The package that the organization approved with this definition or, failing that, with the newest one before it;
+    /// empty if it approved none.
+    func newestPackage(_ contract: String, through sequence: Int64) async throws -> String {
+        for number in Self.definitions(through: sequence).reversed() {
+            if let package = try await self.approvedPackage(contract, sequence: number) { return package }
+        }
+        return ""
+    }
+
+    /// The sequences of the definitions whose packages are asked for: a hundred at the most.
+    static func definitions(through last: Int64) -> ClosedRange<Int64> { max(1, last - 99)...last }
+
     /// Waits until the peer has a block.
     func waitForBlock(_ number: UInt64) async throws {
         let peer = self.connection.peer(channel: self.channel, as: self.identity)
@@ -118,6 +131,18 @@ struct ContractSeat: Sendable {
 }
 
 extension ConnectionOptions {
+    /// The channel's configuration, as the first of the administered peers has it.
+    func administeredChannel() async throws -> ChannelConfiguration {
+        guard let first = try self.administeredPeers().first else {
+            throw Failure("the network has no peer", code: .configuration)
+        }
+        return try await withConnection(to: first.endpoint, security: first.security) { connection in
+            let peer = connection.peer(channel: first.channel, as: first.signer)
+            let bytes = try await peer.query(Invocation("cscc", "GetConfigBlock", [first.channel]))
+            return try ChannelConfiguration(configBlock: Common_Block(serializedBytes: bytes))
+        }
+    }
+
     /// The peers whose administrators are at hand: the one that the flags name, else all of the network's folder.
     func administeredPeers() throws -> [Target] {
         guard self.identity == nil, self.identityName == nil, self.peer == nil else {
