@@ -3,12 +3,13 @@ import FabricProtos
 import Foundation
 import GossipSimulation
 import Simulation
+import TestTraits
 import Testing
 
 @testable import Gossip
 
 /// Whole networks, under virtual time.
-@Suite struct GossipWorldTests {
+@Suite(.computing) struct GossipWorldTests {
     @Test func peersOfSeveralOrganizationsFindEachOther() throws {
         let identities = try GossipIdentities(organizations: 3, peers: 3)
         let world = try GossipWorld(identities)

@@ -1,8 +1,9 @@
 import Simulation
+import TestTraits
 import Testing
 
 /// Faults that are put in on purpose: a simulator that finds nothing may be one that can't.
-@Suite struct MutationTests {
+@Suite(.computing) struct MutationTests {
     @Test("each broken rule is caught", arguments: Mutation.allCases)
     func isCaught(mutation: Mutation) {
         let detection = Detection(of: mutation, seeds: 1)

@@ -1,10 +1,11 @@
 import Simulation
+import TestTraits
 import Testing
 
 /// Clusters under random faults, and under the faults of known corner cases.
 ///
 /// A debug build is slow: here run a few seeds; `scripts/simulate` runs thousands optimized.
-@Suite struct RandomRunTests {
+@Suite(.computing) struct RandomRunTests {
     @Test("no seed breaks an invariant, and every cluster heals", arguments: 0..<4)
     func survives(part: UInt64) {
         var counted = 0

@@ -2,11 +2,12 @@ import Channel
 import Foundation
 import GossipSimulation
 import Simulation
+import TestTraits
 import Testing
 
 @testable import Gossip
 
-@Suite struct LeaderElectionWorldTests {
+@Suite(.computing) struct LeaderElectionWorldTests {
     private func world(peers: Int, elects: Bool = true, leads: Bool = true) throws -> BlockWorld {
         var options = GossipOptions()
         options.useLeaderElection = elects

@@ -4,12 +4,13 @@ import Foundation
 import GossipSimulation
 import Simulation
 import SwiftProtobuf
+import TestTraits
 import Testing
 
 @testable import Gossip
 
 /// Peers that fill each other's ledgers.
-@Suite struct StateTransferWorldTests {
+@Suite(.computing) struct StateTransferWorldTests {
     @Test func membersLearnHeightsAndContracts() throws {
         let test = try BlockWorld(blocks: 5, heights: [5, 4, 3, 2])
         let contract = Gossip_Chaincode.with {

@@ -1,7 +1,8 @@
 import GossipSimulation
+import TestTraits
 import Testing
 
-@Suite struct GossipCostTests {
+@Suite(.computing) struct GossipCostTests {
     @Test func aCalmNetworkCostsEachPeerLittle() throws {
         let cost = try GossipCost(peers: 8)
         print("\(GossipCost.heading)\n\(cost.row)")
