@@ -32,6 +32,16 @@ import Testing
         )
     }
 
+    private enum Kind: String, Codable, CaseIterable { case drill, saw }
+
+    @Test func aTextThatIsNoneOfAnEnumerationIsRefusedWithThoseThatAre() throws {
+        #expect(try ContractValue.decode(Kind.self, from: Data("saw".utf8)) == .saw)
+        let error = #expect(throws: UnreadableValue.self) {
+            try ContractValue.decode(Kind.self, from: Data("hammer".utf8))
+        }
+        #expect(error?.description == #"expected one of drill, saw, found "hammer""#)
+    }
+
     @Test func compositeKeysAreTakenApartAsTheyWereMade() throws {
         let key = try CompositeKey("asset", ["a", "", "b/c", "é"])
         #expect(key.text == "\u{0}asset\u{0}a\u{0}\u{0}b/c\u{0}é\u{0}")

@@ -62,6 +62,8 @@ extension UnreadableValue {
         case is Bool.Type: "true or false"
         case is any BinaryInteger.Type: "a whole number"
         case is any BinaryFloatingPoint.Type: "a number"
+        case let type as any CaseIterable.Type where !type.texts.isEmpty:
+            "one of \(type.texts.joined(separator: ", "))"
         default: "a value of \(type) as JSON"
         }
     }
@@ -73,5 +75,12 @@ extension UnreadableValue {
             " (at \(context.codingPath.map(\.stringValue).joined(separator: ".")))"
         default: ""
         }
+    }
+}
+
+extension CaseIterable {
+    /// The texts that stand for the values, if they are texts.
+    fileprivate static var texts: [String] {
+        self.allCases.compactMap { ($0 as? any RawRepresentable)?.rawValue as? String }
     }
 }
