@@ -169,6 +169,7 @@ def test_an_executable_registers_with_the_peer(gateway, network, executable):
     assert environment["CORE_CHAINCODE_ID_NAME"] == executable.identifier
     assert environment["CORE_PEER_LOCALMSPID"] == "UtilityMSP"
     assert "SECRET_OF_THE_PEER" not in environment
+    assert "threads=crashed" in environment["SWIFT_BACKTRACE"], "a crash in Swift would fill the log"
     state = executable.state
     assert (state["phase"], state["starts"]) == ("running", 1)
     process = int(gateway.evaluate("executable", "process"))

@@ -126,4 +126,4 @@ def test_logs_of_a_peer_elsewhere_are_named_with_the_command_that_shows_them(net
     done = subprocess.run([os.environ["WEFT"], "contract", "logs", "started", "--network", network.folder, "--peer", "far:7051"],
                           capture_output=True, text=True, timeout=60)
     assert done.returncode == 1 and "far:7051 is no peer" in done.stderr, done.stdout + done.stderr
-    assert "tail -n 20 contracts/started*/log" in done.stderr
+    assert "tail -n 50 contracts/started*/log" in done.stderr

@@ -17,7 +17,7 @@ struct ContractLogsCommand: AsyncParsableCommand {
     var name = ""
 
     @Option(help: ArgumentHelp("How many of the newest lines of each log are shown.", valueName: "count"))
-    var lines = 20
+    var lines = 50
 
     @OptionGroup var connection: ConnectionOptions
     @OptionGroup var output: OutputOptions

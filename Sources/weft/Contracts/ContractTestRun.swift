@@ -57,6 +57,8 @@ struct ContractTestRun: Sendable {
     ) {
         let text = short ?? command.joined(separator: " ")
         self.tell("runs \(text)")
+        // Before what the command prints, also where standard output is a file.
+        fflush(nil)
         let status: TerminationStatus
         do {
             let arguments = Arguments(Array(command.dropFirst()))

@@ -177,6 +177,8 @@ struct LaunchedEndpoint: ContractEndpoint {
             "LANG": "C.UTF-8",
             "HOME": files.folder.path,
             "TMPDIR": files.folder.path,
+            // A crash in Swift fits on a page: what it said, and where it was.
+            "SWIFT_BACKTRACE": "threads=crashed,registers=none,images=none",
             "CORE_CHAINCODE_ID_NAME": self.package.id,
             "CORE_PEER_LOCALMSPID": self.mspID,
         ].merging(plan.environment) { $1 }
