@@ -36,6 +36,11 @@ public struct ClientError: Error, Sendable, CustomStringConvertible {
         public var mspID: String
         /// The node's reason.
         public var message: String
+
+        /// Which node it is, for people.
+        fileprivate var node: String {
+            [self.mspID, self.address].filter { !$0.isEmpty }.joined(separator: " at ")
+        }
     }
 
     /// What kind of failure it was.
@@ -56,9 +61,11 @@ public struct ClientError: Error, Sendable, CustomStringConvertible {
 
     /// The message, with each node's reason on a line of its own.
     public var description: String {
+        if self.details.count == 1, self.details[0].message == self.message {
+            return "\(self.details[0].node): \(self.message)"
+        }
         let lines = self.details.map { detail in
-            let node = [detail.mspID, detail.address].filter { !$0.isEmpty }.joined(separator: " at ")
-            return "\n  \(node): \(detail.message)"
+            "\n  \(detail.node): \(detail.message)"
         }
         return self.message + lines.joined()
     }

@@ -26,6 +26,12 @@ import Testing
             _ = try await self.run(
                 ["tx", "submit", "--organization", "UtilityMSP", "kv", "put", "a", "1"] + network
             )
+            // What a single node says is said once.
+            let missing = try await WeftProcess.run(
+                arguments: ["tx", "evaluate", "kv", "get", "b"] + network
+            )
+            #expect(missing.errors.contains("MSP at 127.0.0.1"))
+            #expect(missing.errors.components(separatedBy: "has no value").count == 2)
 
             // Another version is the next definition, with the same policy.
             let upgrade = try await self.run(
