@@ -45,7 +45,8 @@ struct PolicyParser {
         case "AND", "And", "OR", "Or", "OutOf", "outof", "OUTOF": break
         default:
             self.position = start
-            throw self.unexpected("AND(…), OR(…) or OutOf(…)")
+            let principal = depth == 0 ? "" : ", or in quotes a principal such as 'Org1MSP.member'"
+            throw self.unexpected("AND(…), OR(…) or OutOf(…)\(principal)")
         }
         try self.take("(")
         let isThreshold = name.lowercased() == "outof"

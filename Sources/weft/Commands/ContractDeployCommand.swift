@@ -178,7 +178,7 @@ struct ContractDeployCommand: AsyncParsableCommand {
         ]
         switch definition.policy?.type {
         case .signaturePolicy:
-            let text = self.policy ?? definition.policyText(configuration)
+            let text = self.policy ?? definition.policyText
             approve.append("--signature-policy \"\(text)\"")
         case .channelConfigPolicyReference(let path): approve.append("--channel-config-policy \(path)")
         case nil: break

@@ -85,8 +85,7 @@ struct ContractStatusCommand: AsyncParsableCommand {
             }
             return (found, places)
         }
-        let policy = try await ContractDefinition(name: self.name, committed: found)
-            .policyText(self.connection.administeredChannel())
+        let policy = try ContractDefinition(name: self.name, committed: found).policyText
         let approvals = found.approvals.sorted { $0.key < $1.key }
         var lines = [
             "contract \(self.name), version \(found.version), sequence \(found.sequence)",

@@ -139,16 +139,11 @@ struct ContractDefinition: Sendable {
     }
 
     /// The policy as the flag of `weft contract deploy` takes it.
-    ///
-    /// - Parameter configuration: The channel's.
-    /// - Returns: A policy in the policy language, or the path of one in the channel's configuration.
-    func policyText(_ configuration: ChannelConfiguration) -> String {
+    var policyText: String {
         switch (self.policy ?? Self.majority).type {
-        case .signaturePolicy(let policy):
-            let compiled = try? CompiledPolicy(signaturePolicy: policy, directory: configuration.directory)
-            return String((compiled?.explanation([]).reason ?? "").trimmingPrefix("it requires "))
-        case .channelConfigPolicyReference(let path): return path
-        case nil: return ""
+        case .signaturePolicy(let policy): PolicyExpression.text(policy)
+        case .channelConfigPolicyReference(let path): path
+        case nil: ""
         }
     }
 

@@ -19,6 +19,8 @@ import Testing
         }
         #expect(error?.position == 17)
         #expect(error?.reason.contains("'B.boss' has no role") == true)
+        let bare = #expect(throws: InvalidPolicyText.self) { try PolicyExpression.parse("OR(A.member)") }
+        #expect(bare?.reason.contains("in quotes a principal such as 'Org1MSP.member'") == true)
     }
 
     @Test func aPolicyIsWrittenBackAsItsText() throws {

@@ -104,9 +104,14 @@ struct PeerArgumentsTests {
         #expect(collection.blockToLive == 100)
         #expect(collection.memberOnlyRead)
         #expect(collection.endorsementPolicy.channelConfigPolicyReference == "/Channel/Application/Admins")
-        try Data("[{}]".utf8).write(to: file)
-        #expect(throws: ToolFailure.self, "a collection without a policy") {
-            try DefinitionParts.collections(file: file.path)
+        for (text, reason) in [
+            ("[{}]", "a collection has no name"), (#"[{"name": "open"}]"#, "collection open has no policy"),
+        ] {
+            try Data(text.utf8).write(to: file)
+            let error = #expect(throws: ToolFailure.self) {
+                try DefinitionParts.collections(file: file.path)
+            }
+            #expect(error.map { "\($0)".contains(reason) } == true)
         }
     }
 }

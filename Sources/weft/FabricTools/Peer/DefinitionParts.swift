@@ -62,9 +62,13 @@ enum DefinitionParts {
         var endorsementPolicy: Policy?
 
         func config() throws -> Protos_StaticCollectionConfig {
+            guard let name else { throw ToolFailure("a collection has no name") }
+            guard let policy else {
+                throw ToolFailure("collection \(name) has no policy, which says whose peers hold it")
+            }
             var config = Protos_StaticCollectionConfig()
-            config.name = self.name ?? ""
-            config.memberOrgsPolicy.signaturePolicy = try PolicyExpression.parse(self.policy ?? "")
+            config.name = name
+            config.memberOrgsPolicy.signaturePolicy = try PolicyExpression.parse(policy)
             config.requiredPeerCount = self.requiredPeerCount ?? 0
             config.maximumPeerCount = self.maxPeerCount ?? 1
             config.blockToLive = self.blockToLive ?? 0
