@@ -15,14 +15,16 @@ extension BlockDelivery {
 
     /// Notices an orderer whose process is stopped, or that can't be reached any more, although its connection stands.
     ///
-    /// Asks on the same connection when no block came for half a second, and then less often.
+    /// Asks on the same connection when no block came for ``Options/firstProcessCheck``, and then less often.
     func watchProcess(
         of endpoint: OrdererEndpoint,
         _ client: GRPCClient<Transport>,
         _ patience: Duration
     ) async throws {
-        try await self.whenNoBlockComes(first: Self.firstProcessCheck, longest: Self.longestProcessCheck) {
-            _ in
+        try await self.whenNoBlockComes(
+            first: self.options.firstProcessCheck,
+            longest: Self.longestProcessCheck
+        ) { _ in
             guard await HealthService.answers(client, within: patience) else {
                 try Task.checkCancellation()
                 throw OrdererStalled(endpoint, saidNothingFor: patience)
@@ -30,16 +32,17 @@ extension BlockDelivery {
         }
     }
 
-    private static var firstProcessCheck: Duration { .milliseconds(500) }
     private static var longestProcessCheck: Duration { .seconds(4) }
 
     /// Notices an orderer that has fallen silent while another one has newer blocks: one whose process is stopped, or
     /// whose network is cut, keeps its connection for a long time.
     ///
-    /// Asks another orderer when no block came for 1 s, and then less and less often.
+    /// Asks another orderer when no block came for ``Options/firstStallCheck``, and then less and less often.
     func watchForStall(at endpoint: OrdererEndpoint) async throws {
-        try await self.whenNoBlockComes(first: Self.firstStallCheck, longest: Self.longestStallCheck) {
-            height in
+        try await self.whenNoBlockComes(
+            first: self.options.firstStallCheck,
+            longest: Self.longestStallCheck
+        ) { height in
             let others = self.channel.configuration.ordererEndpoints(overrides: self.options.overrides)
                 .filter { $0 != endpoint }
             guard let other = others.randomElement(), let newest = await self.newestBlock(of: other),
@@ -72,7 +75,6 @@ extension BlockDelivery {
         }
     }
 
-    private static var firstStallCheck: Duration { .seconds(1) }
     private static var longestStallCheck: Duration { .seconds(60) }
 
     /// The number of an orderer's newest block; `nil` if it doesn't tell in a few seconds.

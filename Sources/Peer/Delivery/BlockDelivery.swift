@@ -27,6 +27,10 @@ package struct BlockDelivery<Transport: ClientTransport>: Sendable {
         package var firstPause: Duration
         /// The longest pause.
         package var longestPause: Duration
+        /// How long no block may come before the orderer's process is asked whether it is there.
+        package var firstProcessCheck: Duration
+        /// How long no block may come before another orderer is asked whether it has newer ones.
+        package var firstStallCheck: Duration
         /// What is done on BFT channels.
         package var cluster: ClusterDeliveryOptions
 
@@ -34,11 +38,15 @@ package struct BlockDelivery<Transport: ClientTransport>: Sendable {
             overrides: [OrdererOverride] = [],
             firstPause: Duration = .milliseconds(100),
             longestPause: Duration = .seconds(10),
+            firstProcessCheck: Duration = .milliseconds(500),
+            firstStallCheck: Duration = .seconds(1),
             cluster: ClusterDeliveryOptions = ClusterDeliveryOptions()
         ) {
             self.overrides = overrides
             self.firstPause = firstPause
             self.longestPause = longestPause
+            self.firstProcessCheck = firstProcessCheck
+            self.firstStallCheck = firstStallCheck
             self.cluster = cluster
         }
     }
