@@ -196,9 +196,13 @@ import Testing
                     group.cancelAll()
                 }
             }
-            group.addTask { await delivery.run() }
-            group.addTask { try? await channel.committed.waitForBlock(last) }
-            await group.next()
+            // The orderers outlive the delivery, which would ask others if they ended first.
+            await withTaskGroup(of: Void.self) { group in
+                group.addTask { await delivery.run() }
+                group.addTask { try? await channel.committed.waitForBlock(last) }
+                await group.next()
+                group.cancelAll()
+            }
             group.cancelAll()
         }
         return channel
