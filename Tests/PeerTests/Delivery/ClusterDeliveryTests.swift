@@ -116,6 +116,13 @@ import Testing
             self.corrupt = corrupt
         }
 
+        /// What it was asked for, blocks behind the chain's end left out: when the peer has all, its streams end.
+        var asked: [Orderer_SeekInfo.SeekContentType] {
+            self.seeks.withLock {
+                $0.filter { $0.start.specified.number < self.chain.count }.map(\.contentType)
+            }
+        }
+
         func broadcast(
             request: RPCAsyncSequence<Common_Envelope, any Error>,
             response: RPCWriter<Orderer_BroadcastResponse>,
@@ -228,7 +235,7 @@ import Testing
         )
         #expect(channel.ledger.height == 7)
         #expect(channel.status == .running)
-        let asked = orderers.map { $0.seeks.withLock { $0.map(\.contentType) } }
+        let asked = orderers.map(\.asked)
         #expect(asked.count { $0 == [.block] } == 1)
         #expect(asked.count { $0.allSatisfy { $0 == .headerWithSig } } == 3)
     }
@@ -243,7 +250,7 @@ import Testing
             isPatient: true
         )
         #expect(channel.ledger.height == 7)
-        let asked = orderers.flatMap { $0.seeks.withLock { $0.map(\.contentType) } }
+        let asked = orderers.flatMap { $0.asked }
         #expect(asked == [.block])
     }
 
