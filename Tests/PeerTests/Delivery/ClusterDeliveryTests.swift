@@ -116,12 +116,7 @@ import Testing
             self.corrupt = corrupt
         }
 
-        /// What it was asked for, blocks behind the chain's end left out: when the peer has all, its streams end.
-        var asked: [Orderer_SeekInfo.SeekContentType] {
-            self.seeks.withLock {
-                $0.filter { $0.start.specified.number < self.chain.count }.map(\.contentType)
-            }
-        }
+        var asked: [Orderer_SeekInfo.SeekContentType] { self.seeks.withLock { $0.map(\.contentType) } }
 
         func broadcast(
             request: RPCAsyncSequence<Common_Envelope, any Error>,
@@ -148,6 +143,10 @@ import Testing
                         sent = corrupted
                     }
                     try await response.write(.with { [sent] in $0.block = sent })
+                }
+                // Further blocks may come, or what is withheld: the client ends the stream.
+                if seek.stop.specified.number >= self.chain.count {
+                    try await Task.sleep(for: .seconds(3_600))
                 }
             }
         }
