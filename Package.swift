@@ -171,8 +171,6 @@ let package = Package(
 
         // Tests.
         .target(name: "TestSupport", dependencies: [log], path: "Tests/TestSupport", swiftSettings: settings),
-        // Apart from TestSupport, which programs use that have no tests.
-        .target(name: "TestTraits", path: "Tests/TestTraits", swiftSettings: settings),
         tests("CryptographyTests", of: "Cryptography"),
         tests("ArchiveTests", of: "Archive"),
         tests("KeyValueStoreTests", of: "KeyValueStore"),
@@ -208,7 +206,7 @@ let package = Package(
             path: "Tests/ChainSimulation",
             swiftSettings: settings
         ),
-        tests("SimulationTests", of: "Simulation", and: ["ChainSimulation", "Consensus", "TestTraits"]),
+        tests("SimulationTests", of: "Simulation", and: ["ChainSimulation", "Consensus"]),
         .executableTarget(
             name: "simulate",
             dependencies: ["ChainSimulation", "GossipSimulation", "Simulation", arguments],
@@ -223,11 +221,7 @@ let package = Package(
             path: "Tests/GossipSimulation",
             swiftSettings: settings
         ),
-        tests(
-            "GossipTests",
-            of: "Gossip",
-            and: channel + ["GossipSimulation", "Simulation", "TestTraits", protobuf]
-        ),
+        tests("GossipTests", of: "Gossip", and: channel + ["GossipSimulation", "Simulation", protobuf]),
         tests("TranslationTests", of: "Translation", and: ["FabricProtos", protobuf]),
         tests("LedgerTests", of: "Ledger", and: channel + ["KeyValueStore", protobuf]),
         tests("CertificateAuthorityTests", of: "CertificateAuthority", and: channel + [protobuf]),

@@ -3,13 +3,12 @@ import FabricProtos
 import Foundation
 import GossipSimulation
 import Simulation
-import TestTraits
 import Testing
 
 @testable import Gossip
 
 /// Whole networks, under virtual time.
-@Suite(.computing) struct GossipWorldTests {
+@Suite struct GossipWorldTests {
     @Test func peersOfSeveralOrganizationsFindEachOther() throws {
         let identities = try GossipIdentities(organizations: 3, peers: 3)
         let world = try GossipWorld(identities)

@@ -1,12 +1,11 @@
 import ChainSimulation
 import Simulation
-import TestTraits
 import Testing
 
 /// Ordering services of the real BFT chains, some of whose consenters lie, under random faults.
 ///
 /// A debug build is slow: here run a few seeds; `scripts/simulate --engine bft-chain` runs many optimized.
-@Suite(.computing) struct BFTChainRandomRunTests {
+@Suite struct BFTChainRandomRunTests {
     @Test("no seed breaks an invariant, and every service orders everything", arguments: [1] as [UInt64])
     func survives(seed: UInt64) {
         print("replay: scripts/simulate --engine bft-chain --seed \(seed)")

@@ -1,11 +1,10 @@
 import Simulation
-import TestTraits
 import Testing
 
 /// BFT clusters with Byzantine nodes under random faults.
 ///
 /// A debug build is slow: here run a few seeds; `scripts/simulate --engine bft` runs many optimized.
-@Suite(.computing) struct BFTRandomRunTests {
+@Suite struct BFTRandomRunTests {
     @Test("no seed breaks an invariant, and every cluster orders everything", arguments: UInt64(1)...6)
     func survives(seed: UInt64) {
         print("replay: scripts/simulate --engine bft --seed \(seed)")

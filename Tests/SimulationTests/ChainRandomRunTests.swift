@@ -1,12 +1,11 @@
 import ChainSimulation
 import Simulation
-import TestTraits
 import Testing
 
 /// Ordering services of the real chains under random faults.
 ///
 /// A debug build is slow: here run a few seeds; `scripts/simulate --engine chain` runs many optimized.
-@Suite(.computing) struct ChainRandomRunTests {
+@Suite struct ChainRandomRunTests {
     @Test("no seed breaks an invariant, and every service orders everything", arguments: [1, 3] as [UInt64])
     func survives(seed: UInt64) {
         print("replay: scripts/simulate --engine chain --seed \(seed)")

@@ -1,9 +1,8 @@
 import Simulation
-import TestTraits
 import Testing
 
 /// Faults that are put in on purpose: a simulator that finds nothing may be one that can't.
-@Suite(.computing) struct MutationTests {
+@Suite struct MutationTests {
     @Test("each broken rule is caught", arguments: Mutation.allCases)
     func isCaught(mutation: Mutation) {
         let detection = Detection(of: mutation, seeds: 1)

@@ -1,11 +1,10 @@
 import Simulation
-import TestTraits
 import Testing
 
 /// Clusters under random faults, and under the faults of known corner cases.
 ///
 /// A debug build is slow: here run a few seeds; `scripts/simulate` runs thousands optimized.
-@Suite(.computing) struct RandomRunTests {
+@Suite struct RandomRunTests {
     @Test("no seed breaks an invariant, and every cluster heals", arguments: 0..<4)
     func survives(part: UInt64) {
         var counted = 0

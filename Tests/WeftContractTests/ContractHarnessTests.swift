@@ -4,7 +4,7 @@ import WeftContract
 import WeftContractTesting
 
 /// What contracts can do, on the channel in memory.
-@Suite(.timeLimit(.minutes(10))) struct ContractHarnessTests {
+@Suite(.timeLimit(.minutes(5))) struct ContractHarnessTests {
     private func refusal(_ body: () async throws -> some Any) async -> String {
         do {
             _ = try await body()

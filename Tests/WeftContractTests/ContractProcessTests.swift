@@ -9,7 +9,7 @@ import Testing
 @testable import WeftContract
 
 /// A contract's process and peers, over real connections on loopback.
-@Suite(.serialized, .timeLimit(.minutes(10))) struct ContractProcessTests {
+@Suite(.serialized, .timeLimit(.minutes(5))) struct ContractProcessTests {
     private func process() throws -> ContractProcess {
         ContractProcess(packageID: "probe:1", contracts: try ContractSet([ProbeContract()])) { _ in }
     }

@@ -8,7 +8,7 @@ import WeftContract
 @testable import WeftContractTesting
 
 /// The contract's end of a chaincode stream, with peers that keep the protocol and others.
-@Suite(.timeLimit(.minutes(10))) struct ContractStreamTests {
+@Suite(.timeLimit(.minutes(5))) struct ContractStreamTests {
     /// A peer that sends what a test says, and sees what comes back.
     private struct TestPeer {
         let send: AsyncStream<Protos_ChaincodeMessage>.Continuation

@@ -2,12 +2,11 @@ import Channel
 import Foundation
 import GossipSimulation
 import Simulation
-import TestTraits
 import Testing
 
 @testable import Gossip
 
-@Suite(.computing) struct LeaderElectionWorldTests {
+@Suite struct LeaderElectionWorldTests {
     private func world(peers: Int, elects: Bool = true, leads: Bool = true) throws -> BlockWorld {
         var options = GossipOptions()
         options.useLeaderElection = elects

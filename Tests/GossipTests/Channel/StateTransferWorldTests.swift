@@ -4,13 +4,12 @@ import Foundation
 import GossipSimulation
 import Simulation
 import SwiftProtobuf
-import TestTraits
 import Testing
 
 @testable import Gossip
 
 /// Peers that fill each other's ledgers.
-@Suite(.computing) struct StateTransferWorldTests {
+@Suite struct StateTransferWorldTests {
     @Test func membersLearnHeightsAndContracts() throws {
         let test = try BlockWorld(blocks: 5, heights: [5, 4, 3, 2])
         let contract = Gossip_Chaincode.with {

@@ -1,8 +1,7 @@
 import GossipSimulation
-import TestTraits
 import Testing
 
-@Suite(.computing) struct GossipCostTests {
+@Suite struct GossipCostTests {
     @Test func aCalmNetworkCostsEachPeerLittle() throws {
         let cost = try GossipCost(peers: 8)
         print("\(GossipCost.heading)\n\(cost.row)")

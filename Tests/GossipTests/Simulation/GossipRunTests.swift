@@ -1,12 +1,11 @@
 import GossipSimulation
 import Simulation
-import TestTraits
 import Testing
 
 /// Networks of peers that gossip, under random faults and lies.
 ///
 /// A debug build is slow: here run a few seeds; `scripts/simulate --engine gossip` runs many optimized.
-@Suite(.computing) struct GossipRunTests {
+@Suite struct GossipRunTests {
     @Test("no seed breaks an invariant, and every network converges", arguments: [1] as [UInt64])
     func survives(seed: UInt64) {
         print("replay: scripts/simulate --engine gossip --seed \(seed)")

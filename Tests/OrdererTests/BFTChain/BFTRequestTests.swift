@@ -8,7 +8,7 @@ import Testing
 @testable import Orderer
 
 /// The ways of clients' envelopes among the consenters, where time decides nothing.
-@Suite(.serialized, .timeLimit(.minutes(10))) struct BFTRequestTests {
+@Suite(.serialized, .timeLimit(.minutes(2))) struct BFTRequestTests {
     private func cluster() async throws -> TestBFTCluster {
         let cluster = try TestBFTCluster(4, options: .timeless)
         try cluster.start()

@@ -50,7 +50,7 @@ import Testing
 
     @Test(
         "one that lost everything copies the channel, and votes behind what it may have voted on",
-        .timeLimit(.minutes(10))
+        .timeLimit(.minutes(3))
     )
     func comesBackWithoutADisk() async throws {
         var (cluster, acknowledged) = try await self.cluster(losing: ["log", "consensus"])
@@ -65,14 +65,14 @@ import Testing
         try await self.check(cluster, acknowledged)
     }
 
-    @Test("one that kept its promises but lost its ledger copies that and goes on", .timeLimit(.minutes(10)))
+    @Test("one that kept its promises but lost its ledger copies that and goes on", .timeLimit(.minutes(3)))
     func comesBackWithoutALedger() async throws {
         let (cluster, acknowledged) = try await self.cluster(losing: ["log"])
         try cluster.start([4])
         try await self.check(cluster, acknowledged)
     }
 
-    @Test("one that lost its promises but kept its ledger waits, too", .timeLimit(.minutes(10)))
+    @Test("one that lost its promises but kept its ledger waits, too", .timeLimit(.minutes(3)))
     func comesBackWithoutPromises() async throws {
         var (cluster, acknowledged) = try await self.cluster(losing: ["consensus"])
         try cluster.start([4])

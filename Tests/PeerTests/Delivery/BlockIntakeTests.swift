@@ -9,7 +9,7 @@ import Testing
 @testable import Peer
 
 /// Blocks of an orderer and of other peers on their way into one ledger.
-@Suite(.timeLimit(.minutes(10))) struct BlockIntakeTests {
+@Suite(.timeLimit(.minutes(2))) struct BlockIntakeTests {
     private let chain: [Common_Block]
     private let channel: PeerChannel
     private let pipeline: CommitPipeline

@@ -31,7 +31,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(10)))
+    @Test(.timeLimit(.minutes(1)))
     func aPeerThatComesBackIsReached() async throws {
         let reserved = try CoreServerTransport(listeningOn: "127.0.0.1:0")
         let port = reserved.boundPort
