@@ -31,21 +31,28 @@ import Testing
         }
     }
 
+    /// A peer at an address, as the pool sees it, and a proposal for it.
+    private static func peer(
+        of pool: ConnectionPool,
+        port: Int
+    ) async throws -> (EndorsingPeer, UnpackedProposal) {
+        let configuration = try await VectorNetwork.sideChannel(in: VectorNetwork.registry()).configuration
+        let vector = try #require(try EndorsementVector.all().first { $0.id == "001-get-existing" })
+        let peer = pool.peer(of: try MSPID("AlphaMSP"), at: "127.0.0.1:\(port)", on: configuration)
+        return (peer, try UnpackedProposal(vector.proposal))
+    }
+
+    private static func pool() -> ConnectionPool {
+        ConnectionPool(identity: nil, usesTLS: false, ordererOverrides: [], pollers: PollerGroup())
+    }
+
     @Test(.timeLimit(.minutes(1)))
     func aPeerThatComesBackIsReached() async throws {
         let reserved = try CoreServerTransport(listeningOn: "127.0.0.1:0")
         let port = reserved.boundPort
         reserved.beginGracefulShutdown()
-        let configuration = try await VectorNetwork.sideChannel(in: VectorNetwork.registry()).configuration
-        let vector = try #require(try EndorsementVector.all().first { $0.id == "001-get-existing" })
-        let proposal = try UnpackedProposal(vector.proposal)
-        let pool = ConnectionPool(
-            identity: nil,
-            usesTLS: false,
-            ordererOverrides: [],
-            pollers: PollerGroup()
-        )
-        let peer = pool.peer(of: try MSPID("AlphaMSP"), at: "127.0.0.1:\(port)", on: configuration)
+        let pool = Self.pool()
+        let (peer, proposal) = try await Self.peer(of: pool, port: port)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await pool.run() }
             defer { group.cancelAll() }
@@ -57,5 +64,33 @@ import Testing
                 }
             }
         }
+    }
+
+    /// Gossip tells within a moment that a peer is back: then it is asked, and the connection must be there.
+    @Test(.timeLimit(.minutes(5)))
+    func aPeerThatIsAwayIsTriedMoreOftenThanAServerUsuallyIs() async throws {
+        let (away, usual) = (try ClosingPort(), try ClosingPort())
+        defer {
+            away.stop()
+            usual.stop()
+        }
+        let pool = Self.pool()
+        let (peer, proposal) = try await Self.peer(of: pool, port: away.port)
+        let transport = try CoreClientTransport(target: "127.0.0.1:\(usual.port)", pollers: PollerGroup())
+        try await withGRPCClient(transport: transport) { client in
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { await pool.run() }
+                defer { group.cancelAll() }
+                while away.count < 12 {
+                    await #expect(throws: RPCError.self) { try await peer.processor.process(proposal) }
+                    await #expect(throws: RPCError.self) {
+                        try await Protos_Endorser.Client(wrapping: client)
+                            .processProposal(proposal.signedProposal)
+                    }
+                    try await Task.sleep(for: .milliseconds(50))
+                }
+            }
+        }
+        #expect(usual.count > 1 && usual.count * 4 <= away.count * 3, "\(usual.count) of \(away.count)")
     }
 }
