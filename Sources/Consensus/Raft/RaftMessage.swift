@@ -16,6 +16,11 @@ package struct RaftMessage: Equatable, Sendable {
         self.content = content
     }
 
+    /// Whether the message stands for blocks, which its driver fills in.
+    package var isSnapshot: Bool {
+        if case .snapshot = self.content { true } else { false }
+    }
+
     package enum Content: Equatable, Sendable {
         /// Would you vote for me? `last` is the candidate's last entry (`MsgPreVote`: `index`, `logTerm`).
         case preVote(last: RaftPosition)

@@ -131,8 +131,16 @@ extension Raft {
         }
         self.recollect(committed: append.commit)
         let last = append.entries.last?.position.index ?? previous.index
+        let acknowledgement = RaftPosition(index: last, term: self.hardState.term)
+        let tellsOnlyCommit =
+            append.entries.isEmpty && append.commit > self.hardState.commit
+            && acknowledgement == self.acknowledged
         self.commit(min(append.commit, last))
-        self.send(.appended(index: last), to: node, &effects)
+        // The leader knows. If it doesn't, since the acknowledgement was lost, it asks after its next heartbeat.
+        if !tellsOnlyCommit {
+            self.acknowledged = acknowledgement
+            self.send(.appended(index: last), to: node, &effects)
+        }
         self.finishRecollection(&effects)
     }
 
