@@ -30,7 +30,7 @@ final class Outbox {
         } else if case .heartbeat = message.content {
             request.metadata = self.consenter?.heartbeatMetadata() ?? Data()
         }
-        if let payload: Data = try? Raftpb_Message(message).serializedBytes() {
+        if let payload = try? Raftpb_Message.bytes(of: message) {
             request.payload = payload
             isSent = self.links.send(request, to: message.to)
         }

@@ -1,3 +1,4 @@
+internal import Channel
 internal import Consensus
 internal import FabricProtos
 internal import Foundation
@@ -69,6 +70,36 @@ extension Raftpb_Message {
         case .timeoutNow:
             self.type = .msgTimeoutNow
         }
+    }
+
+    /// The bytes of ``init(_:)``'s message; the payloads of entries, which may be large, are copied once.
+    static func bytes(of message: RaftMessage) throws -> Data {
+        guard case .append(let append) = message.content, !append.entries.isEmpty else {
+            return try Self(message).serializedBytes()
+        }
+        let entries = try append.entries.map { try Raftpb_Entry.parts(of: $0) }
+        let size = entries.reduce(0) { $0 + $1.head.count + $1.payload.count }
+        var bytes = Data(capacity: size + 12 * entries.count + 100)
+        var fields = WireMessage()
+        fields.required(1, UInt64(Raftpb_MessageType.msgApp.rawValue))
+        fields.required(2, message.to)
+        fields.required(3, message.from)
+        fields.required(4, message.term)
+        fields.required(5, append.previous.term)
+        fields.required(6, append.previous.index)
+        bytes.append(contentsOf: fields.bytes)
+        for (head, payload) in entries {
+            fields = WireMessage()
+            fields.startMessage(7, count: head.count + payload.count)
+            bytes.append(contentsOf: fields.bytes)
+            bytes.append(contentsOf: head)
+            bytes.append(contentsOf: payload)
+        }
+        fields = WireMessage()
+        fields.required(8, append.commit)
+        for number: UInt64 in [10, 11, 13] { fields.required(number, 0) }
+        bytes.append(contentsOf: fields.bytes)
+        return bytes
     }
 
     private mutating func setPosition(_ position: RaftPosition) {

@@ -264,14 +264,18 @@ final class RaftChain {
         var effects = effects
         while true {
             if let contradiction = effects.contradiction { throw ChainHalted(reason: contradiction) }
+            // Clients wait for nothing that is done here: their envelopes are durable on a quorum.
+            for decision in effects.decisions where self.isProposed(decision) { decided(decision.position) }
             for message in effects.earlyMessages { self.send(message) }
             if let write = effects.write {
                 let start = ContinuousClock.now
                 try self.store.carryOut(write)
                 self.persisting?.record(ContinuousClock.now - start)
             }
+            // Whoever waits for an acknowledgement doesn't wait for signatures; a snapshot holds what was decided.
+            for message in effects.messages where !message.isSnapshot { self.send(message) }
             for decision in effects.decisions {
-                if let block = try self.apply(decision, decided) { progress.applied.append(block) }
+                if let block = try self.apply(decision) { progress.applied.append(block) }
             }
             for event in effects.events {
                 switch event {
@@ -283,7 +287,7 @@ final class RaftChain {
                 case .refused(let node, let reason): progress.refused.append("node \(node): \(reason)")
                 }
             }
-            for message in effects.messages { self.send(message) }
+            for message in effects.messages where message.isSnapshot { self.send(message) }
             if let write = effects.write {
                 effects = self.raft.step(.stored(write.number))
             } else if let position = try self.dueForRelease() {
@@ -297,8 +301,15 @@ final class RaftChain {
 
     // MARK: - Blocks
 
+    /// Whether a decided entry is a block that this node proposed; another leader's may stand where it did.
+    ///
+    /// Mostly both are the same buffer.
+    private func isProposed(_ decision: Decision) -> Bool {
+        self.proposed.contains { $0.position == decision.position && $0.bytes == decision.payload }
+    }
+
     /// Appends a decided block, unless the log has it.
-    private func apply(_ decision: Decision, _ decided: (UInt64) -> Void) throws -> Applied? {
+    private func apply(_ decision: Decision) throws -> Applied? {
         self.lastPosition = max(self.lastPosition, decision.position)
         self.retained.append((decision.position, decision.payload.count))
         self.retainedBytes += decision.payload.count
@@ -306,13 +317,9 @@ final class RaftChain {
             self.proposed.removeFirst()
         }
         var block: Common_Block
-        // Another leader's entry may stand where this node once proposed one. Mostly both are the same buffer.
-        if let first = self.proposed.first, first.position == decision.position,
-            first.bytes == decision.payload
-        {
+        if let first = self.proposed.first, self.isProposed(decision) {
             self.proposed.removeFirst()
             block = first.block
-            decided(decision.position)
         } else {
             do {
                 block = try Common_Block(serializedBytes: decision.payload)

@@ -25,18 +25,24 @@ extension Raftpb_Entry {
 
     /// The bytes of ``init(_:)``'s message; a payload, which may be large, is copied once.
     static func bytes(of entry: RaftEntry) throws -> Data {
+        let (head, payload) = try Self.parts(of: entry)
+        var bytes = Data(capacity: head.count + payload.count)
+        bytes.append(contentsOf: head)
+        bytes.append(contentsOf: payload)
+        return bytes
+    }
+
+    /// The bytes of ``init(_:)``'s message in two pieces, of which the second may be large and is not copied.
+    static func parts(of entry: RaftEntry) throws -> (head: [UInt8], payload: [UInt8]) {
         guard case .payload(let payload) = entry.content, !payload.isEmpty else {
-            return try Self(entry).serializedBytes()
+            return (try Self(entry).serializedBytes(), [])
         }
         var head = WireMessage(capacity: 40)
         head.required(1, 0)
         head.required(2, entry.position.term)
         head.required(3, entry.position.index)
         head.startMessage(4, count: payload.count)
-        var bytes = Data(capacity: head.bytes.count + payload.count)
-        bytes.append(contentsOf: head.bytes)
-        bytes.append(contentsOf: payload)
-        return bytes
+        return (head.bytes, payload)
     }
 
     private static func change(_ type: Raftpb_ConfChangeType, _ node: NodeID) throws -> Data {
