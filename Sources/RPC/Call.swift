@@ -144,14 +144,22 @@ class Call: CompletionTarget, @unchecked Sendable {
     }
 
     /// Takes over what core has received (nothing: there will be no message any more), and asks for more.
+    ///
+    /// A message is taken over on the poller's thread.
     final func receivedMessage(_ message: ReceivedMessage?) {
-        let (woken, call) = self.state.withLock { state in
+        let (woken, receives) = self.state.withLock { state in
             state.incoming.receive(message)
             let receives = self.readsAhead && state.incoming.beginReceiving(ahead: true)
-            return (state.readers.removeAll(), receives ? state.call : nil)
+            return (state.readers.removeAll(), receives)
         }
         woken.resume()
-        if let call { self.startReceiving(call) }
+        if receives { self.poller.receiveLater(self) }
+    }
+
+    /// Goes on with what ``receivedMessage(_:)`` put off.
+    final func receiveOn() {
+        guard let call = self.slots.pointee.call else { return }
+        self.startReceiving(call)
     }
 
     /// Takes what core has received out of the slots.

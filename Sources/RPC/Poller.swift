@@ -20,6 +20,8 @@ final class Poller: TaskExecutor, @unchecked Sendable {
     private var localJobs = JobList<UnownedJob>()
     /// As `localJobs`.
     private var localCalls = JobList<DirectStreamCall>()
+    /// Calls for which core is to be asked for a message; belongs to the thread of `run`.
+    private var receivers = JobList<Call>()
     let liveCalls = Atomic<Int>(0)
     let liveBatches = Atomic<Int>(0)
     let liveByteBuffers = Atomic<Int>(0)
@@ -114,6 +116,12 @@ final class Poller: TaskExecutor, @unchecked Sendable {
         if mustWake { self.wake() }
     }
 
+    /// Asks core for the next message of a call once the jobs at hand are done.
+    ///
+    /// Each request widens the sender's window, which is a packet of its own: who waits for the message that has just come
+    /// in shall not wait for that, too. Only for the thread of `run`.
+    func receiveLater(_ call: Call) { self.receivers.append(call) }
+
     /// Whether the caller runs on this poller's thread.
     var isCurrent: Bool { self.thread.load(ordering: .relaxed) == UInt(pthread_self()) }
 
@@ -130,11 +138,17 @@ final class Poller: TaskExecutor, @unchecked Sendable {
     private func runJobs() -> Turn {
         let executor = self.asUnownedTaskExecutor()
         for _ in 0..<Self.jobsBetweenCompletions {
+            if self.localJobs.isEmpty, self.localCalls.isEmpty { self.receiveOn() }
             if self.localJobs.isEmpty, self.localCalls.isEmpty, let turn = self.takeJobs() { return turn }
             self.localCalls.next()?.woken()
             self.localJobs.next()?.runSynchronously(on: executor)
         }
+        self.receiveOn()
         return .lookAtCore
+    }
+
+    private func receiveOn() {
+        while let call = self.receivers.next() { call.receiveOn() }
     }
 
     /// Takes over the jobs of other threads; without any, says what to do instead.
