@@ -61,6 +61,7 @@ struct OrderingReport: Sendable {
                 "p99Milliseconds": .number(self.milliseconds(self.one, 99)),
                 "roundTripMicroseconds": .number(rounded(self.floor.roundTripMicroseconds, 1)),
                 "syncMicroseconds": .number(rounded(self.floor.syncMicroseconds, 1)),
+                "sharedSyncMicroseconds": .number(rounded(self.floor.sharedSyncMicroseconds, 1)),
                 "ratio": .number(rounded(self.latencyRatio, 2)),
             ]),
         ])
@@ -83,7 +84,14 @@ struct OrderingReport: Sendable {
             one stream     p50 \(self.milliseconds(self.one, 50)) ms, p99 \(self.milliseconds(self.one, 99)) ms
             floor          \(rounded(self.floor.roundTripMicroseconds, 1)) us for a round trip and \
             \(rounded(self.floor.syncMicroseconds, 1)) us for a write that is synced; the median is \
-            \(rounded(self.latencyRatio, 2)) times both
+            \(rounded(self.latencyRatio, 2)) times both\(self.sharedDisk)
             """
+    }
+
+    /// What the floor leaves out: each orderer of this network syncs every block, on one disk.
+    private var sharedDisk: String {
+        guard self.servers.count > 1 else { return "" }
+        return "\none disk       \(rounded(self.floor.sharedSyncMicroseconds, 1)) us for such a write while "
+            + "\(self.servers.count) are made at a time, as the orderers of one machine do"
     }
 }

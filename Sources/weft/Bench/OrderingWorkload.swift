@@ -97,6 +97,8 @@ struct OrderingFloor: Sendable {
     var roundTripMicroseconds: Double
     /// The median of appending an envelope to a file and syncing it, in microseconds.
     var syncMicroseconds: Double
+    /// The same where as many files as there are orderers are written and synced at a time, on the one disk of all of them.
+    var sharedSyncMicroseconds: Double
 
     var microseconds: Double { self.roundTripMicroseconds + self.syncMicroseconds }
 
@@ -106,9 +108,15 @@ struct OrderingFloor: Sendable {
     ///   - connection: To the orderer.
     ///   - folder: A folder on the orderers' disk.
     ///   - bytes: How many bytes to write.
-    /// - Returns: Both medians.
+    ///   - orderers: How many orderers share the disk.
+    /// - Returns: The medians.
     /// - Throws: ``Failure`` if the orderer doesn't answer or the file can't be written.
-    static func measure(over connection: Connection, folder: String, bytes: Int) async throws -> Self {
+    static func measure(
+        over connection: Connection,
+        folder: String,
+        bytes: Int,
+        orderers: Int
+    ) async throws -> Self {
         let clock = ContinuousClock()
         var calls: [Double] = []
         for _ in 0..<500 {
@@ -120,12 +128,28 @@ struct OrderingFloor: Sendable {
         }
         return Self(
             roundTripMicroseconds: Self.median(calls),
-            syncMicroseconds: try Self.sync(folder: folder, bytes: bytes)
+            syncMicroseconds: try Self.sync(folder: folder, bytes: bytes, writers: 1),
+            sharedSyncMicroseconds: try Self.sync(folder: folder, bytes: bytes, writers: max(orderers, 1))
         )
     }
 
-    private static func sync(folder: String, bytes: Int) throws -> Double {
-        let path = folder + "/sync-test"
+    /// The median of what `writers` threads take at the same time.
+    private static func sync(folder: String, bytes: Int, writers: Int) throws -> Double {
+        let times = Mutex(Result<[Double], any Error>.success([]))
+        let group = DispatchGroup()
+        for writer in 0..<writers {
+            group.enter()
+            Thread.detachNewThread {
+                let own = Result { try Self.syncs(path: "\(folder)/sync-test-\(writer)", bytes: bytes) }
+                times.withLock { times in times = times.flatMap { all in own.map { all + $0 } } }
+                group.leave()
+            }
+        }
+        group.wait()
+        return Self.median(try times.withLock { try $0.get() })
+    }
+
+    private static func syncs(path: String, bytes: Int) throws -> [Double] {
         let file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
         guard file >= 0 else {
             throw Failure("can't write \(path): \(String(cString: strerror(errno)))")
@@ -144,7 +168,7 @@ struct OrderingFloor: Sendable {
             }
             times.append(Double(weft.microseconds(start.duration(to: clock.now))))
         }
-        return Self.median(times)
+        return times
     }
 
     private static func median(_ values: [Double]) -> Double {

@@ -77,7 +77,8 @@ extension BenchCommand {
                 let floor = try await OrderingFloor.measure(
                     over: connections[0],
                     folder: description.folder,
-                    bytes: self.bytes
+                    bytes: self.bytes,
+                    orderers: servers.count
                 )
                 let before = Mutex(servers.map(\.usage))
                 let many = try await self.workload(self.streams, self.duration).run(over: orderers) {
