@@ -52,8 +52,6 @@ package struct Raft: ConsensusEngine {
     /// What is to be found out before this node votes, if it has lost what it promised.
     var recollection: RaftRecollection?
 
-    /// Up to where this node last told the leader of a term that it holds the log; the term is the leader's.
-    var acknowledged: RaftPosition?
     /// The snapshot that the driver is catching up with.
     var catchingUp: RaftPosition?
     /// The last entry whose effect the driver has been told.

@@ -131,16 +131,8 @@ extension Raft {
         }
         self.recollect(committed: append.commit)
         let last = append.entries.last?.position.index ?? previous.index
-        let acknowledgement = RaftPosition(index: last, term: self.hardState.term)
-        let tellsOnlyCommit =
-            append.entries.isEmpty && append.commit > self.hardState.commit
-            && acknowledgement == self.acknowledged
         self.commit(min(append.commit, last))
-        // The leader knows. If it doesn't, since the acknowledgement was lost, it asks after its next heartbeat.
-        if !tellsOnlyCommit {
-            self.acknowledged = acknowledgement
-            self.send(.appended(index: last), to: node, &effects)
-        }
+        self.send(.appended(index: last), to: node, &effects)
         self.finishRecollection(&effects)
     }
 

@@ -134,44 +134,6 @@ import Testing
         #expect(node.disk.state.entries.last == third)
     }
 
-    @Test("a follower acknowledges an entry once, and again when it is asked again or by another leader")
-    func acknowledgesOnce() throws {
-        var node = try RaftNode(2, self.state(terms: [1, 1, 1], commit: 3))
-        func append(_ count: UInt64, commit: UInt64) -> RaftMessage.Content {
-            let entries = (0..<count).map {
-                RaftEntry(position: RaftPosition(index: 4 + $0, term: 3), content: .payload([UInt8($0)]))
-            }
-            let previous = count == 0 ? RaftPosition(index: 5, term: 3) : RaftPosition(index: 3, term: 1)
-            return .append(RaftAppend(previous: previous, entries: entries, commit: commit))
-        }
-        #expect(node.receive(append(2, commit: 3), from: 1, term: 3).map(\.content) == [.appended(index: 5)])
-        #expect(node.receive(append(0, commit: 4), from: 1, term: 3).isEmpty)
-        #expect(node.decided.map(\.position) == [4])
-        // The leader asks although it has told this commit index: it lacks the acknowledgement.
-        #expect(node.receive(append(0, commit: 4), from: 1, term: 3).map(\.content) == [.appended(index: 5)])
-        #expect(node.receive(append(0, commit: 5), from: 3, term: 4).map(\.content) == [.appended(index: 5)])
-        #expect(node.decided.map(\.position) == [4, 5])
-    }
-
-    @Test("a leader that lacks an acknowledgement gets it after its next heartbeat")
-    func asksAfterAHeartbeat() throws {
-        var group = try RaftGroup()
-        group.elect(1)
-        let index = group[1].raft.details.last.index + 1
-        func deliver(_ messages: [RaftMessage], losing: NodeID? = nil) -> [RaftMessage] {
-            messages.filter { $0.from != losing }.flatMap { group[$0.to].run(.received($0)) }
-        }
-        let acknowledgements = deliver(group[1].run(.propose([7])))
-        let commits = deliver(acknowledgements, losing: 3)
-        #expect(deliver(commits).isEmpty)
-        #expect(group[3].raft.details.commit == index)
-        #expect(group[1].raft.details.followers[3]?.match == index - 1)
-        let questions = deliver(deliver(group[1].run(.tick)))
-        #expect(questions.map(\.to) == [3])
-        #expect(deliver(deliver(questions)).isEmpty)
-        #expect(group[1].raft.details.followers[3]?.match == index)
-    }
-
     @Test("one change of the voters at a time, each in force when it is applied (thesis §4.1)")
     func changesVoters() throws {
         var group = try RaftGroup()
