@@ -226,8 +226,14 @@ package struct BFT: ConsensusEngine {
     /// The driver holds a block: the one that was decided, or later ones that it pulled.
     private mutating func take(_ held: BFTHeld, _ effects: inout Effects) {
         guard held.height >= self.height else { return }
-        if held.height != self.height || !self.isDecided { self.last = nil }
+        if held.height != self.height || !self.isDecided {
+            // One that pulled a block may be the only one near who can show it to others.
+            self.last = held.certificate.flatMap { certificate in
+                held.payload.map { BFTDecided(certificate: certificate, payload: $0) }
+            }
+        }
         self.held = held
+        self.held.payload = nil
         self.enterHeight()
         if let promised = self.promised {
             self.promised = nil

@@ -33,15 +33,19 @@ package struct BFTHeld: Hashable, Sendable {
     package var previousVoters: BFTVoters
     /// Who votes on the next one: another set if the block changed the configuration.
     package var voters: BFTVoters
+    /// What was proposed, of a block that was pulled, for those who lack it.
+    package var payload: [UInt8]?
 
     package init(
         height: UInt64,
         certificate: BFTCertificate?,
         previousVoters: BFTVoters,
-        voters: BFTVoters
+        voters: BFTVoters,
+        payload: [UInt8]? = nil
     ) {
         self.height = height
         self.certificate = certificate
+        self.payload = payload
         self.previousVoters = previousVoters
         self.voters = voters
     }

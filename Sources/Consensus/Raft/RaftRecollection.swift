@@ -55,8 +55,6 @@ extension Raft {
             return false
         }
         guard !recollection.knowsTerm else { return true }
-        // Two that have both lost their stores would ask each other as fast as messages travel.
-        if case .preVote = message.content { return false }
         if !recollection.answered.contains(message.from) { self.ask(message.from, &effects) }
         return false
     }

@@ -352,7 +352,11 @@ final class BFTChain {
             self.gate.previousKeys,
             before: self.previousVoters
         )
-        self.inputs.append(.command(.held(self.held(certificate))))
+        var held = self.held(certificate)
+        if let proposed = try? ProposedBlock(final: last), proposed.digest == certificate?.ballot.digest {
+            held.payload = proposed.payload
+        }
+        self.inputs.append(.command(.held(held)))
         try self.work(&progress)
     }
 

@@ -28,14 +28,6 @@ import Testing
         #expect(node.raft.status.leader == nil)
     }
 
-    @Test("two that both lost their stores do not answer each other's questions with questions")
-    func asksNobodyThatAsks() throws {
-        var node = try self.forgetful()
-        let question = try #require(try RaftNode(2, .joining, forgotten: [1, 3]).asking(3))
-        #expect(node.run(.received(question)).isEmpty)
-        #expect(node.raft.details.unheard == [1, 2])
-    }
-
     @Test("it doesn't vote in a term in which it may have voted, nor in a later one")
     func keepsItsVote() throws {
         var before = try RaftNode(3)
@@ -146,13 +138,5 @@ import Testing
         node.run(.command(.recollect(from: [1])))
         #expect(node.raft.details.unheard == [])
         #expect(node.disk.state.hardState == RaftHardState(term: 4, vote: 3, commit: 0))
-    }
-}
-
-extension RaftNode {
-    /// What this node asks another one at its first tick.
-    fileprivate func asking(_ node: NodeID) -> RaftMessage? {
-        var copy = self
-        return copy.run(.tick).first { $0.to == node }
     }
 }
