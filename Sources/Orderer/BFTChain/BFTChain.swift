@@ -353,9 +353,7 @@ final class BFTChain {
             before: self.previousVoters
         )
         var held = self.held(certificate)
-        if let proposed = try? ProposedBlock(final: last), proposed.digest == certificate?.ballot.digest {
-            held.payload = proposed.payload
-        }
+        held.payload = try certificate.map { _ in try ProposedBlock(final: last).payload }
         self.inputs.append(.command(.held(held)))
         try self.work(&progress)
     }

@@ -128,25 +128,26 @@ struct OrderingFloor: Sendable {
         }
         return Self(
             roundTripMicroseconds: Self.median(calls),
-            syncMicroseconds: try Self.sync(folder: folder, bytes: bytes, writers: 1),
-            sharedSyncMicroseconds: try Self.sync(folder: folder, bytes: bytes, writers: max(orderers, 1))
+            syncMicroseconds: try await Self.sync(folder: folder, bytes: bytes, writers: 1),
+            sharedSyncMicroseconds: try await Self.sync(folder: folder, bytes: bytes, writers: orderers)
         )
     }
 
     /// The median of what `writers` threads take at the same time.
-    private static func sync(folder: String, bytes: Int, writers: Int) throws -> Double {
-        let times = Mutex(Result<[Double], any Error>.success([]))
-        let group = DispatchGroup()
-        for writer in 0..<writers {
-            group.enter()
-            Thread.detachNewThread {
-                let own = Result { try Self.syncs(path: "\(folder)/sync-test-\(writer)", bytes: bytes) }
-                times.withLock { times in times = times.flatMap { all in own.map { all + $0 } } }
-                group.leave()
+    private static func sync(folder: String, bytes: Int, writers: Int) async throws -> Double {
+        try await withThrowingTaskGroup(of: [Double].self) { group in
+            for writer in 0..<writers {
+                group.addTask {
+                    try await withCheckedThrowingContinuation { done in
+                        Thread.detachNewThread {
+                            let path = "\(folder)/sync-test-\(writer)"
+                            done.resume(with: Result { try Self.syncs(path: path, bytes: bytes) })
+                        }
+                    }
+                }
             }
+            return Self.median(try await group.reduce(into: []) { $0 += $1 })
         }
-        group.wait()
-        return Self.median(try times.withLock { try $0.get() })
     }
 
     private static func syncs(path: String, bytes: Int) throws -> [Double] {

@@ -171,6 +171,21 @@ import Testing
         #expect(node.sent.contains { $0.content == .decision(certificate, payload: Self.x) })
     }
 
+    @Test("a node that pulled a block shows it to who lacks it, since it may be the only one near that holds it")
+    func showsPulledBlocks() throws {
+        let certificate = Node.certificate(.commit, Node.ballot(Self.x), from: [1, 2, 3])
+        var held = Node.held(4, through: 1, certificate: certificate)
+        held.payload = Self.x
+        var node = try Node(2, of: 4)
+        node.give(.command(.held(held)))
+        node.receive(.status(height: 1, view: 0), from: 3)
+        let shown = node.sent.filter { $0.to == 3 }.map(\.content)
+        #expect(shown.contains(.decision(certificate, payload: Self.x)))
+        var other = try Node(3, of: 4)
+        for content in shown { other.receive(content, from: 2) }
+        #expect(other.decisions == [Decision(position: 1, payload: Self.x)])
+    }
+
     @Test("a node pulls blocks when f+1 nodes are further, not when one says so")
     func behind() throws {
         func behind(_ claims: [NodeID: UInt64]) throws -> Bool {
