@@ -132,7 +132,7 @@ extension ChannelThread {
         {
             own = membership.own(self.settings.serverKey()).flatMap { membership.member($0)?.endpoint }
         }
-        return Array(Set(configuration.blockSources.filter { $0.address != own }))
+        return Set(configuration.blockSources.filter { $0.address != own }).sorted { $0.address < $1.address }
     }
 
     private func newestConsenters(_ log: BlockLog) throws -> Int {

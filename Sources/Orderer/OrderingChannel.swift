@@ -245,7 +245,7 @@ final class OrderingChannel: Sendable {
             rules: self.rules(configuration),
             signer: self.settings.signer.current,
             nonce: self.settings.nonce,
-            active: standing.active.isEmpty ? nil : standing.active,
+            active: standing.active,
             identifiers: standing.membership?.members.map(\.id) ?? []
         )
         let envelope = try processing.configEnvelope(for: update, headers)

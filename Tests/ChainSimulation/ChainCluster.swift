@@ -29,6 +29,8 @@ package final class ChainCluster: @unchecked Sendable {
         var to: UInt64
         /// The life of the sender, and what it calls the receiver.
         var life: Int
+        /// The life of the receiver when it was sent.
+        var receivingLife: Int
         var known: NodeID
         var content: Content
     }
@@ -48,6 +50,8 @@ package final class ChainCluster: @unchecked Sendable {
     package internal(set) var counts = Counts()
     package private(set) var messages = 0
     var dice: Dice
+    /// Decides on the loss of disks, so that seeds without one are what they were before there were any.
+    var lossDice: Dice
     var invariants = ChainInvariants()
     /// Of the BFT consenters that don't lie.
     var promises = ChainPromises()
@@ -74,6 +78,7 @@ package final class ChainCluster: @unchecked Sendable {
     ) throws {
         self.seed = seed
         self.dice = Dice(seed: seed)
+        self.lossDice = Dice(seed: seed &* 0x9e37_79b9 &+ 17)
         self.settings = settings
         self.mutation = mutation
         self.tell = trace
@@ -163,7 +168,14 @@ package final class ChainCluster: @unchecked Sendable {
     /// Sends something; whether it is on its way, as far as the sender can know.
     func send(_ content: Parcel.Content, from node: ChainNode, to machine: UInt64, known: NodeID) -> Bool {
         self.messages += 1
-        let parcel = Parcel(from: node.machine, to: machine, life: node.life, known: known, content: content)
+        let parcel = Parcel(
+            from: node.machine,
+            to: machine,
+            life: node.life,
+            receivingLife: self.nodes[machine]?.life ?? 0,
+            known: known,
+            content: content
+        )
         let isThere = self.nodes[machine]?.isUp == true
         guard isThere, self.network.carries(node.machine, to: machine, &self.dice) else {
             // A connection that broke is noticed at once, later, or never.
@@ -197,7 +209,8 @@ package final class ChainCluster: @unchecked Sendable {
     private func deliver(_ parcel: Parcel) {
         // Who is cut off also loses what was on its way.
         guard let node = self.nodes[parcel.to], let service = node.process?.service,
-            self.network.reaches(parcel.from, to: parcel.to), let sender = self.nodes[parcel.from]
+            self.network.reaches(parcel.from, to: parcel.to), let sender = self.nodes[parcel.from],
+            parcel.life > sender.lostLife, parcel.receivingLife > node.lostLife
         else { return }
         do {
             switch parcel.content {

@@ -17,6 +17,13 @@ final class ChainDisk: @unchecked Sendable {
         case full
     }
 
+    /// What is lost of a disk.
+    enum Loss: CaseIterable {
+        case log
+        case consensus
+        case all
+    }
+
     let log: ChainStore
     let consensus: ChainStore
     /// Asked before each write.
@@ -25,6 +32,8 @@ final class ChainDisk: @unchecked Sendable {
     var wroteConsensus: (_ batch: WriteBatch, _ isDurable: Bool) -> Void = { _, _ in }
     /// The fault of a disk, or a node, that doesn't wait until what it writes is durable.
     var forgetsSync = false
+    /// The fault of a node that doesn't notice that it lost what it promised.
+    var forgetsLoss = false
 
     init() {
         self.log = ChainStore(name: "log")
@@ -42,6 +51,12 @@ final class ChainDisk: @unchecked Sendable {
         guard !self.forgetsSync else { return }
         self.log.sync()
         for batch in self.consensus.sync() { self.wroteConsensus(batch, true) }
+    }
+
+    /// The disk is replaced by an empty one, or one of its two folders is lost.
+    func lose(_ loss: Loss) {
+        if loss != .consensus { self.log.lose() }
+        if loss != .log { self.consensus.lose() }
     }
 
     /// Power is lost; returns how many writes went with it.
@@ -83,6 +98,7 @@ final class ChainStore: KeyValueStore, @unchecked Sendable {
     }
 
     private func add(_ batch: WriteBatch) {
+        if self.disk?.forgetsLoss == true, batch.changes.map(\.key) == [Data("f".utf8)] { return }
         self.live.write(batch, durably: false)
         self.unsynced.append(batch)
     }
@@ -93,6 +109,18 @@ final class ChainStore: KeyValueStore, @unchecked Sendable {
         for batch in self.unsynced { self.durable.write(batch, durably: true) }
         defer { self.unsynced = [] }
         return self.unsynced
+    }
+
+    var isEmpty: Bool {
+        let cursor = self.live.makeCursor()
+        try? cursor.seekToFirst()
+        return !cursor.isValid
+    }
+
+    fileprivate func lose() {
+        self.live = MemoryStore()
+        self.durable = MemoryStore()
+        self.unsynced = []
     }
 
     fileprivate func losePower(_ dice: inout Dice) -> Int {

@@ -24,6 +24,8 @@ struct ChainInvariants {
     private(set) var configuration: ChannelConfiguration?
     private var leaders: [Term: NodeID] = [:]
     private var hardStates: [UInt64: (term: Term, votes: [Term: NodeID])] = [:]
+    /// What machines were called that lost their consensus stores, and the latest terms in which they may have voted.
+    private var lost: [UInt64: (node: NodeID, term: Term)] = [:]
     private var entries: [UInt64: [Term: Data]] = [:]
     /// Digests of the headers and signatures that were checked.
     private var verified: Set<Data> = []
@@ -65,12 +67,26 @@ struct ChainInvariants {
         }
     }
 
+    /// A machine lost its consensus store: no candidate can be elected by a vote that was meant for it.
+    mutating func loses(_ machine: UInt64, _ node: NodeID) {
+        let term = max(self.lost[machine]?.term ?? 0, self.hardStates[machine]?.term ?? 0)
+        self.lost[machine] = (node, term)
+        self.hardStates[machine]?.term = 0
+        self.hardStates = self.hardStates.mapValues { known in
+            (known.term, known.votes.filter { $0.value != node })
+        }
+    }
+
     private mutating func votes(_ machine: UInt64, _ state: Raftpb_HardState) {
         var known = self.hardStates[machine] ?? (0, [:])
         if state.term < known.term {
             self.violated("machine \(machine) goes back from term \(known.term) to term \(state.term)")
         }
         known.term = max(known.term, state.term)
+        // Where it may have voted it counts as having voted for itself.
+        if let lost = self.lost[machine], lost.node == state.vote, state.term <= lost.term {
+            known.votes[state.term] = nil
+        }
         if state.vote != 0, let other = known.votes.updateValue(state.vote, forKey: state.term),
             other != state.vote
         {

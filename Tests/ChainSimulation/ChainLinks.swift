@@ -73,7 +73,9 @@ struct ChainPulls: ClusterNetwork {
         guard let source = self.node.cluster.source(machine, for: self.node.machine) else { return }
         do {
             let payload = try EnvelopeHeaders(pull.request()).payload
-            let start = try Orderer_SeekInfo(serializedBytes: payload.data).start.specified.number
+            let seek = try Orderer_SeekInfo(serializedBytes: payload.data).start
+            let newest = source.height == 0 ? 0 : source.height - 1
+            let start = seek.type == .newest(Orderer_SeekNewest()) ? newest : seek.specified.number
             for number in start..<(start + UInt64(BlockPull.capacity)) {
                 guard let block = try self.node.cluster.block(number, of: source) else { return }
                 guard self.node.acts(), pull.offer(block) == true else { return }

@@ -12,6 +12,8 @@ package enum ChainMutation: String, CaseIterable, Sendable {
     case forgetDuplicates
     /// The signatures of pulled blocks are not looked at.
     case trustPulledBlocks
+    /// A Raft consenter that lost its consensus store goes on as if it had promised nothing.
+    case forgetLoss
     /// BFT consenters vote for a leader's block without looking at its envelopes.
     case skipProposalRules
 
@@ -19,7 +21,7 @@ package enum ChainMutation: String, CaseIterable, Sendable {
     package static func all(isBFT: Bool) -> [ChainMutation] {
         isBFT
             ? [.acknowledgeBeforeSync, .skipProposalRules]
-            : [.acknowledgeBeforeSync, .orderTooEarly, .forgetDuplicates, .trustPulledBlocks]
+            : [.acknowledgeBeforeSync, .orderTooEarly, .forgetDuplicates, .trustPulledBlocks, .forgetLoss]
     }
 }
 
@@ -31,10 +33,10 @@ package struct ChainDetection: CustomStringConvertible {
 
     package var isCaught: Bool { self.violation != nil }
 
-    /// Tries seeds from 1 on.
-    package init(of mutation: ChainMutation, isBFT: Bool = false, seeds: Int) {
+    /// Tries seeds from `first` on.
+    package init(of mutation: ChainMutation, isBFT: Bool = false, first: UInt64 = 1, seeds: Int) {
         self.mutation = mutation
-        for seed in 1...UInt64(max(1, seeds)) {
+        for seed in first..<first + UInt64(max(1, seeds)) {
             self.seed = seed
             self.violation = ChainCluster.random(seed: seed, isBFT: isBFT, mutation: mutation).violation
             if self.isCaught { return }

@@ -40,6 +40,10 @@ final class ChainNode: @unchecked Sendable {
     private var isDying = false
     /// Dies at one of its next effects.
     var crashCountdown: Int?
+    /// The life that ended with the loss of a disk: what was sent to it, and by it, is lost as well.
+    private(set) var lostLife = 0
+    /// How many blocks it had then.
+    private var lostHeight: BlockNumber = 0
     /// Whether a crash takes what was not synced; a process that is killed loses nothing.
     var losesPower = true
     var isDiskFull = false
@@ -65,6 +69,7 @@ final class ChainNode: @unchecked Sendable {
         self.cluster = cluster
         self.join = join
         self.disk.forgetsSync = cluster.mutation == .acknowledgeBeforeSync
+        self.disk.forgetsLoss = cluster.mutation == .forgetLoss
         self.disk.fate = { [unowned self] isSync in self.fate(isSync) }
         self.disk.wroteConsensus = { [unowned self] in self.wrote($0, isDurable: $1) }
     }
@@ -143,6 +148,10 @@ final class ChainNode: @unchecked Sendable {
 
     func start() {
         guard !self.isUp else { return }
+        guard self.mayJoin else {
+            let life = self.life
+            return self.cluster.after(100.milliseconds) { _ in if self.life == life { self.start() } }
+        }
         self.life += 1
         self.isDying = false
         self.wakesAt = nil
@@ -166,6 +175,19 @@ final class ChainNode: @unchecked Sendable {
             self.perform { try self.open() }
         } catch {
             self.cluster.invariants.violated("machine \(self.machine) can't start: \(error)")
+        }
+    }
+
+    /// Who lost everything is started when it can ask others, by which it learns that it is not new.
+    private var mayJoin: Bool {
+        guard self.lostLife > 0, self.disk.consensus.isEmpty,
+            (try? BlockLog(store: self.disk.log))?.height ?? 0 <= 1
+        else { return true }
+        return self.cluster.consenters.contains { machine in
+            guard machine != self.machine, let other = self.cluster.source(machine, for: self.machine) else {
+                return false
+            }
+            return other.height > 1
         }
     }
 
@@ -207,6 +229,10 @@ final class ChainNode: @unchecked Sendable {
         if thread.orders(log) {
             do {
                 guard !self.cluster.settings.isBFT else { return try self.beginBFT(log, thread) }
+                if let loss = try thread.loss(log, self.disk.consensus, isBFT: false) {
+                    self.process?.follower = try thread.follower(log, loss: loss)
+                    return
+                }
                 let links = ChainLinks(node: self, life: self.life)
                 let consenter = try thread.consenter(log, self.disk.consensus, links)
                 self.process?.consenter = consenter
@@ -305,6 +331,27 @@ final class ChainNode: @unchecked Sendable {
         }
         self.cluster.trace("machine \(self.machine) is down")
         self.cluster.crashed(self.machine)
+    }
+
+    /// The process dies, and what is on its disk is lost.
+    func lose(_ loss: ChainDisk.Loss) {
+        let node = self.consenter?.chain.id
+        self.lostHeight = max(self.lostHeight, self.height)
+        self.lostLife = self.life
+        self.crash()
+        self.disk.lose(loss)
+        self.cluster.counts.lostDisks += 1
+        if loss != .log, let node { self.cluster.invariants.loses(self.machine, node) }
+        self.cluster.trace("machine \(self.machine) lost \(loss) of its disk")
+    }
+
+    /// Whether it has all that it ever had, and knows what it promised.
+    var isWhole: Bool {
+        get throws {
+            let store = RaftStore(self.disk.consensus)
+            let height = try BlockLog(store: self.disk.log).height
+            return try !store.isEmpty && !store.isForgetful && height >= self.lostHeight
+        }
     }
 
     // MARK: - Work

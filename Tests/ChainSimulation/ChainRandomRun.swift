@@ -186,6 +186,15 @@ extension ChainCluster {
 
     /// The process dies at one of its next effects.
     private func crash(_ node: ChainNode, restartAfter length: Moment) {
+        if self.lossDice.chance(150), self.mayLoseDisk(node),
+            let loss = self.lossDice.pick(ChainDisk.Loss.allCases)
+        {
+            node.lose(loss)
+            return self.after(length) { cluster in
+                cluster.trace("machine \(node.machine) starts")
+                node.start()
+            }
+        }
         self.trace("machine \(node.machine) will crash")
         node.losesPower = self.dice.chance(600)
         node.crashCountdown = self.dice.below(15)
@@ -194,6 +203,17 @@ extension ChainCluster {
             cluster.trace("machine \(node.machine) starts")
             node.start()
         }
+    }
+
+    /// Whether the others can do without what this Raft consenter has: at most a minority may have lost something.
+    private func mayLoseDisk(_ node: ChainNode) -> Bool {
+        guard node.consenter != nil, self.consenters.contains(node.machine) else { return false }
+        let others = self.consenters.filter { $0 != node.machine }.compactMap { self.nodes[$0] }
+        guard others.count + 1 == self.consenters.count, others.count >= 2,
+            others.allSatisfy({ $0.consenter.map { $0.chain.unfinishedChange == nil } ?? true })
+        else { return false }
+        let broken = others.count { (try? $0.isWhole) != true }
+        return broken < others.count / 2
     }
 
     /// All machines lose power at once.

@@ -55,6 +55,8 @@ package struct Counts: Sendable, CustomStringConvertible {
     package var lostWrites = 0
     /// Blocks that a crash took from a ledger.
     package var lostBlocks = 0
+    /// Consenters that lost their ledger, what they had promised, or both.
+    package var lostDisks = 0
     package var leaders = 0
     /// Nodes that lacked more than the leader's log held.
     package var catchUps = 0
@@ -67,6 +69,7 @@ package struct Counts: Sendable, CustomStringConvertible {
         sum.crashes += other.crashes
         sum.lostWrites += other.lostWrites
         sum.lostBlocks += other.lostBlocks
+        sum.lostDisks += other.lostDisks
         sum.leaders += other.leaders
         sum.catchUps += other.catchUps
         sum.added += other.added
@@ -75,6 +78,7 @@ package struct Counts: Sendable, CustomStringConvertible {
 
     package var description: String {
         "\(self.crashes) crashes that lost \(self.lostWrites) writes and \(self.lostBlocks) blocks, "
+            + "\(self.lostDisks) disks lost, "
             + "\(self.leaders) leaders, \(self.catchUps) catch-ups, \(self.added) nodes added and \(self.removed) removed"
     }
 }

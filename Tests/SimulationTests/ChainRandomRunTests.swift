@@ -16,10 +16,12 @@ import Testing
 
     @Test(
         "each broken rule is caught",
-        arguments: [ChainMutation.acknowledgeBeforeSync, .orderTooEarly, .trustPulledBlocks]
+        arguments: [
+            ChainMutation.acknowledgeBeforeSync: 1, .orderTooEarly: 1, .trustPulledBlocks: 1, .forgetLoss: 13,
+        ]
     )
-    func isCaught(mutation: ChainMutation) {
-        let detection = ChainDetection(of: mutation, seeds: 4)
+    func isCaught(mutation: ChainMutation, first: UInt64) {
+        let detection = ChainDetection(of: mutation, first: first, seeds: 4)
         print(detection)
         #expect(detection.isCaught, "\(detection)")
     }

@@ -23,7 +23,10 @@ extension Raft {
                 &effects
             )
         }
-        guard message.term > 0 else { return self.refuse(message, "a message has no term", &effects) }
+        // Without a term is only the answer of a node that has lost its own.
+        guard message.term > 0 || message.content == .preVoteReply(granted: false) else {
+            return self.refuse(message, "a message has no term", &effects)
+        }
         guard self.recollect(message, &effects) else { return }
         if message.term < self.hardState.term { return self.answer(stale: message, &effects) }
         if message.term > self.hardState.term, !self.adoptTerm(of: message) { return }

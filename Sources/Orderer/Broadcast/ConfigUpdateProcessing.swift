@@ -11,7 +11,7 @@ struct ConfigUpdateProcessing: Sendable {
     let rules: EnvelopeRules
     let signer: SigningIdentity
     let nonce: @Sendable () -> Data
-    /// The consenters that are known to work; `nil` if that isn't known.
+    /// The consenters that are known to work, none as long as that isn't known; `nil` where it doesn't matter.
     var active: [NodeID]?
     /// The consenters' identifiers in the order of the configuration.
     var identifiers: [NodeID] = []
@@ -44,6 +44,8 @@ struct ConfigUpdateProcessing: Sendable {
         do {
             try transition.checkConsenters()
             try self.checkQuorum(from: current, to: next)
+        } catch let refusal as Refusal {
+            throw refusal
         } catch {
             throw self.inapplicable(error)
         }
@@ -119,6 +121,12 @@ struct ConfigUpdateProcessing: Sendable {
         guard metadata.identifiers.count == known.count else { return }
         let change = try ConsenterChange(from: known, to: next, metadata: metadata)
         guard !change.losesQuorum(active: active) else {
+            guard !active.isEmpty else {
+                throw Refusal.unavailable(
+                    "channel \(self.rules.configuration.channelID) has only just got its leader, which doesn't know yet how "
+                        + "many consenters work, and so whether the change leaves enough of them: try again"
+                )
+            }
             throw InvalidConfigUpdate(
                 "\(active.count) out of \(known.count) nodes are alive, configuration will result in quorum loss"
             )

@@ -122,10 +122,10 @@ extension Consenter {
 
     /// A leader tells the others whom it hears from, as Fabric's do.
     ///
-    /// One that was only just elected has not heard from all of them yet: it doesn't know.
+    /// One that was only just elected doesn't know before it has heard from all of them.
     func noteActive(_ heard: [NodeID]) {
         let isNew = self.ticks - self.electedTick < self.chain.consenters.options.electionTick
-        let active = isNew ? [] : heard
+        let active = isNew && heard.count <= self.others.count ? [] : heard
         if active != self.active {
             self.active = active
             self.toldActive = self.ticks

@@ -171,7 +171,7 @@ import Testing
         #expect(node.sent.contains { $0.content == .decision(certificate, payload: Self.x) })
     }
 
-    @Test("a node that pulled a block shows it to who lacks it, since it may be the only one near that holds it")
+    @Test("a node that pulled a block shows it to who lacks it")
     func showsPulledBlocks() throws {
         let certificate = Node.certificate(.commit, Node.ballot(Self.x), from: [1, 2, 3])
         var held = Node.held(4, through: 1, certificate: certificate)

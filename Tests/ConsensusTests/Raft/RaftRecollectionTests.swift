@@ -15,10 +15,10 @@ import Testing
         #expect(
             node.run(.tick) == [1, 2].map { RaftMessage(from: 3, to: $0, term: 1, content: question) }
         )
-        // Also when it hears from one of them; what that says doesn't count before everybody has answered.
+        // What the others say besides doesn't count before everybody has answered.
         let append = RaftMessage.Content.append(RaftAppend(previous: RaftPosition(), entries: [], commit: 0))
         for content in [append, .heartbeat(commit: 0), .vote(last: Self.last, isTransfer: true)] {
-            #expect(node.receive(content, from: 1, term: 5).map(\.content) == [question])
+            #expect(node.receive(content, from: 1, term: 5).isEmpty)
         }
         #expect(node.raft.status.leader == nil)
         #expect(node.raft.details.unheard == [1, 2])
@@ -129,6 +129,56 @@ import Testing
         let vote = RaftMessage.Content.vote(last: RaftPosition(index: 9, term: 4), isTransfer: false)
         #expect(node.receive(vote, from: 1, term: 4).map(\.content) == [.voteReply(granted: false)])
         #expect(node.receive(vote, from: 1, term: 5).map(\.content) == [.voteReply(granted: true)])
+    }
+
+    @Test("two of five that lost their disks tell each other so, and both come back")
+    func twoOfFive() throws {
+        var group = try RaftGroup([1, 2, 3, 4, 5])
+        group.elect(1)
+        group.run(1, .propose([7]))
+        group[4] = try RaftNode(4, .joining, forgotten: [1, 2, 3, 5])
+        group[5] = try RaftNode(5, .joining, forgotten: [1, 2, 3, 4])
+        for id in NodeID(4)...5 { group.run(1, .command(.unreachable(id))) }
+        group.run(4, .tick)
+        #expect(group[4].raft.details.unheard == [])
+        for _ in 0..<4 {
+            group.run(5, .tick)
+            group.run(1, .tick)
+        }
+        for id in NodeID(4)...5 {
+            #expect(group[id].raft.details.unheard == nil, "node \(id)")
+            #expect(group[id].disk.state.entries == group[1].disk.state.entries)
+        }
+    }
+
+    @Test("three of five that lost their disks wait, and answer each question once")
+    func threeOfFive() throws {
+        var group = try RaftGroup([1, 2, 3, 4, 5])
+        group.elect(1)
+        for id in NodeID(3)...5 {
+            group[id] = try RaftNode(id, .joining, forgotten: (NodeID(1)...5).filter { $0 != id })
+        }
+        for _ in 0..<10 { for id in NodeID(3)...5 { group.run(id, .tick) } }
+        for id in NodeID(3)...5 {
+            #expect(group[id].raft.details.unheard == (NodeID(3)...5).filter { $0 != id })
+            #expect(group[id].sent.count <= 10 * 6)
+        }
+        // One that has its disk back answers for itself.
+        group[3] = try RaftNode(3, .founding(voters: [1, 2, 3, 4, 5]))
+        group.run(4, .tick)
+        #expect(group[4].raft.details.unheard == [])
+    }
+
+    @Test("one that learns of another voter waits for it, and has no leader meanwhile")
+    func waitsForANewVoter() throws {
+        var node = try self.forgetful()
+        for other in NodeID(1)...2 { node.receive(.preVoteReply(granted: false), from: other, term: 4) }
+        node.receive(.heartbeat(commit: 0), from: 1, term: 4)
+        #expect(node.raft.status.leader == 1)
+        node.run(.command(.recollect(from: [1, 2, 4])))
+        #expect(node.raft.details.unheard == [4])
+        #expect(node.raft.status.leader == nil)
+        #expect(node.receive(.heartbeat(commit: 0), from: 1, term: 4).isEmpty)
     }
 
     @Test("whom a new configuration removes need not answer")

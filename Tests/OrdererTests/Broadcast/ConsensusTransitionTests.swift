@@ -1,4 +1,5 @@
 import Channel
+import Consensus
 import Cryptography
 import FabricProtos
 import Foundation
@@ -27,13 +28,17 @@ import Testing
     }
 
     /// The configuration that an update leads to.
-    private func apply(_ change: Change, to current: ChannelConfiguration) throws(Refusal)
-        -> ChannelConfiguration
-    {
+    private func apply(
+        _ change: Change,
+        to current: ChannelConfiguration,
+        active: [NodeID]? = nil
+    ) throws(Refusal) -> ChannelConfiguration {
         let processing = ConfigUpdateProcessing(
             rules: EnvelopeRules(configuration: current, now: Date()),
             signer: self.bft.signers[0],
-            nonce: { Data(count: 24) }
+            nonce: { Data(count: 24) },
+            active: active,
+            identifiers: [1, 2, 3, 4]
         )
         do {
             let update = try self.bft.network.update(
@@ -50,9 +55,13 @@ import Testing
         }
     }
 
-    private func refusal(_ change: Change, of current: ChannelConfiguration) -> Refusal? {
+    private func refusal(
+        _ change: Change,
+        of current: ChannelConfiguration,
+        active: [NodeID]? = nil
+    ) -> Refusal? {
         do throws(Refusal) {
-            _ = try self.apply(change, to: current)
+            _ = try self.apply(change, to: current, active: active)
             return nil
         } catch {
             return error
@@ -104,6 +113,24 @@ import Testing
                 type.metadata = try Orderer_Smartbft_Options.fabricDefault.serializedBytes()
             }, Self.consenters(consenters),
         ])
+    }
+
+    // MARK: - Raft
+
+    @Test("no consenter goes while too few work, or while a new leader doesn't know how many do")
+    func keepsAQuorum() {
+        let removal = Self.consensus { type in
+            var metadata = try Etcdraft_ConfigMetadata(serializedBytes: type.metadata)
+            metadata.consenters.removeLast()
+            type.metadata = try metadata.serializedBytes()
+        }
+        #expect(self.refusal(removal, of: self.raft, active: [1, 2, 4])?.status == nil)
+        let tooFew = self.refusal(removal, of: self.raft, active: [1, 4])
+        #expect(tooFew?.status == .badRequest)
+        #expect(tooFew?.info.contains("2 out of 4 nodes are alive") == true)
+        let unknown = self.refusal(removal, of: self.raft, active: [])
+        #expect(unknown?.status == .serviceUnavailable)
+        #expect(unknown?.info.contains("try again") == true)
     }
 
     // MARK: - BFT
