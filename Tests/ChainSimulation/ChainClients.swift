@@ -124,6 +124,7 @@ extension ChainCluster {
         guard let channel = node.channel else { return }
         do {
             let waiting = try channel.check(update, EnvelopeHeaders(update))
+            self.mayChange = true
             let answered = ChainAnswer { [unowned self] response in
                 self.trace("update: \(response.status) \(response.info)")
             }

@@ -63,6 +63,8 @@ package final class ChainCluster: @unchecked Sendable {
     /// The numbers of ``nodes``, in the order in which they came.
     private(set) var members: [UInt64] = []
     var clients = ChainClients()
+    /// An update that is in no block may be in some consenter's log.
+    var mayChange = false
     var readers: [ChainReader] = []
     var deliveries: [ChainDelivery] = []
     private var queue = EventQueue<Event>()
@@ -287,6 +289,7 @@ package final class ChainCluster: @unchecked Sendable {
         self.lately = (self.lately + block.data.data).suffix(50)
         guard block.isConfigBlock, block.header.number > 0 else { return }
         self.consenters = self.newestConsenters
+        self.mayChange = false
         self.trace("block \(block.header.number) has consenters \(self.consenters)")
         self.promises.votes(on: block.header.number + 1, BFTVoters(self.consenters))
         for machine in self.consenters where self.nodes[machine] == nil {

@@ -213,7 +213,8 @@ extension ChainCluster {
             others.allSatisfy({ $0.consenter.map { $0.chain.unfinishedChange == nil } ?? true })
         else { return false }
         let broken = others.count { (try? $0.isWhole) != true }
-        return broken < others.count / 2
+        // A consenter that is about to come is one more that has nothing, and one that is about to go one fewer that has.
+        return broken + (self.mayChange ? 1 : 0) < others.count / 2
     }
 
     /// All machines lose power at once.
