@@ -61,46 +61,66 @@ extension ChannelThread {
         if newest.contains(where: { $0 > 0 }) { try store.forget() }
     }
 
-    /// What a BFT consenter may have promised that has no consensus store, or `nil` if it takes part for the first time.
+    /// What a BFT consenter may have promised that has no consensus store.
+    enum Promises {
+        /// It takes part for the first time, or since its store says.
+        case kept
+        /// It promised nothing behind so many blocks.
+        case lost(height: BlockNumber)
+        /// Too few others tell how far they are: why that matters, and what to do.
+        case unknown(String)
+    }
+
+    private func lostPromises(_ log: BlockLog, _ consensus: any KeyValueStore) throws -> LostStore? {
+        let puller = BlockPuller(channel: self.channel)
+        while !puller.isStopped {
+            switch try self.promises(log, consensus) {
+            case .kept: return nil
+            case .lost(let height): return .promises(height: height)
+            case .unknown(let reason):
+                self.fail(.unavailable(reason))
+                self.settings.logger.warning("\(reason)", metadata: ["channel": "\(self.channel.id)"])
+                puller.rest(.seconds(1))
+            }
+        }
+        return .promises(height: .max)
+    }
+
+    /// What a BFT consenter may have promised, as far as the others tell now.
     ///
     /// Notes in the store since when it takes part.
-    private func lostPromises(_ log: BlockLog, _ consensus: any KeyValueStore) throws -> LostStore? {
+    func promises(_ log: BlockLog, _ consensus: any KeyValueStore) throws -> Promises {
         let store = BFTStore(consensus)
-        guard try !store.hasBegun else { return nil }
+        guard try !store.hasBegun else { return .kept }
         if try !RaftStore(consensus).isEmpty {
             // The channel was one of Raft until now, and this node has promised nothing to BFT consenters.
             try store.begin(at: log.height)
-            return nil
+            return .kept
         }
         let others = self.others(log)
         let consenters = try self.newestConsenters(log)
-        let puller = BlockPuller(channel: self.channel)
         let failures = BFTBlockValidation.tolerableFailures(of: consenters)
         let isNew = try self.isNew(log)
-        while !puller.isStopped {
-            // This node is one of the f that may fail: of the others f - 1 may lie about what they have.
-            let newest =
-                others.isEmpty ? [] : puller.newestNumbers(of: others, patience: Self.patience).sorted(by: >)
-            let place = max(0, failures - 1)
-            let highest = place < newest.count ? newest[place] : 0
-            if isNew, highest < max(1, log.height) {
-                // Nobody has more: this node begins with the others.
-                if log.height > 0 { try store.begin(at: log.height) }
-                return nil
-            }
-            if isNew || newest.count >= min(others.count, max(1, consenters - failures)) {
-                let (height, isTooFar) = highest.addingReportingOverflow(Self.promised)
-                return .promises(height: isTooFar ? .max : height)
-            }
-            let reason =
-                "this consenter lost what it promised the others, and only \(newest.count) of \(others.count) other "
-                + "orderers tell how far they are: start the others, or remove the channel from this node and add "
-                + "the node again with another identity and number"
-            self.fail(.unavailable(reason))
-            self.settings.logger.warning("\(reason)", metadata: ["channel": "\(self.channel.id)"])
-            puller.rest(.seconds(1))
+        let puller = BlockPuller(channel: self.channel)
+        // This node is one of the f that may fail: of the others f - 1 may lie about what they have.
+        let newest =
+            others.isEmpty ? [] : puller.newestNumbers(of: others, patience: Self.patience).sorted(by: >)
+        let place = max(0, failures - 1)
+        let highest = place < newest.count ? newest[place] : 0
+        if isNew, highest < max(1, log.height) {
+            // Nobody has more: this node begins with the others.
+            if log.height > 0 { try store.begin(at: log.height) }
+            return .kept
         }
-        return .promises(height: .max)
+        guard isNew || newest.count >= min(others.count, max(1, consenters - failures)) else {
+            return .unknown(
+                "this consenter lost what it promised the others, and only \(newest.count) of \(others.count) other "
+                    + "orderers tell how far they are: start the others, or remove the channel from this node and add "
+                    + "the node again with another identity and number"
+            )
+        }
+        let (height, isTooFar) = highest.addingReportingOverflow(Self.promised)
+        return .lost(height: isTooFar ? .max : height)
     }
 
     /// Copies what is missing.
@@ -110,9 +130,7 @@ extension ChannelThread {
         let follower = try self.follower(log, loss: loss)
         opened()
         guard try follower.follow() == .consenter else { return }
-        if case .promises = loss {
-            try BFTStore(consensus).begin(at: log.height)
-        }
+        try loss.end(log, consensus)
     }
 
     // MARK: - What the ledger says

@@ -12,7 +12,7 @@ package enum ChainMutation: String, CaseIterable, Sendable {
     case forgetDuplicates
     /// The signatures of pulled blocks are not looked at.
     case trustPulledBlocks
-    /// A Raft consenter that lost its consensus store goes on as if it had promised nothing.
+    /// A consenter that lost its consensus store goes on as if it had promised nothing.
     case forgetLoss
     /// BFT consenters vote for a leader's block without looking at its envelopes.
     case skipProposalRules
@@ -20,7 +20,7 @@ package enum ChainMutation: String, CaseIterable, Sendable {
     /// Those that make a difference to such chains.
     package static func all(isBFT: Bool) -> [ChainMutation] {
         isBFT
-            ? [.acknowledgeBeforeSync, .skipProposalRules]
+            ? [.acknowledgeBeforeSync, .skipProposalRules, .forgetLoss]
             : [.acknowledgeBeforeSync, .orderTooEarly, .forgetDuplicates, .trustPulledBlocks, .forgetLoss]
     }
 }

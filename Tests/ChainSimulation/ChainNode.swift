@@ -23,6 +23,8 @@ final class ChainNode: @unchecked Sendable {
         var consenter: Consenter?
         var bft: BFTConsenter?
         var follower: Follower?
+        /// What the follower copies for, if its consenter lost something.
+        var loss: LostStore?
         /// How a follower gets the blocks of a BFT channel.
         var puller: ClusterPuller?
     }
@@ -41,9 +43,9 @@ final class ChainNode: @unchecked Sendable {
     /// Dies at one of its next effects.
     var crashCountdown: Int?
     /// The life that ended with the loss of a disk: what was sent to it, and by it, is lost as well.
-    private(set) var lostLife = 0
+    var lostLife = 0
     /// How many blocks it had then.
-    private var lostHeight: BlockNumber = 0
+    var lostHeight: BlockNumber = 0
     /// Whether a crash takes what was not synced; a process that is killed loses nothing.
     var losesPower = true
     var isDiskFull = false
@@ -178,19 +180,6 @@ final class ChainNode: @unchecked Sendable {
         }
     }
 
-    /// Who lost everything is started when it can ask others, by which it learns that it is not new.
-    private var mayJoin: Bool {
-        guard self.lostLife > 0, self.disk.consensus.isEmpty,
-            (try? BlockLog(store: self.disk.log))?.height ?? 0 <= 1
-        else { return true }
-        return self.cluster.consenters.contains { machine in
-            guard machine != self.machine, let other = self.cluster.source(machine, for: self.machine) else {
-                return false
-            }
-            return other.height > 1
-        }
-    }
-
     private func settings() -> OrderingChannel.Settings {
         var limits = OrdererLimits()
         limits.unsyncedBlockBytes = self.cluster.settings.unsyncedBlockBytes
@@ -228,11 +217,12 @@ final class ChainNode: @unchecked Sendable {
         self.endWork()
         if thread.orders(log) {
             do {
-                guard !self.cluster.settings.isBFT else { return try self.beginBFT(log, thread) }
-                if let loss = try thread.loss(log, self.disk.consensus, isBFT: false) {
+                if let loss = try self.loss(log, thread) {
+                    self.process?.loss = loss
                     self.process?.follower = try thread.follower(log, loss: loss)
                     return
                 }
+                guard !self.cluster.settings.isBFT else { return try self.beginBFT(log, thread) }
                 let links = ChainLinks(node: self, life: self.life)
                 let consenter = try thread.consenter(log, self.disk.consensus, links)
                 self.process?.consenter = consenter
@@ -242,6 +232,10 @@ final class ChainNode: @unchecked Sendable {
                 return
             } catch is NotConsenter {
                 self.cluster.trace("machine \(self.machine) is no consenter")
+            } catch let unknown as UnknownPromises {
+                self.cluster.trace("machine \(self.machine): \(unknown.reason)")
+                self.process?.log = nil
+                return self.reopen()
             }
         }
         let follower = try thread.follower(log)
@@ -262,6 +256,7 @@ final class ChainNode: @unchecked Sendable {
         self.process?.consenter = nil
         self.process?.bft = nil
         self.process?.follower = nil
+        self.process?.loss = nil
         self.process?.puller?.close()
         self.process?.puller = nil
     }
@@ -331,27 +326,6 @@ final class ChainNode: @unchecked Sendable {
         }
         self.cluster.trace("machine \(self.machine) is down")
         self.cluster.crashed(self.machine)
-    }
-
-    /// The process dies, and what is on its disk is lost.
-    func lose(_ loss: ChainDisk.Loss) {
-        let node = self.consenter?.chain.id
-        self.lostHeight = max(self.lostHeight, self.height)
-        self.lostLife = self.life
-        self.crash()
-        self.disk.lose(loss)
-        self.cluster.counts.lostDisks += 1
-        if loss != .log, let node { self.cluster.invariants.loses(self.machine, node) }
-        self.cluster.trace("machine \(self.machine) lost \(loss) of its disk")
-    }
-
-    /// Whether it has all that it ever had, and knows what it promised.
-    var isWhole: Bool {
-        get throws {
-            let store = RaftStore(self.disk.consensus)
-            let height = try BlockLog(store: self.disk.log).height
-            return try !store.isEmpty && !store.isForgetful && height >= self.lostHeight
-        }
     }
 
     // MARK: - Work
@@ -433,6 +407,7 @@ final class ChainNode: @unchecked Sendable {
         }
         if follower.mayOrder {
             try log.sync()
+            try process.loss?.end(log, self.disk.consensus)
             self.cluster.trace("machine \(self.machine) orders from height \(log.height) on")
             try self.begin(log, process.thread)
         } else {

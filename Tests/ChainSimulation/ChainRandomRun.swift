@@ -33,7 +33,9 @@ extension ChainCluster {
         if dice.chance(667) { settings.pause = 100.milliseconds...400.milliseconds }
         // One run in four is a storm.
         if dice.chance(250) { settings.calm = 50.milliseconds...1.seconds }
-        let liars = isBFT ? self.liars(among: voters, &dice) : []
+        var liars = isBFT ? self.liars(among: voters, &dice) : []
+        // In one run of three a consenter may lose its disk that else would lie.
+        if seed % 3 == 0, let one = liars.min() { liars.remove(one) }
         do {
             let cluster = try ChainCluster(
                 seed: seed,
@@ -186,7 +188,7 @@ extension ChainCluster {
 
     /// The process dies at one of its next effects.
     private func crash(_ node: ChainNode, restartAfter length: Moment) {
-        if self.lossDice.chance(150), self.mayLoseDisk(node),
+        if self.lossDice.chance(self.settings.isBFT ? 500 : 150), self.mayLoseDisk(node),
             let loss = self.lossDice.pick(ChainDisk.Loss.allCases)
         {
             node.lose(loss)
@@ -205,16 +207,24 @@ extension ChainCluster {
         }
     }
 
-    /// Whether the others can do without what this Raft consenter has: at most a minority may have lost something.
+    /// Whether the others can do without what this consenter has: of Raft's at most a minority may have lost something,
+    /// of BFT's at most f may have or lie.
     private func mayLoseDisk(_ node: ChainNode) -> Bool {
-        guard node.consenter != nil, self.consenters.contains(node.machine) else { return false }
+        guard self.consenters.contains(node.machine) else { return false }
+        // A consenter that is about to come is one more that has nothing, and one that is about to go one fewer that has.
+        let changing = self.mayChange ? 1 : 0
+        guard !self.settings.isBFT else {
+            let broken = self.consenters.count { self.isLiar($0) || (try? self.nodes[$0]?.isWhole) != true }
+            return node.orders && !self.isLiar(node.machine)
+                && broken + changing < BFTVoters(self.consenters).faults
+        }
+        guard node.consenter != nil else { return false }
         let others = self.consenters.filter { $0 != node.machine }.compactMap { self.nodes[$0] }
         guard others.count + 1 == self.consenters.count, others.count >= 2,
             others.allSatisfy({ $0.consenter.map { $0.chain.unfinishedChange == nil } ?? true })
         else { return false }
         let broken = others.count { (try? $0.isWhole) != true }
-        // A consenter that is about to come is one more that has nothing, and one that is about to go one fewer that has.
-        return broken + (self.mayChange ? 1 : 0) < others.count / 2
+        return broken + changing < others.count / 2
     }
 
     /// All machines lose power at once.
@@ -265,7 +275,8 @@ extension ChainCluster {
     private func mayOrder(_ consenters: [UInt64]) -> Bool {
         guard self.settings.isBFT else { return true }
         return consenters.count >= 4
-            && consenters.count { self.isLiar($0) } <= BFTVoters(consenters).faults
+            && consenters.count { self.isLiar($0) || self.nodes[$0]?.isMending == true }
+                <= BFTVoters(consenters).faults
     }
 
     // MARK: - The end
@@ -289,6 +300,8 @@ extension ChainCluster {
         let end = self.now + self.calmAfterwards
         while self.now < end, self.violation == nil, !self.hasHealed {
             self.run(until: self.now + 200.milliseconds)
+            // Who lost what it promised orders again some blocks later.
+            if self.consenters.contains(where: { self.nodes[$0]?.isMending == true }) { self.submitNew() }
         }
         guard self.violation == nil else { return }
         self.invariants.checkAcknowledged()

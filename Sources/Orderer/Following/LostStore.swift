@@ -26,6 +26,12 @@ enum LostStore {
         }
     }
 
+    /// What was lost is made good: who may have promised something takes part from here on.
+    func end(_ log: BlockLog, _ consensus: any KeyValueStore) throws {
+        guard case .promises = self else { return }
+        try BFTStore(consensus).begin(at: log.height)
+    }
+
     var description: String {
         switch self {
         case .blocks(let height), .promises(let height): "it orders behind block \(height - 1)"
