@@ -94,6 +94,7 @@ extension ChannelThread {
         guard try !store.hasBegun else { return .kept }
         if try !RaftStore(consensus).isEmpty {
             // The channel was one of Raft until now, and this node has promised nothing to BFT consenters.
+            try log.sync()
             try store.begin(at: log.height)
             return .kept
         }
@@ -109,7 +110,10 @@ extension ChannelThread {
         let highest = place < newest.count ? newest[place] : 0
         if isNew, highest < max(1, log.height) {
             // Nobody has more: this node begins with the others.
-            if log.height > 0 { try store.begin(at: log.height) }
+            if log.height > 0 {
+                try log.sync()
+                try store.begin(at: log.height)
+            }
             return .kept
         }
         guard isNew || newest.count >= min(others.count, max(1, consenters - failures)) else {

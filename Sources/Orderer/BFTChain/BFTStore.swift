@@ -25,9 +25,24 @@ struct BFTStore {
         get throws { try self.store.value(forKey: Self.beginningKey) != nil }
     }
 
+    /// The height from which on this node takes part; `nil` if it never did.
+    ///
+    /// - Throws: ``BFTStateError`` if it can't be read.
+    var beginning: UInt64? {
+        get throws {
+            guard let bytes = try self.store.value(forKey: Self.beginningKey) else { return nil }
+            do {
+                return try Weft_Consensus_Beginning(serializedBytes: bytes).height
+            } catch {
+                throw BFTStateError(reason: "since when this node takes part can't be read: \(error)")
+            }
+        }
+    }
+
     /// Notes that this node takes part from this height on.
     ///
-    /// What another protocol left in the store goes: the ledger has its blocks durably.
+    /// What another protocol left in the store goes. The ledger must be durable up to there: one that is shorter at a
+    /// later start was lost.
     func begin(at height: UInt64) throws {
         var batch = WriteBatch()
         try self.store.forEach(from: Data(), to: nil) { key, _ in

@@ -9,7 +9,7 @@ internal import SwiftProtobuf
 /// What a consenter has lost of its two stores, so that it copies blocks before it orders.
 ///
 /// The argument why that is enough is in `docs/decisions/0036-lost-disks.md`.
-enum LostStore {
+enum LostStore: Equatable {
     /// The ledger lacks blocks that the consensus store let go: it must have so many.
     case blocks(height: BlockNumber)
     /// The ledger lacks blocks of Raft's entries through this one, of which the consensus store holds none.
@@ -53,7 +53,12 @@ extension LostStore {
     /// The same of a BFT consenter.
     static func ledger(_ log: BlockLog, bft consensus: any KeyValueStore) throws -> LostStore? {
         var store = BFTStore(consensus)
-        guard let record = try store.load().record, record.height > log.height else { return nil }
+        guard let record = try store.load().record else {
+            // It took part from there on, or had promised something before it did. The first block is in the node's folder.
+            guard let beginning = try store.beginning, beginning > max(1, log.height) else { return nil }
+            return .blocks(height: beginning)
+        }
+        guard record.height > log.height else { return nil }
         if record.height == log.height + 1, record.previous?.height == log.height { return nil }
         return .blocks(height: record.height)
     }

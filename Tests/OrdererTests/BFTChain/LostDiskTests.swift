@@ -1,6 +1,8 @@
 import Channel
 import FabricProtos
 import Foundation
+import KeyValueStore
+import Ledger
 import SwiftProtobuf
 import Testing
 
@@ -82,5 +84,16 @@ import Testing
             acknowledged.append(try await self.write("then \(number)", cluster))
         }
         try await self.check(cluster, acknowledged)
+    }
+
+    @Test("one that lost its ledger before its first vote knows by its store where it takes part")
+    func knowsItsBeginning() throws {
+        let (consensus, log) = (MemoryStore(), try BlockLog(store: MemoryStore()))
+        #expect(try LostStore.ledger(log, bft: consensus) == nil)
+        // A founder's first block comes with its configuration.
+        try BFTStore(consensus).begin(at: 1)
+        #expect(try LostStore.ledger(log, bft: consensus) == nil)
+        try BFTStore(consensus).begin(at: 93)
+        #expect(try LostStore.ledger(log, bft: consensus) == .blocks(height: 93))
     }
 }
