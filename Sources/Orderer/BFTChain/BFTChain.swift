@@ -20,6 +20,7 @@ final class BFTChain {
     /// A block that has become part of the chain.
     struct Applied {
         var block: Common_Block
+        var fingerprints: [EnvelopeFingerprint]
         /// The configuration that begins to hold, if this is a config block.
         var configuration: ChannelConfiguration?
     }
@@ -266,7 +267,7 @@ final class BFTChain {
             )
             self.inputs.append(.command(.signed(statement, signature)))
         case .validate(let ballot, let payload):
-            let fault = self.fault(of: payload, ballot)
+            let fault = self.fault(of: payload, ballot, after: progress.applied)
             if let fault {
                 progress.refusals.append(
                     "block \(ballot.round.height) in view \(ballot.round.view): \(fault)"
@@ -287,8 +288,11 @@ final class BFTChain {
     }
 
     /// Why a leader's block can't be; `nil` if it can.
-    private func fault(of payload: [UInt8], _ ballot: BFTBallot) -> String? {
+    ///
+    /// `applied` are blocks before it that nobody besides this chain knows of yet.
+    private func fault(of payload: [UInt8], _ ballot: BFTBallot, after applied: [Applied]) -> String? {
         let sequence = self.configuration.sequence
+        let ordered = Set(applied.flatMap(\.fingerprints))
         let rules = ProposalRules(
             configuration: self.configuration,
             previous: self.lastHeader,
@@ -304,8 +308,10 @@ final class BFTChain {
             )
         )
         do {
-            let checked = try rules.check(self.reader.block(payload), ballot) {
-                self.parts.known($0, sequence)
+            let checked = try rules.check(self.reader.block(payload), ballot) { fingerprints in
+                zip(fingerprints, self.parts.known(fingerprints, sequence)).map { fingerprint, known in
+                    ordered.contains(fingerprint) ? .ordered : known
+                }
             }
             if !checked.isEmpty { self.parts.checked(checked, sequence) }
             return nil
@@ -389,7 +395,11 @@ final class BFTChain {
         } else {
             self.gate.enter(nil)
         }
-        return Applied(block: block, configuration: configuration)
+        return Applied(
+            block: block,
+            fingerprints: block.data.data.map { EnvelopeFingerprint($0) },
+            configuration: configuration
+        )
     }
 
     private func configuration(from block: Common_Block) throws -> ChannelConfiguration {

@@ -28,7 +28,7 @@ extension BFTConsenter {
     /// - Returns: Whether the block holds just these.
     func settle(_ applied: BFTChain.Applied, proposed count: Int?) -> Bool {
         let envelopes = applied.block.data.data
-        let fingerprints = envelopes.map { EnvelopeFingerprint($0) }
+        let fingerprints = applied.fingerprints
         let update =
             applied.configuration == nil ? nil : OrderingChannel.Waiting.update(named: envelopes.first)
         let (completions, isOwn) = self.channel.monitor.withLock { state in
