@@ -108,7 +108,6 @@ final class BFTChain {
         var store = BFTStore(parts.consensus)
         if try !store.hasBegun {
             // One that has promised something before has copied what it needs.
-            try log.sync()
             try store.begin(at: log.height)
         }
         let state = try store.load()
