@@ -50,7 +50,7 @@ package final class ChainCluster: @unchecked Sendable {
     package internal(set) var counts = Counts()
     package private(set) var messages = 0
     var dice: Dice
-    /// Decides on the loss of disks, so that seeds without one are what they were before there were any.
+    /// Decides on the loss of disks, apart from all other chance.
     var lossDice: Dice
     var invariants = ChainInvariants()
     /// Of the BFT consenters that don't lie.

@@ -111,12 +111,6 @@ final class ChainStore: KeyValueStore, @unchecked Sendable {
         return self.unsynced
     }
 
-    var isEmpty: Bool {
-        let cursor = self.live.makeCursor()
-        try? cursor.seekToFirst()
-        return !cursor.isValid
-    }
-
     fileprivate func lose() {
         self.live = MemoryStore()
         self.durable = MemoryStore()

@@ -14,6 +14,8 @@ extension ChainNode {
         let node = self.cluster.settings.isBFT ? nil : self.consenter?.chain.id
         self.lostHeight = max(self.lostHeight, self.height)
         self.lostLife = self.life
+        self.isWhole = false
+        self.lacksPromises = self.lacksPromises || loss != .log
         self.crash()
         self.disk.lose(loss)
         self.cluster.counts.lostDisks += 1
@@ -21,29 +23,17 @@ extension ChainNode {
         self.cluster.trace("machine \(self.machine) lost \(loss) of its disk")
     }
 
-    /// Whether it is a BFT consenter that lost what it promised and doesn't order yet.
-    var isMending: Bool {
-        self.cluster.settings.isBFT && self.lostLife > 0
-            && (try? BFTStore(self.disk.consensus).hasBegun) == false
+    /// Notes what it has again.
+    func noteMended() {
+        let hasPromises = self.process?.bft != nil || self.consenter?.chain.details.unheard == nil
+        guard self.orders else { return }
+        self.lacksPromises = false
+        if hasPromises, self.height >= self.lostHeight { self.isWhole = true }
     }
 
-    /// Whether it has all that it ever had, and knows what it promised.
-    var isWhole: Bool {
-        get throws {
-            let store = RaftStore(self.disk.consensus)
-            let height = try BlockLog(store: self.disk.log).height
-            guard !self.cluster.settings.isBFT else {
-                return try BFTStore(self.disk.consensus).hasBegun && height >= self.lostHeight
-            }
-            return try !store.isEmpty && !store.isForgetful && height >= self.lostHeight
-        }
-    }
-
-    /// Who lost everything is started when it can ask others, by which it learns that it is not new.
+    /// Who lost its promises to Raft's others is started when it can ask them, by which it learns that it is not new.
     var mayJoin: Bool {
-        guard !self.cluster.settings.isBFT, self.lostLife > 0, self.disk.consensus.isEmpty,
-            (try? BlockLog(store: self.disk.log))?.height ?? 0 <= 1
-        else { return true }
+        guard !self.cluster.settings.isBFT, self.lacksPromises else { return true }
         return self.cluster.consenters.contains { machine in
             guard machine != self.machine, let other = self.cluster.source(machine, for: self.machine) else {
                 return false

@@ -46,6 +46,10 @@ final class ChainNode: @unchecked Sendable {
     var lostLife = 0
     /// How many blocks it had then.
     var lostHeight: BlockNumber = 0
+    /// Whether it has all that it ever had, and knew what it had promised when it last worked.
+    var isWhole = false
+    /// Whether it lost what it had promised, and has not begun to order again.
+    var lacksPromises = false
     /// Whether a crash takes what was not synced; a process that is killed loses nothing.
     var losesPower = true
     var isDiskFull = false
@@ -450,6 +454,7 @@ final class ChainNode: @unchecked Sendable {
                 }
             }
         }
+        self.noteMended()
         guard let log = self.process?.log else { return }
         while self.checked < log.height, self.cluster.violation == nil {
             let new = try self.cluster.invariants.appends(self.machine, self.checked, in: log)

@@ -214,7 +214,7 @@ extension ChainCluster {
         // A consenter that is about to come is one more that has nothing, and one that is about to go one fewer that has.
         let changing = self.mayChange ? 1 : 0
         guard !self.settings.isBFT else {
-            let broken = self.consenters.count { self.isLiar($0) || (try? self.nodes[$0]?.isWhole) != true }
+            let broken = self.consenters.count { self.isLiar($0) || self.nodes[$0]?.isWhole != true }
             return node.orders && !self.isLiar(node.machine)
                 && broken + changing < BFTVoters(self.consenters).faults
         }
@@ -223,7 +223,7 @@ extension ChainCluster {
         guard others.count + 1 == self.consenters.count, others.count >= 2,
             others.allSatisfy({ $0.consenter.map { $0.chain.unfinishedChange == nil } ?? true })
         else { return false }
-        let broken = others.count { (try? $0.isWhole) != true }
+        let broken = others.count { !$0.isWhole }
         return broken + changing < others.count / 2
     }
 
@@ -275,7 +275,7 @@ extension ChainCluster {
     private func mayOrder(_ consenters: [UInt64]) -> Bool {
         guard self.settings.isBFT else { return true }
         return consenters.count >= 4
-            && consenters.count { self.isLiar($0) || self.nodes[$0]?.isMending == true }
+            && consenters.count { self.isLiar($0) || self.nodes[$0]?.lacksPromises == true }
                 <= BFTVoters(consenters).faults
     }
 
@@ -301,7 +301,10 @@ extension ChainCluster {
         while self.now < end, self.violation == nil, !self.hasHealed {
             self.run(until: self.now + 200.milliseconds)
             // Who lost what it promised orders again some blocks later.
-            if self.consenters.contains(where: { self.nodes[$0]?.isMending == true }) { self.submitNew() }
+            if self.settings.isBFT, self.consenters.contains(where: { self.nodes[$0]?.lacksPromises == true })
+            {
+                self.submitNew()
+            }
         }
         guard self.violation == nil else { return }
         self.invariants.checkAcknowledged()

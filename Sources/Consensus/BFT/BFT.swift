@@ -105,6 +105,8 @@ package struct BFT: ConsensusEngine {
         self.configuration = configuration
         self.digest = digest
         self.held = held
+        self.held.payload = nil
+        self.last = Self.decided(held)
         self.released = held.height
         self.stored = state.payloads.map(\.digest)
         self.enterHeight()
@@ -224,13 +226,17 @@ package struct BFT: ConsensusEngine {
     }
 
     /// The driver holds a block: the one that was decided, or later ones that it pulled.
+    private static func decided(_ held: BFTHeld) -> BFTDecided? {
+        held.certificate.flatMap { certificate in
+            held.payload.map { BFTDecided(certificate: certificate, payload: $0) }
+        }
+    }
+
     private mutating func take(_ held: BFTHeld, _ effects: inout Effects) {
         guard held.height >= self.height else { return }
         if held.height != self.height || !self.isDecided {
             // One that pulled a block may be the only one near who can show it to others.
-            self.last = held.certificate.flatMap { certificate in
-                held.payload.map { BFTDecided(certificate: certificate, payload: $0) }
-            }
+            self.last = Self.decided(held)
         }
         self.held = held
         self.held.payload = nil

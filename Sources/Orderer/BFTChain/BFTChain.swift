@@ -146,12 +146,14 @@ final class BFTChain {
             previousVoters = BFTVoters(previous.identifiers)
             previousKeys = BFTVoterKeys(previous, before)
         }
-        let held = BFTHeld(
+        let certificate = try Self.certificate(of: newest.last, previousKeys, before: previousVoters)
+        var held = BFTHeld(
             height: number,
-            certificate: try Self.certificate(of: newest.last, previousKeys, before: previousVoters),
+            certificate: certificate,
             previousVoters: previousVoters,
             voters: voters
         )
+        held.payload = try certificate.map { _ in try ProposedBlock(final: newest.last).payload }
         return (held, previousKeys)
     }
 
