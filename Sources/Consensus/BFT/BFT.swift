@@ -225,13 +225,14 @@ package struct BFT: ConsensusEngine {
         }
     }
 
-    /// The driver holds a block: the one that was decided, or later ones that it pulled.
+    /// The block that is held, to show to those who lack it.
     private static func decided(_ held: BFTHeld) -> BFTDecided? {
         held.certificate.flatMap { certificate in
             held.payload.map { BFTDecided(certificate: certificate, payload: $0) }
         }
     }
 
+    /// The driver holds a block: the one that was decided, or later ones that it pulled.
     private mutating func take(_ held: BFTHeld, _ effects: inout Effects) {
         guard held.height >= self.height else { return }
         if held.height != self.height || !self.isDecided {

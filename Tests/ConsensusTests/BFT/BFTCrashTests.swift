@@ -186,6 +186,17 @@ import Testing
         #expect(other.decisions == [Decision(position: 1, payload: Self.x)])
     }
 
+    @Test("a node that starts shows the newest block of its ledger to who lacks it")
+    func showsItsNewestBlockAfterARestart() throws {
+        let certificate = Node.certificate(.commit, Node.ballot(Self.x), from: [1, 2, 3])
+        var held = Node.held(4, through: 1, certificate: certificate)
+        held.payload = Self.x
+        var node = try Node(2, of: 4).restarted(held: held)
+        node.receive(.status(height: 1, view: 0), from: 3)
+        let shown = node.sent.filter { $0.to == 3 }.map(\.content)
+        #expect(shown.contains(.decision(certificate, payload: Self.x)))
+    }
+
     @Test("a node pulls blocks when f+1 nodes are further, not when one says so")
     func behind() throws {
         func behind(_ claims: [NodeID: UInt64]) throws -> Bool {
