@@ -36,6 +36,24 @@ import Testing
         #expect(later.all == [.accepted])
     }
 
+    @Test("a new leader says who is active once all have answered, or an election timeout has passed")
+    func knowsWhoIsActive() throws {
+        let (cluster, leader) = try self.running(3)
+        func active(_ id: NodeID) -> Set<NodeID> {
+            Set(cluster.nodes[id]?.channel.monitor.withLock { $0.standing.active } ?? [])
+        }
+        try cluster.pass(.seconds(2)) { !active(leader).isEmpty }
+        #expect(active(leader) == [1, 2, 3])
+        cluster.kill(leader)
+        try cluster.pass { cluster.leader != nil }
+        let next = try #require(cluster.leader)
+        // The dead one may be about to answer.
+        try cluster.pass(.seconds(1))
+        #expect(active(next) == [])
+        try cluster.pass { !active(next).isEmpty }
+        #expect(active(next) == Set([1, 2, 3]).subtracting([leader]))
+    }
+
     @Test("a follower that is told to stop waits for what it has forwarded")
     func followerLeaves() throws {
         let (cluster, leader) = try self.running(3)
