@@ -21,11 +21,8 @@ extension ChannelThread {
         let loss =
             isBFT
             ? try LostStore.ledger(log, bft: consensus) ?? self.lostPromises(log, consensus)
-            : try LostStore.ledger(log, consensus)
-        guard let loss else {
-            if !isBFT { try self.noteLateStart(log, consensus) }
-            return nil
-        }
+            : try LostStore.ledger(log, consensus) ?? self.lateStart(log, consensus)
+        guard let loss else { return nil }
         guard !self.others(log).isEmpty else {
             throw ChainHalted(
                 reason:
@@ -42,23 +39,39 @@ extension ChannelThread {
         return loss
     }
 
-    /// Whether a chain can't be made before blocks are copied.
+    /// Whether a chain can't be made before blocks are copied or other orderers are asked.
     func hasLoss(_ log: BlockLog, _ consensus: any KeyValueStore, isBFT: Bool) throws -> Bool {
-        guard isBFT else { return try LostStore.ledger(log, consensus) != nil }
+        guard isBFT else {
+            return try LostStore.ledger(log, consensus) != nil || self.mayBeLate(log, consensus)
+        }
         return try LostStore.ledger(log, bft: consensus) != nil || !BFTStore(consensus).hasBegun
+    }
+
+    /// Whether the channel is at its first block here, where nothing says that this node ever took part.
+    private func mayBeLate(_ log: BlockLog, _ consensus: any KeyValueStore) throws -> Bool {
+        try log.height <= 1 && RaftStore(consensus).isEmpty
     }
 
     /// A Raft consenter whose channel is at its first block here but not elsewhere is late, or lost both stores and was
     /// given the genesis block again: the chain that is made now has to find out what it promised.
-    private func noteLateStart(_ log: BlockLog, _ consensus: any KeyValueStore) throws {
-        let store = RaftStore(consensus)
-        guard log.height <= 1, try store.isEmpty, let configuration = self.newestConfiguration(log),
-            try RaftConsenters(configuration).count > 1
-        else { return }
+    ///
+    /// - Returns: What it has to copy first, if that block has it order alone.
+    private func lateStart(_ log: BlockLog, _ consensus: any KeyValueStore) throws -> LostStore? {
+        guard try self.mayBeLate(log, consensus), let configuration = self.newestConfiguration(log) else {
+            return nil
+        }
         let others = self.others(log)
-        guard !others.isEmpty else { return }
-        let newest = BlockPuller(channel: self.channel).newestNumbers(of: others, patience: Self.patience)
-        if newest.contains(where: { $0 > 0 }) { try store.forget() }
+        guard !others.isEmpty else { return nil }
+        let puller = BlockPuller(channel: self.channel)
+        guard let newest = puller.newestNumbers(of: others, patience: Self.patience).max(), newest > 0 else {
+            return nil
+        }
+        guard try RaftConsenters(configuration).count > 1 else {
+            let (height, isTooFar) = newest.addingReportingOverflow(1)
+            return .blocks(height: isTooFar ? .max : height)
+        }
+        try RaftStore(consensus).forget()
+        return nil
     }
 
     /// What a BFT consenter may have promised that has no consensus store.
@@ -116,10 +129,10 @@ extension ChannelThread {
             }
             return .kept
         }
-        guard isNew || newest.count >= min(others.count, max(1, consenters - failures)) else {
+        guard isNew || consenters == 1 || newest.count >= consenters - failures else {
             return .unknown(
-                "this consenter lost what it promised the others, and only \(newest.count) of \(others.count) other "
-                    + "orderers tell how far they are: start the others, or remove the channel from this node and add "
+                "this consenter lost what it promised the others, and only \(newest.count) other orderers of the channel's "
+                    + "endpoints tell how far they are, of \(consenters - failures) that must: start the others, or remove the channel from this node and add "
                     + "the node again with another identity and number"
             )
         }

@@ -68,13 +68,16 @@ struct ChannelThread: Sendable {
     // MARK: - Opening
 
     /// Opens the stores and closes them again, so that one that can't be used is known before the node serves.
+    ///
+    /// Begins nothing: whether this node founds the channel, or lost its disk, is found out when it works.
     func check() throws {
         let stores = try self.openStores()
         let log = try BlockLog(store: stores.log)
-        guard self.orders(log), try !self.hasLoss(log, stores.consensus, isBFT: self.isBFT(log)) else {
-            return
-        }
-        if self.isBFT(log) {
+        guard self.orders(log) else { return }
+        if let configuration = self.newestConfiguration(log) { _ = try ChannelConsenters(configuration) }
+        let isBFT = self.isBFT(log)
+        guard try !self.hasLoss(log, stores.consensus, isBFT: isBFT) else { return }
+        if isBFT {
             _ = try self.makeBFTChain(log, stores.consensus) { _ in }
         } else {
             _ = try self.makeChain(log, stores.consensus) { _ in }
@@ -132,6 +135,8 @@ struct ChannelThread: Sendable {
 
     private func follow(_ log: BlockLog, _ opened: () -> Void) throws {
         let follower = try self.follower(log)
+        // What is still queued here is for others to order.
+        self.fail(.following)
         opened()
         _ = try follower.follow()
     }
@@ -156,20 +161,11 @@ struct ChannelThread: Sendable {
     }
 
     /// Orders by the protocol that the newest configuration names; returns whether the channel was stopped.
+    ///
+    /// What is queued by then is ordered by the next protocol, if this node is one of its consenters.
     private func order(_ log: BlockLog, _ consensus: any KeyValueStore, _ opened: () -> Void) throws -> Bool {
-        if self.isBFT(log) {
-            if try self.orderBFT(log, consensus, opened) == .stopped { return true }
-        } else {
-            switch try self.orderRaft(log, consensus, opened) {
-            case .stopped: return true
-            case .removed: break
-            // What is queued is ordered by the next protocol.
-            case .migrated: return false
-            }
-        }
-        // What is still queued here is for others to order.
-        self.fail(.following)
-        return false
+        if self.isBFT(log) { return try self.orderBFT(log, consensus, opened) == .stopped }
+        return try self.orderRaft(log, consensus, opened) == .stopped
     }
 
     private func orderRaft(
@@ -249,6 +245,7 @@ struct ChannelThread: Sendable {
             state.silent = []
             state.inFlight = 0
             state.forwarded = 0
+            state.forwardedBytes = 0
             if state.health == .following { state.health = .starting }
         }
         self.settings.adopted(configuration)

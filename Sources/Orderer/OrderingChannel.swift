@@ -87,6 +87,7 @@ final class OrderingChannel: Sendable {
         var inFlight = 0
         /// Envelopes that were forwarded to the leader and are in no block yet.
         var forwarded = 0
+        var forwardedBytes = 0
         /// Until when the channel's thread sleeps; `nil` while it is busy, `.some(nil)` without an end.
         var sleepsUntil: Duration??
         /// What only a BFT channel has.
@@ -94,8 +95,9 @@ final class OrderingChannel: Sendable {
 
         /// Whether the queue takes one more.
         func hasRoom(for envelope: Waiting, _ limits: OrdererLimits) -> Bool {
-            self.waiting.count + self.forwarded < limits.waitingEnvelopes
-                && (self.waiting.isEmpty || self.waitingBytes + envelope.bytes.count <= limits.waitingBytes)
+            let count = self.waiting.count + self.forwarded
+            let bytes = self.waitingBytes + self.forwardedBytes + envelope.bytes.count
+            return count < limits.waitingEnvelopes && (count == 0 || bytes <= limits.waitingBytes)
         }
     }
 
@@ -343,7 +345,7 @@ final class OrderingChannel: Sendable {
     private func refusalForLackOfSpace(_ envelope: Waiting, _ state: State) -> Refusal? {
         guard !state.hasRoom(for: envelope, self.settings.limits) else { return nil }
         return .notOrdered(
-            "\(state.waiting.count) envelopes with \(state.waitingBytes) bytes wait for blocks of channel \(self.id): "
+            "\(state.waiting.count + state.forwarded) envelopes with \(state.waitingBytes + state.forwardedBytes) bytes wait for blocks of channel \(self.id): "
                 + "try again later"
         )
     }
@@ -378,9 +380,9 @@ final class OrderingChannel: Sendable {
         }
     }
 
-    /// Waits until the channel's thread has opened its stores or failed to.
+    /// Waits until the channel's thread has opened its stores or failed to, or the task is cancelled.
     func opened() async {
-        while true {
+        while !Task.isCancelled {
             let version = self.feed.find(0, insistsOnHealth: false).version
             if self.monitor.withLock({ $0.isOpened }) { return }
             await self.feed.change(since: version)

@@ -4,6 +4,7 @@ WEFT names the executable. Run by `scripts/end-to-end long`.
 """
 
 import os
+import re
 import shutil
 import signal
 
@@ -29,9 +30,12 @@ def lose(cluster, load, name, stores):
     """Kills an orderer, takes some of its folders away, and starts it again once others have gone on."""
     cluster.signal(name, signal.SIGKILL)
     load.go_on(30)
+    log = cluster.folder / "nodes" / name / "log"
+    known = len(NOTICED.findall(log.read_text()))
     for store in stores:
         shutil.rmtree(cluster.folder / "nodes" / name / "data" / store.format(channel=cluster.channel))
     cluster.start()
+    cluster.wait(lambda: len(NOTICED.findall(log.read_text())) > known, f"{name} did not notice that it lost something")
 
 
 def is_needed(cluster, load, name):
@@ -47,6 +51,7 @@ def is_needed(cluster, load, name):
     load.go_on(30)
 
 
+NOTICED = re.compile("this consenter (lost|has no consensus store)")
 STORES = [["."], ["channels/{channel}/log"], ["channels/{channel}/consensus"]]
 
 

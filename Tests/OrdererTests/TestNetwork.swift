@@ -48,7 +48,7 @@ struct TestOrganization: Sendable {
     }
 
     /// Issues a TLS certificate for a node.
-    func issueTLS(_ name: String, expiresIn seconds: TimeInterval = 3600) throws -> Data {
+    func issueTLS(_ name: String, expiresIn seconds: TimeInterval = 3600, key: PrivateKey? = nil) throws -> Data {
         var template = CertificateTemplate(
             subject: try DistinguishedName([.commonName(name)]),
             serialNumber: try CertificateTemplate.randomSerialNumber(),
@@ -58,7 +58,7 @@ struct TestOrganization: Sendable {
         )
         template.extendedKeyUsages = [.serverAuthentication, .clientAuthentication]
         template.subjectAlternativeNames = [.dns("localhost")]
-        let key = try PrivateKey.generate(.p256)
+        let key = try key ?? PrivateKey.generate(.p256)
         return try template.issued(for: key.publicKey, by: self.authority, with: self.authorityKey).pem
     }
 

@@ -17,7 +17,8 @@ extension BFTConsenter {
             state.inFlight = details.proposable == nil ? 1 : 0
             if state.health != .stopped { state.health = .serving }
         }
-        self.channel.feed.report(failure: nil)
+        // Each report wakes all readers.
+        if self.channel.feed.failure != nil { self.channel.feed.report(failure: nil) }
     }
 
     /// Those of a block's envelopes that are queued here leave the queue, and whoever waits for them is told.

@@ -14,8 +14,8 @@ struct BFTQueues: Sendable {
     var ungiven: [OrderingChannel.Waiting] = []
     /// What needs no further check.
     var verified = CheckedEnvelopes()
-    /// How many of the queued envelopes each other consenter gave.
-    private(set) var spread: [NodeID: Int] = [:]
+    /// What of the queue each other consenter gave.
+    private(set) var spread: [NodeID: Share] = [:]
     /// Under which sequence of the configuration each queued envelope was checked.
     private(set) var checked: [EnvelopeFingerprint: UInt64] = [:]
     /// How many config envelopes are queued of each client's update.
@@ -25,10 +25,17 @@ struct BFTQueues: Sendable {
     /// When the latest of the envelopes was queued that blocks have taken from the queue.
     fileprivate(set) var newestOrdered = Duration.zero
 
+    /// A part of the queue.
+    struct Share {
+        var count = 0
+        var bytes = 0
+    }
+
     /// An envelope joined the queue of a consenter that leads or doesn't.
     mutating func queued(_ envelope: OrderingChannel.Waiting, isLeader: Bool) {
         if let origin = envelope.origin {
-            self.spread[origin, default: 0] += 1
+            self.spread[origin, default: Share()].count += 1
+            self.spread[origin, default: Share()].bytes += envelope.bytes.count
         } else if !isLeader {
             self.ungiven.append(envelope)
         }
@@ -49,8 +56,10 @@ struct BFTQueues: Sendable {
     }
 
     mutating func removed(_ envelope: OrderingChannel.Waiting) {
-        if let origin = envelope.origin, let count = self.spread[origin] {
-            self.spread[origin] = count > 1 ? count - 1 : nil
+        if let origin = envelope.origin, var share = self.spread[origin] {
+            share.count -= 1
+            share.bytes -= envelope.bytes.count
+            self.spread[origin] = share.count > 0 ? share : nil
         }
         if let update = envelope.update, let count = self.updates[update] {
             self.updates[update] = count > 1 ? count - 1 : nil

@@ -82,6 +82,7 @@ extension ChannelThread {
             for envelope in state.waiting { state.bft.queued(envelope, isLeader: false) }
             state.inFlight = 0
             state.forwarded = 0
+            state.forwardedBytes = 0
         }
         self.settings.adopted(configuration)
         consenter.network.configure(membership, own: chain.id)

@@ -64,9 +64,13 @@ extension OrderingChannel {
             if let update = envelope.update, state.bft.hasQueued(update) { return (.taken, false) }
             guard state.hasRoom(for: envelope, self.settings.limits) else { return (.full, false) }
             // No consenter takes more than its part of the room, so that a flood leaves the others theirs.
-            let share =
-                self.settings.limits.waitingEnvelopes / max(1, state.standing.membership?.members.count ?? 1)
-            guard state.bft.spread[node, default: 0] < share else { return (.full, false) }
+            let limits = self.settings.limits
+            let parts = max(1, state.standing.membership?.members.count ?? 1)
+            if let share = state.bft.spread[node] {
+                guard share.count < limits.waitingEnvelopes / parts,
+                    share.bytes + envelope.bytes.count <= limits.waitingBytes / parts
+                else { return (.full, false) }
+            }
             if let fingerprint = envelope.fingerprint {
                 guard case .new = state.window.claim(fingerprint, nil) else { return (.taken, false) }
             }

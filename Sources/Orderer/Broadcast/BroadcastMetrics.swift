@@ -20,8 +20,9 @@ final class BroadcastMetrics: Sendable {
 
     init(_ metrics: Metrics) { self.metrics = metrics }
 
-    /// The counts of envelopes of a type for a channel that is there.
+    /// The counts of envelopes of a type for a channel that is there; those of types that nobody knows are one.
     func counts(_ channel: ChannelID, type: Int32) -> Counts {
+        let type = if case .UNRECOGNIZED = Common_HeaderType(rawValue: Int(type)) { Int32(-1) } else { type }
         let key = Key(channel: channel, type: type)
         if let counts = self.known.withLock({ $0[key] }) { return counts }
         let counts = Counts(self.metrics, channel: channel, type: type)
@@ -49,7 +50,7 @@ final class BroadcastMetrics: Sendable {
         fileprivate init(_ metrics: Metrics, channel: ChannelID, type: Int32) {
             self.metrics = metrics
             self.channel = channel.description
-            self.type = Common_HeaderType(rawValue: Int(type))?.name ?? "type \(type)"
+            self.type = Common_HeaderType(rawValue: Int(type))?.name ?? "UNKNOWN"
             self.checked = metrics.histogram(
                 .broadcastValidateDuration,
                 self.channel,

@@ -77,9 +77,7 @@ extension OrderingChannel {
         let (intake, wake) = self.monitor.withLock { state -> (Intake, Bool) in
             // The sender may know of this node's election before this node does.
             guard state.health == .serving, state.standing.leader != sender else { return (.early, false) }
-            guard state.waiting.count + state.forwarded < self.settings.limits.waitingEnvelopes else {
-                return (.full, false)
-            }
+            guard state.hasRoom(for: envelope, self.settings.limits) else { return (.full, false) }
             if let fingerprint = envelope.fingerprint {
                 guard case .new = state.window.claim(fingerprint, nil) else { return (.taken, false) }
             }

@@ -23,14 +23,18 @@ final class Outbox {
         var request = Orderer_ConsensusRequest()
         request.channel = self.channel.id.description
         var isSent = false
+        var isWhole = true
         if case .snapshot(var snapshot) = message.content {
-            guard let block = self.consenter?.chain.snapshotBlock else { return }
-            snapshot.data = block
-            message.content = .snapshot(snapshot)
+            if let block = self.consenter?.chain.snapshotBlock {
+                snapshot.data = block
+                message.content = .snapshot(snapshot)
+            } else {
+                isWhole = false
+            }
         } else if case .heartbeat = message.content {
             request.metadata = self.consenter?.heartbeatMetadata() ?? Data()
         }
-        if let payload = try? Raftpb_Message.bytes(of: message) {
+        if isWhole, let payload = try? Raftpb_Message.bytes(of: message) {
             request.payload = payload
             isSent = self.links.send(request, to: message.to)
         }

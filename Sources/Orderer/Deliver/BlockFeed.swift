@@ -135,7 +135,14 @@ final class BlockFeed: Sendable {
     /// A block was appended.
     func append(_ block: DeliverableBlock) {
         self.change { state in
-            if let last = state.recent.last, last.number >= block.number { return }
+            if let last = state.recent.last {
+                if last.number >= block.number { return }
+                if last.number + 1 < block.number {
+                    // After a failure those between are on disk only.
+                    state.recent = []
+                    state.recentBytes = 0
+                }
+            }
             state.height = max(state.height, block.number + 1)
             state.recent.append(block)
             state.recentBytes += block.whole.count

@@ -57,10 +57,15 @@ final class ClusterPuller {
     ) throws {
         defer { self.close() }
         while !self.puller.isStopped, try self.look(take) {
-            if !self.open.values.contains(where: \.pull.hasNews) {
+            if !self.open.values.contains(where: self.hasNews) {
                 self.puller.rest(.milliseconds(100))
             }
         }
+    }
+
+    /// Whether something has come in that may be taken now.
+    private func hasNews(_ entry: Open) -> Bool {
+        entry.pull.hasNews && (entry.stream.content == .blocks || !self.decisions.isFarAhead(entry.stream))
     }
 
     /// Takes what has come in; says whether more is wanted.

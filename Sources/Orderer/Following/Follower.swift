@@ -136,7 +136,8 @@ final class Follower {
         self.channel.feed.append(try DeliverableBlock(block))
         if let next {
             self.configuration = next
-            self.channel.settings.adopted(next)
+            // What comes before the block that the node joined with proves itself only by leading there.
+            if !self.isOnboarding { self.channel.settings.adopted(next) }
             self.channel.monitor.withLock { $0.configuration = next }
         }
         if next != nil || number == self.join.header.number { self.tell() }

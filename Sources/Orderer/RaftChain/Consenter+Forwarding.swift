@@ -22,10 +22,12 @@ extension Consenter {
         }
         guard !rest.isEmpty else { return }
         self.isHeldBack = true
+        let bytes = rest.reduce(0) { $0 + $1.bytes.count }
         self.channel.monitor.withLock { state in
             state.forwarded -= rest.count
+            state.forwardedBytes -= bytes
             state.waiting.insert(contentsOf: rest, at: 0)
-            state.waitingBytes += rest.reduce(0) { $0 + $1.bytes.count }
+            state.waitingBytes += bytes
             state.cutter.rebound(
                 state.cutter.bounds,
                 queue: state.waiting.lazy.map { ($0.size, $0.isConfig) },
@@ -37,6 +39,7 @@ extension Consenter {
     /// Tells clients whose envelopes may be lost.
     func checkForwarded() {
         self.isHeldBack = false
+        self.recheckForwarded()
         let lost = self.channel.monitor.withLock { state in
             defer { state.lostSubmits = [] }
             return state.lostSubmits
@@ -54,12 +57,17 @@ extension Consenter {
         )
     }
 
-    /// What the leader will refuse under a new configuration is answered here.
+    /// What the leader will refuse under a new configuration is answered here, a part at a time: checking signatures keeps
+    /// the thread from acknowledging.
     func recheckForwarded() {
-        for envelope in self.forwarded.envelopes where envelope.sequence != self.chain.configuration.sequence
-        {
+        guard self.hasStaleForwarded else { return }
+        let configuration = self.chain.configuration
+        let stale = self.forwarded.envelopes(checkedBefore: configuration.sequence, atMost: Self.recheckedAtATime)
+        self.hasStaleForwarded = stale.count == Self.recheckedAtATime
+        for envelope in stale {
             do throws(Refusal) {
-                _ = try self.channel.recheck(envelope, under: self.chain.configuration)
+                _ = try self.channel.recheck(envelope, under: configuration)
+                self.forwarded.passed(envelope, under: configuration.sequence)
             } catch {
                 self.forwarded.remove(envelope)
                 self.answer([envelope], error.response)

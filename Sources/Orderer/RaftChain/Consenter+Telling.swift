@@ -82,8 +82,11 @@ extension Consenter {
     }
 
     func noteForwarded() {
-        let count = self.forwarded.count
-        self.channel.monitor.withLock { $0.forwarded = count }
+        let (count, bytes) = (self.forwarded.count, self.forwarded.bytes)
+        self.channel.monitor.withLock { state in
+            state.forwarded = count
+            state.forwardedBytes = bytes
+        }
     }
 
     func publish(_ block: Common_Block) throws {

@@ -33,6 +33,8 @@ final class Consenter {
     /// How long a consenter may know of no leader before it looks at the other orderers' newest blocks, and tells its
     /// readers that it can't go on.
     static let suspicion = Duration.seconds(10)
+    /// How many forwarded envelopes are checked again before the thread does something else.
+    static let recheckedAtATime = 100
     /// How often Fabric's orderers try to hand over leadership.
     static let transferAttempts = 5
 
@@ -49,6 +51,8 @@ final class Consenter {
     /// A configuration that was proposed here and is decided, but not in force yet.
     private var decidedConfig: [OrderingChannel.Waiting]?
     var forwarded = ForwardedEnvelopes()
+    /// Some of them were checked under an earlier configuration.
+    var hasStaleForwarded = false
     /// Where the log ended when this node was elected; it makes blocks once everything through that is applied.
     private(set) var electedAt: UInt64?
     private var electedTerm: Term = 0
@@ -111,6 +115,7 @@ final class Consenter {
             switch work {
             case .stop:
                 try self.chain.close()
+                self.answerAll("this node stops ordering the channel")
                 return .stopped
             case .inputs(let inputs): try self.step(inputs)
             case .batch(let batch): try self.order(batch)
@@ -204,6 +209,7 @@ final class Consenter {
             return .done(.forward(self.takeAll(&state, now), to: leader))
         }
         state.sleepsUntil = .some(moment)
+        state.inFlight = self.inFlight.count
         return .again(moment.map { $0 - now })
     }
 
@@ -262,9 +268,10 @@ final class Consenter {
 
     private func takeAll(_ state: inout OrderingChannel.State, _ now: Duration) -> [OrderingChannel.Waiting] {
         let waiting = Array(state.waiting)
+        state.forwarded += waiting.count
+        state.forwardedBytes += state.waitingBytes
         state.waiting = []
         state.waitingBytes = 0
-        state.forwarded += waiting.count
         state.cutter.rebound(state.cutter.bounds, queue: [], at: now)
         return waiting
     }
@@ -371,15 +378,16 @@ final class Consenter {
             if applied.position != self.ownDecision || applied.configuration != nil {
                 self.settle(block: applied)
             }
-            if let batch = self.decidedConfig {
+            if applied.configuration != nil, let batch = self.decidedConfig {
                 self.decidedConfig = nil
                 self.settle(batch)
             }
-            if applied.configuration != nil { self.recheckForwarded() }
+            if applied.configuration != nil {
+                self.hasStaleForwarded = true
+                self.recheckForwarded()
+            }
         }
         if !progress.applied.isEmpty {
-            let inFlight = self.inFlight.count
-            self.channel.monitor.withLock { $0.inFlight = inFlight }
             self.channel.settings.metrics.gauge(.raftSnapshotBlockNumber, self.channel.id.description)
                 .set(Int64(clamping: self.chain.snapshotNumber))
         }
@@ -407,7 +415,6 @@ final class Consenter {
         self.inFlight = []
         self.decidedConfig = nil
         self.transferring = nil
-        self.channel.monitor.withLock { $0.inFlight = 0 }
         self.answer(unknown, Refusal.outcomeUnknown(reason).response)
     }
 
@@ -460,7 +467,10 @@ final class Consenter {
             leader != self.chain.id
         {
             self.transferring = nil
-            self.channel.monitor.withLock { $0.forwarded += 1 }
+            self.channel.monitor.withLock { state in
+                state.forwarded += 1
+                state.forwardedBytes += transferring.update.bytes.count
+            }
             self.forward([transferring.update], to: leader)
         }
     }
@@ -470,7 +480,6 @@ final class Consenter {
         let batches = self.inFlight.flatMap(\.batch)
         self.inFlight = []
         self.chain.forgetProposals()
-        self.channel.monitor.withLock { $0.inFlight = 0 }
         self.answer(batches, Refusal.outcomeUnknown("this node leads no longer").response)
     }
 

@@ -4,7 +4,8 @@ internal import FabricProtos
 internal import Foundation
 
 extension RaftConsenters {
-    /// Checks that every consenter's TLS certificates were issued by an authority of an organization of orderers.
+    /// Checks that every consenter's TLS certificates were issued by an authority of an organization of orderers, and that
+    /// none that is not `known` has a key of another one: consenters are known by their keys, so that it could never speak.
     ///
     /// An expired certificate counts as long as its consenter is one of `known`, so that a channel whose certificates
     /// have expired can be repaired by an update.
@@ -22,6 +23,20 @@ extension RaftConsenters {
             for (kind, pem) in [("client", consenter.0), ("server", consenter.1)] {
                 try certificates.check(pem, kind, mayBeExpired: isKnown, at: now)
             }
+            if !isKnown { try self.checkKeys(of: consenter) }
+        }
+    }
+
+    private func checkKeys(of consenter: (Data, Data)) throws(InvalidConsensusMetadata) {
+        func keys(_ consenter: (Data, Data)) -> Set<PublicKey> {
+            Set([consenter.0, consenter.1].compactMap { try? Certificate(pem: $0).publicKey })
+        }
+        let own = keys(consenter)
+        for (other, endpoint) in zip(zip(self.certificates, self.serverCertificates), self.endpoints)
+        where other != consenter && !own.isDisjoint(with: keys(other)) {
+            throw InvalidConsensusMetadata(
+                "a TLS certificate of a new consenter has the key of consenter \(endpoint), which it would be taken for"
+            )
         }
     }
 }

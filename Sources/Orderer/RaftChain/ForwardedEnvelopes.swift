@@ -15,6 +15,10 @@ struct ForwardedEnvelopes {
     /// The fingerprints in the order in which they were sent; those that are settled may still be here.
     private var order: Deque<(fingerprint: EnvelopeFingerprint, moment: Duration)> = []
     private var configs: [Sent] = []
+    /// How many bytes those that are normal have.
+    private var normalBytes = 0
+
+    var bytes: Int { self.configs.reduce(self.normalBytes) { $0 + $1.envelope.bytes.count } }
 
     var count: Int { self.normal.count + self.configs.count }
 
@@ -22,18 +26,42 @@ struct ForwardedEnvelopes {
         self.normal.values.map(\.envelope) + self.configs.map(\.envelope)
     }
 
+    /// Some of those that were checked under a configuration with another sequence.
+    func envelopes(checkedBefore sequence: UInt64, atMost count: Int) -> [OrderingChannel.Waiting] {
+        let stale = self.envelopes.lazy.filter { $0.sequence != sequence }
+        return Array(stale.prefix(count))
+    }
+
+    /// An envelope may be ordered under the configuration with this sequence.
+    mutating func passed(_ envelope: OrderingChannel.Waiting, under sequence: UInt64) {
+        if let fingerprint = envelope.fingerprint {
+            self.normal[fingerprint]?.envelope.sequence = sequence
+        } else {
+            for index in self.configs.indices where self.configs[index].envelope.bytes == envelope.bytes {
+                self.configs[index].envelope.sequence = sequence
+            }
+        }
+    }
+
     mutating func add(_ envelope: OrderingChannel.Waiting, at moment: Duration) {
         guard let fingerprint = envelope.fingerprint else {
             self.configs.append(Sent(envelope: envelope, moment: moment))
             return
         }
+        self.drop(fingerprint)
         self.normal[fingerprint] = Sent(envelope: envelope, moment: moment)
+        self.normalBytes += envelope.bytes.count
         self.order.append((fingerprint, moment))
+    }
+
+    private mutating func drop(_ fingerprint: EnvelopeFingerprint) {
+        guard let sent = self.normal.removeValue(forKey: fingerprint) else { return }
+        self.normalBytes -= sent.envelope.bytes.count
     }
 
     mutating func remove(_ envelope: OrderingChannel.Waiting) {
         if let fingerprint = envelope.fingerprint {
-            self.normal[fingerprint] = nil
+            self.drop(fingerprint)
         } else {
             self.configs.removeAll { $0.envelope.bytes == envelope.bytes }
         }
@@ -42,7 +70,7 @@ struct ForwardedEnvelopes {
     /// These are in a block.
     mutating func remove(_ fingerprints: [EnvelopeFingerprint]) {
         guard !self.normal.isEmpty else { return }
-        for fingerprint in fingerprints { self.normal[fingerprint] = nil }
+        for fingerprint in fingerprints { self.drop(fingerprint) }
     }
 
     /// Takes the updates that became the configuration of this block; the leader may have made the envelope anew, but
@@ -70,7 +98,7 @@ struct ForwardedEnvelopes {
         while let first = self.order.first, first.moment < moment || self.normal[first.fingerprint] == nil {
             self.order.removeFirst()
             if let sent = self.normal[first.fingerprint], sent.moment < moment {
-                self.normal[first.fingerprint] = nil
+                self.drop(first.fingerprint)
                 taken.append(sent.envelope)
             }
         }
@@ -83,6 +111,7 @@ struct ForwardedEnvelopes {
     mutating func takeNormal() -> [OrderingChannel.Waiting] {
         defer {
             self.normal = [:]
+            self.normalBytes = 0
             self.order = []
         }
         return self.normal.values.map(\.envelope)

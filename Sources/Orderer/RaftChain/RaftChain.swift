@@ -407,7 +407,9 @@ final class RaftChain {
 
     private func configuration(from block: Common_Block) throws -> ChannelConfiguration {
         do {
-            return try ChannelConfiguration(configBlock: block)
+            let configuration = try ChannelConfiguration(configBlock: block)
+            try configuration.checkCapabilities()
+            return configuration
         } catch {
             throw ChainHalted(
                 reason: "block \(block.header.number) carries an unusable configuration: \(error)"

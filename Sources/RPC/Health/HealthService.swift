@@ -51,7 +51,8 @@ package struct HealthService: RegistrableRPCService {
 
     /// Whether the process at the other end of a client's connection answers in time.
     ///
-    /// Any answer will do, also that there is no such service, but not that the node can't serve.
+    /// Any answer will do, also that there is no such service, or that the node can't serve: of its many channels another
+    /// one may be the reason.
     package static func answers<Transport: ClientTransport>(
         _ client: GRPCClient<Transport>,
         within timeout: Duration
@@ -67,7 +68,7 @@ package struct HealthService: RegistrableRPCService {
                 options: options
             ) { response in
                 switch response.accepted {
-                case .success(let contents): return try contents.message.get() != .notServing
+                case .success: return true
                 case .failure(let error): return Self.isAnswer(error)
                 }
             }

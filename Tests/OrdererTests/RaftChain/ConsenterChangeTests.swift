@@ -1,4 +1,5 @@
 import Channel
+import Cryptography
 import FabricProtos
 import Foundation
 import SwiftProtobuf
@@ -78,6 +79,31 @@ import Testing
         #expect(shrink.losesQuorum(active: [1, 3]) && !shrink.losesQuorum(active: [1, 2]))
         let rotate = try self.change(["a", "b", "c"], ["a", "b", "n"], identifiers: [1, 2, 3], next: 4)
         #expect(rotate.losesQuorum(active: [1, 3]) && !rotate.losesQuorum(active: [1, 2]))
+    }
+
+    @Test("a new consenter with the key of another one is refused; a renewed certificate may keep its key")
+    func refusesTheKeyOfAnother() throws {
+        let network = try TestNetwork()
+        let key = try PrivateKey.generate(.p256)
+        let first = try network.ordererOrganization.issueTLS("orderer1", key: key)
+        let renewed = try network.ordererOrganization.issueTLS("orderer1", key: key)
+        let other = try network.ordererOrganization.issueTLS("orderer2")
+        func consenters(_ certificates: [Data]) throws -> RaftConsenters {
+            let block = try network.genesis(of: "other", certificates: certificates)
+            return try RaftConsenters(ChannelConfiguration(configBlock: block))
+        }
+        let configuration = try ChannelConfiguration(configBlock: network.genesis)
+        func check(_ certificates: [Data]) throws {
+            try consenters(certificates)
+                .checkCertificates(under: configuration, known: consenters([first]), at: Date())
+        }
+        try check([first, other])
+        try check([renewed])
+        #expect {
+            try check([first, renewed])
+        } throws: { error in
+            "\(error)".contains("has the key of consenter localhost:7050")
+        }
     }
 
     @Test(

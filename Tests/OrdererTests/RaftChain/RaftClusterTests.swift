@@ -54,6 +54,50 @@ import Testing
         #expect(active(next) == Set([1, 2, 3]).subtracting([leader]))
     }
 
+    @Test("a leader that stops at once tells those who wait for a block in flight that nobody knows")
+    func answersWhoWaits() throws {
+        let (cluster, leader) = try self.running(3)
+        cluster.isCut = { _, _ in true }
+        let answer = try cluster.submit(cluster.network.envelope("in flight"), to: leader)
+        try cluster.pass(.milliseconds(200))
+        #expect(answer.all.isEmpty)
+        cluster.nodes[leader]?.channel.stop()
+        try cluster.work()
+        #expect(answer.all.map(\.status) == [.serviceUnavailable])
+        guard case .stopped? = cluster.ends[leader] else {
+            Issue.record("it ended otherwise: \(String(describing: cluster.ends[leader]))")
+            return
+        }
+    }
+
+    @Test("what comes in while a block is in flight wakes no leader that would only wait on")
+    func sleepsOn() throws {
+        let (cluster, leader) = try self.running(3)
+        cluster.isCut = { _, _ in true }
+        _ = try cluster.submit(cluster.network.envelope("in flight"), to: leader)
+        try cluster.work()
+        let channel = try #require(cluster.nodes[leader]?.channel)
+        let envelope = try cluster.network.envelope("next")
+        let waiting = try channel.check(envelope, EnvelopeHeaders(envelope))
+        #expect(channel.monitor.withLock { !channel.enqueue(waiting, &$0) })
+    }
+
+    @Test("what others forward has room as what clients send, in bytes too, until it is in a block")
+    func boundsWhatIsForwarded() throws {
+        let (cluster, leader) = try self.running(3)
+        let channel = try #require(cluster.nodes[leader]?.channel)
+        let envelope = try cluster.network.envelope("large")
+        var waiting = try channel.check(envelope, EnvelopeHeaders(envelope))
+        waiting.bytes = Data(count: channel.settings.limits.waitingBytes / 2 + 1)
+        waiting.fingerprint = nil
+        channel.monitor.withLock { $0.forwarded = 1 }
+        for forwardedBytes in [channel.settings.limits.waitingBytes / 2, 0] {
+            channel.monitor.withLock { $0.forwardedBytes = forwardedBytes }
+            let intake = channel.take(waiting, from: leader + 1)
+            #expect(forwardedBytes > 0 ? intake == .full : intake == .taken)
+        }
+    }
+
     @Test("a follower that is told to stop waits for what it has forwarded")
     func followerLeaves() throws {
         let (cluster, leader) = try self.running(3)
