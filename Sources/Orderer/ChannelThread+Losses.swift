@@ -31,7 +31,7 @@ extension ChannelThread {
             )
         }
         self.settings.logger.warning(
-            "this consenter lost a store, and copies blocks before it orders",
+            "this consenter is new or lost a store, and copies blocks before it orders",
             metadata: [
                 "channel": "\(self.channel.id)", "height": "\(log.height)", "until": "\(loss.description)",
             ]

@@ -271,9 +271,14 @@ extension ChainCluster {
         }
     }
 
-    /// Whether these are enough that the liars among them do no harm.
+    /// Whether these are enough that the liars among them do no harm, and those that have lost what they promised.
     private func mayOrder(_ consenters: [UInt64]) -> Bool {
-        guard self.settings.isBFT else { return true }
+        guard self.settings.isBFT else {
+            // A leader that has heard lately from one that lost its disk since lets others be added, which are forgetful, too.
+            let lacking = consenters.count { self.nodes[$0]?.lacksPromises == true }
+            let new = consenters.count { self.nodes[$0] == nil }
+            return lacking == 0 || lacking + new <= (consenters.count - 1) / 2
+        }
         return consenters.count >= 4
             && consenters.count { self.isLiar($0) || self.nodes[$0]?.lacksPromises == true }
                 <= BFTVoters(consenters).faults

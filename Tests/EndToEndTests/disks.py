@@ -51,7 +51,7 @@ def is_needed(cluster, load, name):
     load.go_on(30)
 
 
-NOTICED = re.compile("this consenter (lost|has no consensus store)")
+NOTICED = re.compile("this consenter (is new or lost a store|has no consensus store)")
 STORES = [["."], ["channels/{channel}/log"], ["channels/{channel}/consensus"]]
 
 

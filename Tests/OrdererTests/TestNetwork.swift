@@ -48,7 +48,9 @@ struct TestOrganization: Sendable {
     }
 
     /// Issues a TLS certificate for a node.
-    func issueTLS(_ name: String, expiresIn seconds: TimeInterval = 3600, key: PrivateKey? = nil) throws -> Data {
+    func issueTLS(_ name: String, expiresIn seconds: TimeInterval = 3600, key: PrivateKey? = nil) throws
+        -> Data
+    {
         var template = CertificateTemplate(
             subject: try DistinguishedName([.commonName(name)]),
             serialNumber: try CertificateTemplate.randomSerialNumber(),

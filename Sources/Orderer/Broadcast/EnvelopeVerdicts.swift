@@ -20,10 +20,14 @@ struct EnvelopeVerdicts: Sendable {
             } catch {
                 throw Refusal.badRequest("\(error)")
             }
-            guard let channel = self.channels[headers.channel.channelID], channel.isServed else {
+            guard let channel = self.channels[headers.channel.channelID] else {
                 throw Refusal.badRequest(
                     "channel \"\(headers.channel.channelID)\" is not ordered by this node: check its name"
                 )
+            }
+            guard channel.isServed else {
+                // It may be about to become a consenter, and another orderer is one.
+                throw Refusal.unavailable(OrderingChannel.Health.following.failure(channel.id) ?? "")
             }
             let series = self.metrics.counts(channel.id, type: headers.channel.type)
             counts = series

@@ -7,6 +7,11 @@ internal import SwiftProtobuf
 
 /// What a consenter does with envelopes while another one leads.
 extension Consenter {
+    /// How long a forwarded envelope may stay without a block before its client is told that nobody knows.
+    private static let forwardTimeout = Duration.seconds(20)
+    /// How many forwarded envelopes are checked again before the thread does something else.
+    private static let recheckedAtATime = 100
+
     /// Sends envelopes to the leader; what it doesn't take now waits.
     func forward(_ envelopes: [OrderingChannel.Waiting], to leader: NodeID) {
         var rest = envelopes[...]
@@ -62,7 +67,10 @@ extension Consenter {
     func recheckForwarded() {
         guard self.hasStaleForwarded else { return }
         let configuration = self.chain.configuration
-        let stale = self.forwarded.envelopes(checkedBefore: configuration.sequence, atMost: Self.recheckedAtATime)
+        let stale = self.forwarded.envelopes(
+            checkedBefore: configuration.sequence,
+            atMost: Self.recheckedAtATime
+        )
         self.hasStaleForwarded = stale.count == Self.recheckedAtATime
         for envelope in stale {
             do throws(Refusal) {

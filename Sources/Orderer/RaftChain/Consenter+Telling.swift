@@ -58,6 +58,7 @@ extension Consenter {
         var completions: [DuplicateWindow.Completion] = []
         self.channel.monitor.withLock { state in
             state.forwarded = self.forwarded.count
+            state.forwardedBytes = self.forwarded.bytes
             for waiting in batch {
                 if let fingerprint = waiting.fingerprint { completions += state.window.abandon(fingerprint) }
                 if let completion = waiting.completion { completions.append(completion) }
@@ -74,7 +75,8 @@ extension Consenter {
         }
         let reason =
             "this consenter has no consensus store of the channel: it is new, or its disk was lost; it orders and votes once "
-            + "all other consenters have answered it: start those that don't run, or remove them from the channel"
+            + "all other consenters have answered it: start those that don't run, or remove them from the channel; "
+            + "if they were removed since, it learns that by itself within seconds"
         self.channel.settings.logger.warning(
             "\(reason)",
             metadata: self.facts(["missing": "\(names.joined(separator: ", "))"])

@@ -28,13 +28,9 @@ final class Consenter {
         var batch: [OrderingChannel.Waiting]
     }
 
-    /// How long a forwarded envelope may stay without a block before its client is told that nobody knows.
-    static let forwardTimeout = Duration.seconds(20)
     /// How long a consenter may know of no leader before it looks at the other orderers' newest blocks, and tells its
     /// readers that it can't go on.
     static let suspicion = Duration.seconds(10)
-    /// How many forwarded envelopes are checked again before the thread does something else.
-    static let recheckedAtATime = 100
     /// How often Fabric's orderers try to hand over leadership.
     static let transferAttempts = 5
 
@@ -461,7 +457,7 @@ final class Consenter {
         self.channel.settings.metrics.counter(.raftLeaderChanges, self.channel.id.description).increment()
         self.channel.settings.logger.info(
             "Raft leader changed: \(before ?? 0) -> \(details.leader ?? 0) channel=\(self.channel.id) node=\(self.chain.id)",
-            metadata: self.facts(["term": "\(details.term)", "height": "\(self.chain.log.height)"])
+            metadata: ["term": "\(details.term)", "height": "\(self.chain.log.height)"]
         )
         if case .some(let transferring) = self.transferring, let leader = details.leader,
             leader != self.chain.id

@@ -39,8 +39,7 @@ package final class ConnectionPool: Service, Sendable {
         var nodes: [ChannelID: Nodes] = [:]
         var clients: [Target: Client] = [:]
         var streams: [Target: OrdererStream<CoreClientTransport>] = [:]
-        /// Orderers that failed lately: they are asked after the others until then.
-        var avoided: [String: ContinuousClock.Instant] = [:]
+        var turns = OrdererTurns()
     }
 
     /// Gossip tells within a moment that a peer is back, so that it is asked; the connection must not be far behind.
@@ -217,13 +216,6 @@ extension ConnectionPool: OrderingService {
         }
     }
 
-    /// The orderers in any order, but those that failed lately at the end.
-    private func inTurn(_ orderers: [OrdererEndpoint]) -> [OrdererEndpoint] {
-        let avoided = self.state.withLock { $0.avoided.filter { $0.value > .now } }
-        let shuffled = orderers.shuffled()
-        return shuffled.filter { avoided[$0.address] == nil } + shuffled.filter { avoided[$0.address] != nil }
-    }
-
     /// How long the gateway tries again while orderers answer that they are unavailable.
     private static var electionPatience: Duration { .seconds(5) }
 
@@ -237,7 +229,7 @@ extension ConnectionPool: OrderingService {
     private func submit(_ envelope: Common_Envelope, toOneOf orderers: [OrdererEndpoint]) async throws {
         var details: [GatewayFailure.Detail] = []
         var isWorthWaiting = false
-        for orderer in self.inTurn(orderers) {
+        for orderer in self.state.withLock({ $0.turns.order(orderers, at: .now) }) {
             let target = Target(address: orderer.address, roots: orderer.tlsRootsPEM)
             let detail: (String) -> GatewayFailure.Detail = {
                 GatewayFailure.Detail(
@@ -249,6 +241,7 @@ extension ConnectionPool: OrderingService {
             do {
                 let response = try await self.stream(to: target, hasAlternatives: orderers.count > 1)
                     .submit(envelope)
+                self.state.withLock { $0.turns.answered(orderer.address) }
                 if response.status == .success { return }
                 let message =
                     "received unsuccessful response from orderer: status=\(response.status), "
@@ -264,7 +257,7 @@ extension ConnectionPool: OrderingService {
                 details.append(detail(message))
             } catch let error as RPCError {
                 isWorthWaiting = isWorthWaiting || orderers.count > 1
-                self.state.withLock { $0.avoided[orderer.address] = .now + .seconds(10) }
+                self.state.withLock { $0.turns.failed(orderer.address, at: .now) }
                 details.append(detail("\(error.message)"))
             }
         }

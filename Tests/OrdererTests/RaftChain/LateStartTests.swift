@@ -8,7 +8,7 @@ import Testing
 
 @testable import Orderer
 
-/// A Raft consenter with empty stores and the genesis block: does it found the channel?
+/// Whether a Raft consenter with empty stores and the genesis block founds the channel.
 @Suite struct LateStartTests {
     /// Other orderers, all of which have this block as their newest one.
     private struct Others: ClusterNetwork {
@@ -34,9 +34,11 @@ import Testing
     /// The first of so many consenters.
     private func thread(of consenters: Int, othersHave height: BlockNumber) throws -> ChannelThread {
         let network = try TestNetwork()
-        let certificates = try (1...consenters).map { try network.ordererOrganization.issueTLS("orderer\($0)") }
+        let certificates = try (1...consenters).map {
+            try network.ordererOrganization.issueTLS("orderer\($0)")
+        }
         let genesis = try network.genesis(of: network.channelID.description, certificates: certificates) {
-            $0.orderer.organizations[0].ordererEndpoints = ["localhost:7050", "localhost:7051"]
+            $0.orderer?.organizations[0].ordererEndpoints = ["localhost:7050", "localhost:7051"]
         }
         let key = try Certificate(pem: certificates[0]).publicKey
         var newest = genesis
@@ -83,7 +85,9 @@ import Testing
         #expect(try RaftStore(self.disk.open("consensus")).isEmpty)
     }
 
-    @Test("when it ordered alone at first, and others have more blocks by now, it copies them and makes no second chain")
+    @Test(
+        "when it ordered alone at first, and others have more blocks by now, it copies them and makes no second chain"
+    )
     func copies() throws {
         let thread = try self.thread(of: 1, othersHave: 5)
         #expect(try self.loss(thread) == .blocks(height: 5))
