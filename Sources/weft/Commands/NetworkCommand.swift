@@ -85,6 +85,18 @@ struct NetworkCommand: AsyncParsableCommand {
             guard self.basePort == 0 || (1024...65000).contains(self.basePort) else {
                 throw ValidationError("--base-port takes 1024 to 65000, or 0 for any that are free")
             }
+            do {
+                _ = try ChannelID(self.channel)
+            } catch {
+                throw ValidationError("--channel: \(error)")
+            }
+            let builtIn = NetworkPlan.builtInContracts
+            for contract in self.contracts where !builtIn.contains(contract) {
+                throw ValidationError(
+                    "--contract takes a built-in contract (\(builtIn.joined(separator: ", "))), and \"\(contract)\" "
+                        + "is none; deploy others to the running network with: weft contract deploy"
+                )
+            }
         }
 
         func run() async throws {
@@ -125,12 +137,10 @@ struct NetworkCommand: AsyncParsableCommand {
             }
             for node in description.nodes {
                 let process = description.process(of: node)
-                guard process.runningProcess == nil else { continue }
-                if let port = node.endpoint.split(separator: ":").last.flatMap({ Int($0) }),
-                    !LoopbackPorts.isFree(port)
-                {
+                if try await description.runsOn(node) { continue }
+                guard !node.isListening else {
                     throw Failure(
-                        "\(node.name) can't start: port \(port) is in use by another process; stop it first"
+                        "\(node.name) can't start: port \(node.port) is in use by another process; stop it first"
                     )
                 }
                 let role = node.role.rawValue
@@ -236,20 +246,20 @@ struct NetworkCommand: AsyncParsableCommand {
             var silent: [String] = []
             for node in description.nodes {
                 let process = description.process(of: node).runningProcess
-                var status: NodeStatus?
+                var state: NodeState?
                 var leads: Bool?
                 if process != nil {
                     leads = await description.leads(node)
-                    status = try? await withTimeout(.seconds(10)) {
-                        try await description.status(of: node, as: identity)
+                    state = try? await withTimeout(.seconds(10)) {
+                        try await description.state(of: node, as: identity)
                     }
                 }
-                if status == nil { silent.append(node.name) }
-                if let status, node.role == .peer {
+                if state == nil { silent.append(node.name) }
+                if let status = state?.status, node.role == .peer {
                     commits[status.height, default: []].insert(status.commitHash)
                 }
-                lines.append(Self.line(node, process, status, leads: leads))
-                entries.append(Self.entry(node, process, status, leads: leads))
+                lines.append(Self.line(node, process, state, leads: leads))
+                entries.append(Self.entry(node, process, state, leads: leads))
             }
             let differ = commits.values.contains { $0.count > 1 }
             self.output.answer(
@@ -277,17 +287,21 @@ struct NetworkCommand: AsyncParsableCommand {
         private static func line(
             _ node: NetworkDescription.Node,
             _ process: pid_t?,
-            _ status: NodeStatus?,
+            _ state: NodeState?,
             leads: Bool?
         ) -> String {
             let name = node.name.padding(toLength: 9, withPad: " ", startingAt: 0)
             guard let process else { return "  \(name) stopped" }
-            guard let status else {
+            guard let state else {
                 return "  \(name) process \(process) does not answer at \(node.endpoint)"
+            }
+            let operations = node.operations.map { ", operations http://\($0)" } ?? ""
+            guard let status = state.status else {
+                return
+                    "  \(name) \(node.endpoint)  process \(process)  follows the channel, orders nothing\(operations)"
             }
             let commit =
                 status.commitHash.isEmpty ? "" : ", commit hash \(status.commitHash.hexadecimal.prefix(16))"
-            let operations = node.operations.map { ", operations http://\($0)" } ?? ""
             let view = node.role == .orderer ? status.view.map { ", view \($0)" } ?? "" : ""
             let leader = leads == true ? ", leader" : ""
             return "  \(name) \(node.endpoint)  process \(process)  height \(status.height), block hash "
@@ -297,16 +311,18 @@ struct NetworkCommand: AsyncParsableCommand {
         private static func entry(
             _ node: NetworkDescription.Node,
             _ process: pid_t?,
-            _ status: NodeStatus?,
+            _ state: NodeState?,
             leads: Bool?
         ) -> JSONValue {
-            .object([
+            let status = state?.status
+            return .object([
                 "name": .string(node.name),
                 "role": .string(node.role.rawValue),
                 "endpoint": .string(node.endpoint),
                 "operations": node.operations.map { .string($0) } ?? .null,
                 "process": process.map { .integer(Int64($0)) } ?? .null,
                 "leads": leads.map { .boolean($0) } ?? .null,
+                "follows": node.role == .peer ? .null : state.map { .boolean($0.follows) } ?? .null,
                 "height": status.map { .unsigned($0.height) } ?? .null,
                 "view": status?.view.map { .unsigned($0) } ?? .null,
                 "blockHash": status.map { .string($0.blockHash.hexadecimal) } ?? .null,

@@ -24,6 +24,12 @@ struct NetworkDescription {
         var tlsRoots: String
         /// Where an orderer's channels are joined and removed: for `osnadmin`.
         var administration: String?
+
+        /// The port of ``endpoint``, which is checked to have one.
+        var port: Int { self.endpoint.split(separator: ":").last.flatMap { Int($0) } ?? 0 }
+
+        /// Whether anybody listens at the node's port.
+        var isListening: Bool { !LoopbackPorts.isFree(self.port) }
     }
 
     /// One person or program that may sign.

@@ -1,4 +1,5 @@
 import Foundation
+import Peer
 
 /// What `weft network up` is going to make: which organizations, and where each node listens.
 struct NetworkPlan {
@@ -43,6 +44,8 @@ struct NetworkPlan {
     static let ordererDomain = "orderer.example"
     /// The members of the consortium in the founding case.
     static let organizationNames = ["utility", "auditor", "agency"]
+    /// The contracts that peers have without a package.
+    static let builtInContracts = ContractCatalog.standardBuiltIns.keys.sorted()
 
     /// How the orderers agree.
     enum Consensus { case raft, bft }

@@ -19,6 +19,21 @@ struct NodeStatus: Sendable {
     var view: UInt64?
 }
 
+/// What a node that answers is to the network's channel.
+enum NodeState: Sendable {
+    /// It delivers the channel's blocks.
+    case serves(NodeStatus)
+    /// An orderer that is no consenter of the channel: it copies the blocks, and neither orders nor delivers any.
+    case follows
+
+    var status: NodeStatus? {
+        guard case .serves(let status) = self else { return nil }
+        return status
+    }
+
+    var follows: Bool { self.status == nil }
+}
+
 extension Common_Block {
     /// The view in which BFT consenters agreed on this block; `nil` if others made it.
     ///
@@ -56,6 +71,18 @@ extension NetworkDescription {
         }
     }
 
+    /// Asks a node for the state of its ledger, and one that knows no such channel whether it follows it.
+    func state(of node: Node, as identity: Identity) async throws -> NodeState {
+        do {
+            return .serves(try await self.status(of: node, as: identity))
+        } catch let error as ClientError where error.code == .notFound {
+            // 2: a follower.
+            let relation = await self.metrics(["participation_consensus_relation"], of: node) ?? []
+            guard relation.contains(where: { $0.hasSuffix(" 2") }) else { throw error }
+            return .follows
+        }
+    }
+
     /// Waits until a peer has block `number`: asks for it 20 times a second, over one connection.
     func waitForBlock(_ number: UInt64, of peer: Node, as identity: Identity) async throws {
         let signer = try self.signer(identity)
@@ -73,26 +100,40 @@ extension NetworkDescription {
 
     /// Whether an orderer leads the channel, as its operations service says; `nil` if it doesn't say.
     func leads(_ node: Node) async -> Bool? {
+        // Either engine has its own; the other one's says nothing of this channel, or 0.
+        let lines = await self.metrics(
+            ["consensus_etcdraft_is_leader", "consensus_BFT_is_leader"],
+            of: node
+        )
+        return lines.flatMap { lines in
+            lines.isEmpty ? nil : lines.contains { $0.hasSuffix(" 1") }
+        }
+    }
+
+    /// What an orderer's operations service says of the channel: the lines of the metrics `names`; `nil` if it doesn't
+    /// answer.
+    private func metrics(_ names: [String], of node: Node) async -> [Substring]? {
         guard node.role == .orderer, let operations = node.operations else { return nil }
         let client = HTTPClient(eventLoopGroupProvider: .singleton)
         let request = HTTPClientRequest(url: "http://\(operations)/metrics")
         let body = try? await client.execute(request, timeout: .seconds(5)).body.collect(upTo: 4 << 20)
         try? await client.shutdown()
         guard let body else { return nil }
-        // Either engine has its own; the other one's says nothing of this channel, or 0.
-        let metrics = ["etcdraft", "BFT"].map { "consensus_\($0)_is_leader{channel=\"\(self.channel)\"} " }
-        let lines = String(decoding: body.readableBytesView, as: UTF8.self).split(separator: "\n")
-            .filter { line in metrics.contains { line.hasPrefix($0) } }
-        return lines.isEmpty ? nil : lines.contains { $0.hasSuffix(" 1") }
+        let beginnings = names.map { "\($0){channel=\"\(self.channel)\"} " }
+        return String(decoding: body.readableBytesView, as: UTF8.self).split(separator: "\n")
+            .filter { line in beginnings.contains { line.hasPrefix($0) } }
     }
 
-    /// Waits until all peers have as many blocks as the orderer.
+    /// Waits until all peers have as many blocks as the orderers that serve the channel.
     func waitUntilLevel(as identity: Identity, timeout: Duration = .seconds(30)) async throws {
         let clock = ContinuousClock()
         let deadline = clock.now.advanced(by: timeout)
         while clock.now < deadline {
             var heights = Set<UInt64>()
-            for node in self.nodes { heights.insert(try await self.status(of: node, as: identity).height) }
+            for node in self.nodes {
+                guard let status = try await self.state(of: node, as: identity).status else { continue }
+                heights.insert(status.height)
+            }
             if heights.count == 1 { return }
             try await clock.sleep(for: .milliseconds(50))
         }
@@ -100,6 +141,30 @@ extension NetworkDescription {
             "the peers did not reach the same height in time; see: weft network status",
             code: .unavailable
         )
+    }
+
+    /// Whether a node's process is there and is going to stay.
+    ///
+    /// One that was asked to stop no longer listens, and takes seconds to end: that is waited for.
+    ///
+    /// - Returns: `false` once there is no process.
+    /// - Throws: ``Failure`` when the process neither listens nor ends in time.
+    func runsOn(_ node: Node, timeout: Duration = .seconds(20)) async throws -> Bool {
+        let process = self.process(of: node)
+        let clock = ContinuousClock()
+        let deadline = clock.now.advanced(by: timeout)
+        while let running = process.runningProcess {
+            if node.isListening { return true }
+            guard clock.now < deadline else {
+                throw Failure(
+                    "process \(running) of \(node.name) neither listens at \(node.endpoint) nor ends within \(timeout); "
+                        + "end it with: kill -9 \(running)",
+                    code: .unavailable
+                )
+            }
+            try await clock.sleep(for: .milliseconds(100))
+        }
+        return false
     }
 
     /// Waits until a node answers.
@@ -117,7 +182,7 @@ extension NetworkDescription {
                 )
             }
             do {
-                _ = try await withTimeout(.seconds(5)) { try await self.status(of: node, as: identity) }
+                _ = try await withTimeout(.seconds(5)) { try await self.state(of: node, as: identity) }
                 return
             } catch {
                 reason = "\(error)"
