@@ -108,6 +108,17 @@ import Testing
         #expect(again.code == 0 && again.output.hasPrefix("Status: 405\n"))
         let other = try await orderer.osnadmin("list", as: "utility")
         #expect(other.code == 1 && other.output.hasPrefix("Error: "))
+        let plain = try await WeftProcess.run("fabric", "osnadmin", "channel", "list", "-o", orderer.address)
+        #expect(plain.code == 1 && plain.output.contains("probably because it speaks TLS: give --ca-file"))
+        let nameless = try await WeftProcess.run(
+            arguments: [
+                "fabric", "osnadmin", "channel", "list", "-o", orderer.address, "--ca-file",
+                "\(orderer.folder)/organizations/orderer/orderers/node0.orderer.example/tls/ca.crt",
+            ]
+        )
+        #expect(
+            nameless.code == 1 && nameless.errors.contains("--client-cert and --client-key must be given")
+        )
         let wrong = try await orderer.osnadmin(
             "join",
             "--channelID",

@@ -30,7 +30,10 @@ struct OsnadminCommand: AsyncParsableCommand {
 
     /// The arguments with the flags that stand before the command moved behind it: Fabric's osnadmin takes them anywhere.
     static func withCommandFirst(_ arguments: [String]) -> [String] {
-        let flagsWithValues = ["-o", "--orderer-address", "--ca-file", "--client-cert", "--client-key"]
+        let flagsWithValues = [
+            "-o", "--orderer-address", "--ca-file", "--client-cert", "--client-key", "-t",
+            "--tlsHandshakeTimeShift",
+        ]
         var index = 0
         while index < arguments.count, arguments[index].hasPrefix("-") {
             index += flagsWithValues.contains(arguments[index]) ? 2 : 1
@@ -70,6 +73,8 @@ struct OsnadminOptions: ParsableArguments {
     @Flag(help: "Remove the HTTP status message from the command output")
     var noStatus = false
 
+    @OptionGroup var clock: OsnadminTimeShift
+
     /// Asks the orderer and prints its answer.
     ///
     /// - Parameters:
@@ -92,7 +97,7 @@ struct OsnadminOptions: ParsableArguments {
     }
 }
 
-/// The flag of some commands that moves the clock for certificates, which Weft doesn't do.
+/// The flag that moves the clock for certificates, which Weft doesn't do.
 struct OsnadminTimeShift: ParsableArguments {
     @Option(
         name: [.customShort("t"), .customLong("tlsHandshakeTimeShift")],
@@ -131,17 +136,15 @@ extension OsnadminCommand.ChannelActions {
 
         func run() async throws {
             let bytes = try osnadminFile(self.configBlock, "config block")
-            let envelope: Common_Envelope
-            do {
-                let block = try Common_Block(serializedBytes: bytes)
-                guard let first = block.data.data.first else {
-                    throw OsnadminFailure("block has no transactions")
-                }
-                envelope = try Common_Envelope(serializedBytes: first)
-            } catch {
-                throw OsnadminFailure("unmarshalling block: \(error)")
+            guard let block = try? Common_Block(serializedBytes: bytes), let first = block.data.data.first,
+                let envelope = try? Common_Envelope(serializedBytes: first)
+            else {
+                throw OsnadminFailure(
+                    "unmarshalling block: \(self.configBlock) holds no config block; expected the channel's genesis block, "
+                        + "as configtxgen -outputBlock writes it, or a newer config block"
+                )
             }
-            try checkChannel(self.channelID, of: envelope, in: "config block")
+            try checkChannel(self.channelID, of: envelope, in: "config block", file: self.configBlock)
             try await self.options.send(.join(bytes))
         }
     }
@@ -180,7 +183,6 @@ extension OsnadminCommand.ChannelActions {
         )
 
         @OptionGroup var options: OsnadminOptions
-        @OptionGroup var clock: OsnadminTimeShift
 
         @Option(name: [.customShort("c"), .customLong("channelID")], help: "Channel ID")
         var channelID: String
@@ -193,13 +195,18 @@ extension OsnadminCommand.ChannelActions {
 
         func run() async throws {
             let bytes = try osnadminFile(self.configUpdateEnvelope, "config update envelope")
-            let envelope: Common_Envelope
-            do {
-                envelope = try Common_Envelope(serializedBytes: bytes)
-            } catch {
-                throw OsnadminFailure("unmarshalling envelope: \(error)")
+            guard let envelope = try? Common_Envelope(serializedBytes: bytes) else {
+                throw OsnadminFailure(
+                    "unmarshalling envelope: \(self.configUpdateEnvelope) holds no config update envelope; expected a "
+                        + "signed update of the channel, as weft channel sign and peer channel signconfigtx write it"
+                )
             }
-            try checkChannel(self.channelID, of: envelope, in: "config update envelope")
+            try checkChannel(
+                self.channelID,
+                of: envelope,
+                in: "config update envelope",
+                file: self.configUpdateEnvelope
+            )
             try await self.options.send(.update(bytes))
         }
     }
@@ -210,7 +217,6 @@ extension OsnadminCommand.ChannelActions {
         )
 
         @OptionGroup var options: OsnadminOptions
-        @OptionGroup var clock: OsnadminTimeShift
 
         @Option(name: [.customShort("c"), .customLong("channelID")], help: "Channel ID")
         var channelID: String
@@ -248,13 +254,14 @@ private func osnadminFile(_ path: String, _ what: String) throws(OsnadminFailure
 private func checkChannel(
     _ channelID: String,
     of envelope: Common_Envelope,
-    in what: String
+    in what: String,
+    file: String
 ) throws(OsnadminFailure) {
     let found: String
     do {
         found = try EnvelopeHeaders(envelope).channel.channelID
     } catch {
-        throw OsnadminFailure("reading the channel of the \(what): \(error)")
+        throw OsnadminFailure("reading the channel of the \(what) in \(file): \(error)")
     }
     guard channelID == found else {
         throw OsnadminFailure(

@@ -73,8 +73,23 @@ struct OsnadminRequest {
             return OsnadminAnswer(status: Int(response.status.code), body: Data(body.readableBytesView))
         } catch {
             try? await client.shutdown()
-            throw OsnadminFailure("\(self.method.rawValue) \"\(request.url)\": \(error)")
+            let reason = Self.reason(error, address: address, isPlain: tls == nil)
+            throw OsnadminFailure("\(self.method.rawValue) \"\(request.url)\": \(reason)")
         }
+    }
+
+    /// Why the orderer did not answer, for people.
+    private static func reason(_ error: any Error, address: String, isPlain: Bool) -> String {
+        // Under a host's name the failure is inside an error of NIOPosix, which this module doesn't import.
+        let inner = Mirror(reflecting: error).descendant("connectionErrors", 0, "error")
+        if let error = (error as? IOError) ?? (inner as? IOError) {
+            return "no connection to \(address): \(String(cString: strerror(error.errnoCode)))"
+        }
+        guard error as? HTTPClientError == .remoteConnectionClosed else { return "\(error)" }
+        let advice =
+            isPlain
+            ? ", probably because it speaks TLS: give --ca-file, --client-cert and --client-key" : ""
+        return "the other end (\(address)) closed the connection\(advice)"
     }
 }
 
@@ -90,6 +105,13 @@ struct OsnadminTLS {
             configuration.trustRoots = .certificates(roots)
         } catch {
             throw OsnadminFailure("reading orderer CA certificate: \(error)")
+        }
+        let missing = [("--client-cert", certificate), ("--client-key", key)].filter(\.1.isEmpty).map(\.0)
+        guard missing.isEmpty else {
+            throw OsnadminFailure(
+                "loading client cert/key pair: \(missing.joined(separator: " and ")) must be given beside --ca-file: "
+                    + "the orderer's administration asks for an administrator's TLS certificate and its key"
+            )
         }
         do {
             let chain = try NIOSSLCertificate.fromPEMBytes(

@@ -1,3 +1,4 @@
+import ArgumentParser
 import Foundation
 import Testing
 
@@ -10,6 +11,8 @@ struct OsnadminTests {
         let command = ["channel", "list", "--channelID", "trade"]
         #expect(OsnadminCommand.withCommandFirst(flags + command) == command + flags)
         #expect(OsnadminCommand.withCommandFirst(command + flags) == command + flags)
+        let shift = ["--tlsHandshakeTimeShift", "1h"]
+        #expect(OsnadminCommand.withCommandFirst(shift + command) == command + shift)
         #expect(OsnadminCommand.withCommandFirst(["--help"]) == ["--help"])
         #expect(OsnadminCommand.withCommandFirst(["-o"]) == ["-o"])
         #expect(OsnadminCommand.withCommandFirst([]) == [])
@@ -71,5 +74,48 @@ struct OsnadminTests {
                 file: nil
             )
         }
+    }
+
+    @Test(
+        "every command takes Fabric's flag that shifts the clock",
+        arguments: [
+            "list", "remove -c trade", "join -c trade -b file", "update -c trade -e file",
+            "fetch -c trade -b newest -f file",
+        ]
+    )
+    func takesTimeShift(command: String) throws {
+        let words = ["channel"] + command.split(separator: " ").map(String.init) + ["-o", "localhost:9443"]
+        _ = try OsnadminCommand.parseAsRoot(words + ["--tlsHandshakeTimeShift", "1h"])
+        _ = try OsnadminCommand.parseAsRoot(words + ["-t", "1h"])
+        #expect(throws: (any Error).self) { try OsnadminCommand.parseAsRoot(words + ["-t", "soon"]) }
+    }
+
+    @Test("a file of another kind is named, with what was expected")
+    func namesWrongFiles() async throws {
+        let file = FileManager.default.temporaryDirectory.appending(path: "weft-\(UUID().uuidString)").path
+        try Data("root:x:0:0:root:/root:/bin/bash\n".utf8).write(to: URL(fileURLWithPath: file))
+        defer { try? FileManager.default.removeItem(atPath: file) }
+        let flags = ["-c", "trade", "-o", "localhost:9443"]
+        let join = try OsnadminCommand.ChannelActions.Join.parse(flags + ["-b", file])
+        let block = await #expect(throws: OsnadminFailure.self) { try await join.run() }
+        #expect(block?.description.contains("\(file) holds no config block; expected ") == true)
+        let update = try OsnadminCommand.ChannelActions.Update.parse(flags + ["-e", file])
+        let envelope = await #expect(throws: OsnadminFailure.self) { try await update.run() }
+        #expect(envelope?.description.contains("\(file) holds no config update envelope; expected ") == true)
+    }
+
+    @Test(
+        "an address where nobody listens is named, with the reason alone",
+        arguments: ["127.0.0.1", "localhost"]
+    )
+    func namesUnreachableAddress(host: String) async throws {
+        let address = "\(host):\(try #require(LoopbackPorts.free(1).first))"
+        let failure = await #expect(throws: OsnadminFailure.self) {
+            try await OsnadminRequest.list(nil).send(to: address, tls: nil)
+        }
+        #expect(
+            failure?.description
+                == "GET \"http://\(address)/participation/v1/channels\": no connection to \(address): Connection refused"
+        )
     }
 }
