@@ -23,7 +23,7 @@ extension NamedConfiguration {
     ///   - channel: the channel's name, for a bare configuration, which doesn't hold it.
     /// - Throws: ``Failure`` if the file holds something else.
     init(file: String, channel: String?) throws {
-        let bytes = try readBytes(file, as: "a channel's configuration")
+        let bytes = try readArgument(file, as: "a channel's configuration")
         if let block = try? Common_Block(serializedBytes: bytes), block.hasHeader, block.hasData {
             guard let found = try Self(block) else {
                 throw Failure(

@@ -169,7 +169,7 @@ extension EditOperation {
         case "replace-msp": return .replaceMSP(try self.msp())
         case "add-crl":
             return .addRevocationList(
-                try readBytes(self.required("file"), as: "a revocation list"),
+                try readArgument(self.required("file"), as: "a revocation list"),
                 of: try self.required("org")
             )
         case "revoke": return try self.revocation(now: now)
@@ -215,8 +215,8 @@ extension EditOperation {
         case "set-consenter-certificates":
             return .setConsenterCertificates(
                 try self.required("address"),
-                client: try self.optional("client-cert").map { try readBytes($0, as: "the certificate") },
-                server: try self.optional("server-cert").map { try readBytes($0, as: "the certificate") }
+                client: try self.tlsCertificate("client-cert"),
+                server: try self.tlsCertificate("server-cert")
             )
         case "set-bft-options": return .setBFTOptions(try self.changedBFTOptions())
         case "set-maintenance": return .setMaintenance(try self.mode())
@@ -299,7 +299,7 @@ extension EditOperation {
                 address: "\(host):\(port)",
                 number: number,
                 mspID: parts[2],
-                certificate: try readBytes(parts[3], as: "the consenter's certificate")
+                certificate: try readArgument(parts[3], as: "the consenter's certificate")
             )
         }
         var options = Orderer_Smartbft_Options.quick
@@ -310,16 +310,22 @@ extension EditOperation {
         return .changeToBFT(identities, options)
     }
 
+    /// The certificate in the file that a key names; `nil` if it isn't given.
+    private func tlsCertificate(_ key: String) throws(Failure) -> Data? {
+        guard let file = try self.optional(key) else { return nil }
+        return try readArgument(file, as: "the TLS certificate (\(key)=)")
+    }
+
     private func consenter() throws -> ConfigurationEdit.Consenter {
         let (host, port) = try self.address(self.required("address"))
         var consenter = ConfigurationEdit.Consenter(
             host: host,
             port: UInt32(port),
-            clientTLSCertificate: try readBytes(
+            clientTLSCertificate: try readArgument(
                 self.required("client-cert"),
                 as: "the client TLS certificate"
             ),
-            serverTLSCertificate: try readBytes(
+            serverTLSCertificate: try readArgument(
                 self.required("server-cert"),
                 as: "the server TLS certificate"
             )
@@ -327,7 +333,7 @@ extension EditOperation {
         if let number = try self.optional("id", "a whole number above 0", { UInt32($0) }) {
             consenter.identity = (
                 number, try self.required("msp-id"),
-                try readBytes(self.required("identity"), as: "the consenter's certificate")
+                try readArgument(self.required("identity"), as: "the consenter's certificate")
             )
         }
         return consenter

@@ -143,7 +143,9 @@ struct CAIssueCommand: AsyncParsableCommand {
         let authority = try OrganizationAuthority(opening: self.target.folder)
         var request = IssueRequest(name: self.name, role: self.role, hosts: self.hosts, days: self.days)
         request.keyKind = self.key
-        request.publicKey = try self.publicKey.map { try PublicKey(pem: readBytes($0, as: "the public key")) }
+        request.publicKey = try self.publicKey.map {
+            try PublicKey(pem: readArgument($0, as: "the public key"))
+        }
         self.output.answer(try authority.issue(request, now: now), verb: "Issued", now: now)
     }
 }

@@ -83,7 +83,7 @@ struct ChannelCommand: AsyncParsableCommand {
         }
 
         private func newer(than old: NamedConfiguration) async throws -> Common_ConfigGroup {
-            if let after, let bytes = try? readBytes(after, as: "the update"),
+            if let after, let bytes = try? readArgument(after, as: "the update"),
                 let update = try? ConfigUpdateFile(serialized: bytes)
             {
                 return try old.checked().previewing(update.content).channelGroup

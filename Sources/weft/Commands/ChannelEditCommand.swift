@@ -73,7 +73,7 @@ struct ChannelEditCommand: AsyncParsableCommand {
     /// What the operations start from: the channel's configuration, or what an update makes of it.
     private func start(_ current: ChannelConfiguration) throws -> Common_ConfigGroup {
         guard self.amend else { return current.config.channelGroup }
-        let file = try ConfigUpdateFile(serialized: readBytes(self.out, as: "the update to add to"))
+        let file = try ConfigUpdateFile(serialized: readArgument(self.out, as: "the update to add to"))
         if !file.signers.isEmpty {
             self.output.say("note: the \(file.signers.count) signatures in \(self.out) are lost")
         }
@@ -114,7 +114,7 @@ struct ChannelSignCommand: AsyncParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func run() async throws {
-        var file = try ConfigUpdateFile(serialized: readBytes(self.file, as: "the update"))
+        var file = try ConfigUpdateFile(serialized: readArgument(self.file, as: "the update"))
         let signer = try self.connection.signer().signer
         guard !signer.certificate.isExpired(at: Date()) else {
             throw Failure("the certificate of \(signer) has expired; renew it first")

@@ -41,7 +41,7 @@ struct ChannelSubmitCommand: AsyncParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func run() async throws {
-        var file = try ConfigUpdateFile(serialized: readBytes(self.file, as: "the update"))
+        var file = try ConfigUpdateFile(serialized: readArgument(self.file, as: "the update"))
         var connection = self.connection
         if let channel = connection.channel, channel != file.channelID.description {
             throw Failure("\(self.file) is for channel \(file.channelID), not \(channel)", code: .usage)

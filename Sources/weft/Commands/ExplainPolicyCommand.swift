@@ -120,7 +120,7 @@ struct ExplainPolicyCommand: AsyncParsableCommand {
             }
         }
         if let update {
-            let file = try ConfigUpdateFile(serialized: readBytes(update, as: "the update"))
+            let file = try ConfigUpdateFile(serialized: readArgument(update, as: "the update"))
             let found = try configuration.signers(of: file.content)
             identities += found.identities
             rejected += found.rejected
@@ -136,7 +136,7 @@ struct ExplainPolicyCommand: AsyncParsableCommand {
         if let name = try? FileManager.default.contentsOfDirectory(atPath: folder).sorted().first {
             file = "\(folder)/\(name)"
         }
-        let certificate = try Certificate(pem: readBytes(file, as: "a certificate"))
+        let certificate = try Certificate(pem: readArgument(file, as: "a certificate"))
         var identity = Msp_SerializedIdentity()
         identity.mspid = mspID
         identity.idBytes = certificate.pem

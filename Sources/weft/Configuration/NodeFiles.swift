@@ -121,15 +121,27 @@ func configuredAddress(_ text: String) -> String? {
 }
 
 /// Reads a file whose absence must be explained.
-func readBytes(_ path: String, as what: String) throws(Failure) -> Data {
+///
+/// - Parameters:
+///   - path: The file.
+///   - what: What it should hold.
+///   - code: The exit code that says that it can't be read: a configuration file names it, unless told otherwise.
+/// - Returns: What it holds.
+/// - Throws: ``Failure`` when it can't be read.
+func readBytes(_ path: String, as what: String, code: Failure.Code = .configuration) throws(Failure) -> Data {
     do {
         return try content(ofFile: path)
     } catch {
         let reason =
             FileManager.default.fileExists(atPath: path)
             ? "it can't be read; check its permissions" : "there is no such file"
-        throw Failure("\(what) should be in \(path), but \(reason)", code: .configuration)
+        throw Failure("\(what) should be in \(path), but \(reason)", code: code)
     }
+}
+
+/// Reads a file that an argument of the command names: one that can't be read is a wrong argument.
+func readArgument(_ path: String, as what: String) throws(Failure) -> Data {
+    try readBytes(path, as: what, code: .usage)
 }
 
 /// The content of a file, or what comes out of a pipe such as `/dev/stdin` and the shell's `<(…)`.

@@ -18,7 +18,7 @@ struct ContractSource {
     init(path: String, type: String?, label: String) throws {
         let bytes: Data
         if path.hasSuffix(".tar.gz") || path.hasSuffix(".tgz") {
-            bytes = try readBytes(path, as: "the package")
+            bytes = try readArgument(path, as: "the package")
         } else {
             bytes = try ChaincodePackaging.package(
                 path: path,

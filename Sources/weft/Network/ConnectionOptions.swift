@@ -124,9 +124,11 @@ struct ConnectionOptions: ParsableArguments {
         let security: ConnectionSecurity
         if let tlsRoot {
             security = try ConnectionSecurity(
-                roots: readBytes(tlsRoot, as: "the TLS roots"),
-                clientCertificate: self.tlsCertificate.map { try readBytes($0, as: "the TLS certificate") },
-                clientKey: self.tlsKey.map { try readBytes($0, as: "the TLS private key") },
+                roots: readArgument(tlsRoot, as: "the TLS roots"),
+                clientCertificate: self.tlsCertificate.map {
+                    try readArgument($0, as: "the TLS certificate")
+                },
+                clientKey: self.tlsKey.map { try readArgument($0, as: "the TLS private key") },
                 serverName: flag == "--peer" ? self.tlsName : nil
             )
         } else {
@@ -150,8 +152,10 @@ struct ConnectionOptions: ParsableArguments {
             guard self.tlsRoot != nil else { return .plaintext }
             return try ConnectionSecurity(
                 roots: roots,
-                clientCertificate: self.tlsCertificate.map { try readBytes($0, as: "the TLS certificate") },
-                clientKey: self.tlsKey.map { try readBytes($0, as: "the TLS private key") }
+                clientCertificate: self.tlsCertificate.map {
+                    try readArgument($0, as: "the TLS certificate")
+                },
+                clientKey: self.tlsKey.map { try readArgument($0, as: "the TLS private key") }
             )
         }
         let description = try NetworkDescription(folder: self.network)

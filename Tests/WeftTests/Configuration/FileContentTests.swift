@@ -40,4 +40,15 @@ import Testing
         let folder = #expect(throws: Failure.self) { try readBytes("/", as: "the block") }
         #expect(folder?.description.contains("it can't be read") == true)
     }
+
+    @Test func `A file that an argument names and that isn't there is wrong usage`() throws {
+        let missing = #expect(throws: Failure.self) { try readArgument("/nonexistent/file", as: "the block") }
+        #expect(missing?.code == .usage)
+        let operations = try EditOperation.parse([
+            "set-consenter-certificates", "address=localhost:7050", "client-cert=/nonexistent/file",
+        ])
+        let edit = #expect(throws: Failure.self) { try operations[0].edit(now: Date()) }
+        #expect(edit?.code == .usage)
+        #expect(edit?.description.contains("client-cert=") == true)
+    }
 }
