@@ -17,5 +17,8 @@ package struct OrdererLimits: Sendable {
     /// How long the node waits before it opens a channel's stores again after a failure; doubles up to 30 times this.
     package var reopenDelay: Duration = .seconds(1)
 
+    /// How long another orderer may send no block to a node that follows the channel, before the next one is asked.
+    package var sourcePatience: Duration = .seconds(10)
+
     package init() {}
 }

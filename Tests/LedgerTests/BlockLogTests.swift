@@ -56,6 +56,23 @@ import Testing
         #expect(try log.block(300) == nil)
     }
 
+    @Test(
+        "a log of which all blocks were removed is empty, also when it is opened again, and takes another chain"
+    )
+    func removesAllBlocks() throws {
+        let store = MemoryStore()
+        let log = try BlockLog(store: store)
+        try log.removeAll()
+        for block in self.chain(250) { try log.append(block, durably: false) }
+        try log.removeAll()
+        #expect(log.height == 0 && log.lastHeader == nil)
+        #expect(try log.block(0) == nil && log.block(249) == nil)
+        #expect(try BlockLog(store: store).height == 0)
+        let block = Common_Block.next(after: nil, envelopes: [Data("another".utf8)])
+        try log.append(block)
+        #expect(try BlockLog(store: store).block(0) == block)
+    }
+
     @Test func refusesBlocksThatDoNotFollow() throws {
         let log = try BlockLog(store: MemoryStore())
         let blocks = self.chain(4)

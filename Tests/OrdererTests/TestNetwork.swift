@@ -96,7 +96,8 @@ struct TestNetwork: Sendable {
         maxMessageCount: UInt32 = 10,
         absoluteMaxBytes: UInt32 = 20_000,
         preferredMaxBytes: UInt32 = 10_000,
-        timeout: Duration = .milliseconds(100)
+        timeout: Duration = .milliseconds(100),
+        ordererEndpoints: [String] = ["localhost:7050"]
     ) throws {
         self.channelID = try ChannelID(channel)
         self.ordererOrganization = try TestOrganization("OrdererMSP")
@@ -119,7 +120,9 @@ struct TestNetwork: Sendable {
             certificates: [self.consenter],
             size: size,
             timeout: timeout
-        )
+        ) { profile in
+            profile.orderer?.organizations[0].ordererEndpoints = ordererEndpoints
+        }
     }
 
     /// The genesis block of another channel of the same organizations; `certificates` are its consenters'.
@@ -450,6 +453,7 @@ extension OrdererLimits {
     static var forTests: OrdererLimits {
         var limits = OrdererLimits()
         limits.reopenDelay = .milliseconds(10)
+        limits.sourcePatience = .milliseconds(300)
         return limits
     }
 }

@@ -106,6 +106,24 @@ package final class BlockLog: Sendable {
         try self.store.write(WriteBatch(), durably: true)
     }
 
+    /// Removes all blocks, the newest first, so that what a crash in between leaves is a chain.
+    ///
+    /// Returns once they would stay removed after a loss of power.
+    package func removeAll() throws {
+        try self.end.withLock { end in
+            repeat {
+                let first = end.height > 100 ? end.height - 100 : 0
+                var batch = WriteBatch()
+                try self.store.forEach(from: LogKey.summary(first), to: LogKey.end) { key, _ in
+                    batch.removeValue(forKey: key)
+                    return true
+                }
+                try self.store.write(batch, durably: first == 0)
+                end = try Self.end(of: self.store)
+            } while end.height > 0
+        }
+    }
+
     /// The header, metadata and count of transactions of block `number`; `nil` beyond the end.
     package func summary(_ number: BlockNumber) throws -> BlockSummary? {
         guard number < self.height else { return nil }

@@ -132,6 +132,15 @@ final class BlockFeed: Sendable {
         self.change { $0.log = nil }
     }
 
+    /// The blocks on disk were removed.
+    func emptied() {
+        self.change { state in
+            state.height = 0
+            state.recent = []
+            state.recentBytes = 0
+        }
+    }
+
     /// A block was appended.
     func append(_ block: DeliverableBlock) {
         self.change { state in

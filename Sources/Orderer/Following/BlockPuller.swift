@@ -26,26 +26,30 @@ struct BlockPuller {
     /// - Parameters:
     ///   - height: how many blocks there are, asked before each attempt.
     ///   - sources: the orderers to ask, as of the newest configuration.
+    ///   - isWanted: whether more are wanted, asked also while none come.
     ///   - take: takes a block, and says whether more are wanted; what it throws, but for `ChainHalted` and an error of
     ///     the disk, speaks against the orderer.
     /// - Throws: ``ChainHalted``, or an error of the disk.
     func follow(
         from height: () -> BlockNumber,
         sources: () -> [BlockSource],
+        while isWanted: () -> Bool,
         _ take: (Common_Block) throws -> Bool
     ) throws {
         var pause = Duration.milliseconds(100)
-        while !self.isStopped {
+        while !self.isStopped, isWanted() {
             let sources = self.shuffled(sources())
             for source in sources {
+                guard !self.isStopped, isWanted() else { return }
                 let before = height()
                 do {
                     if try self.follow(from: before, source, take) { return }
+                    pause = .milliseconds(100)
+                    continue
                 } catch {
                     try self.judge(error, source)
                 }
                 if height() > before { pause = .milliseconds(100) }
-                guard !self.isStopped else { return }
                 self.sleep(pause)
             }
             if sources.isEmpty { self.sleep(pause) }
@@ -54,7 +58,7 @@ struct BlockPuller {
     }
 
     /// Takes blocks of one orderer until it fails, or `take` says that it was enough; `true` if it was, or the channel was
-    /// stopped.
+    /// stopped, `false` if it has sent nothing for a while: others may have what it lacks.
     func follow(
         from start: BlockNumber,
         _ source: BlockSource,
@@ -63,9 +67,14 @@ struct BlockPuller {
         let pull = self.request(from: start, source)
         self.channel.settings.network.run(pull)
         defer { pull.close() }
+        var heard = ContinuousClock.now
         while !self.isStopped {
-            for block in try pull.take(patience: .milliseconds(200)) {
-                guard try take(block) else { return true }
+            let blocks = try pull.take(patience: .milliseconds(200))
+            for block in blocks { guard try take(block) else { return true } }
+            if !blocks.isEmpty {
+                heard = .now
+            } else if heard.duration(to: .now) > self.channel.settings.limits.sourcePatience {
+                return false
             }
         }
         return true
@@ -141,7 +150,8 @@ struct BlockPuller {
         }
     }
 
-    private func sleep(_ delay: Duration) {
+    /// Waits this long, or until the channel is stopped.
+    func sleep(_ delay: Duration) {
         let end = ContinuousClock.now + delay
         self.channel.monitor.wait { state -> Monitor<OrderingChannel.State>.Wait<Void> in
             let rest = end - ContinuousClock.now

@@ -49,14 +49,17 @@ final class ClusterPuller {
 
     /// Copies blocks until `take` says that it is enough, or the channel is stopped.
     ///
-    /// - Parameter take: takes a block; tells the configuration in force after it, and whether more are wanted. What it
-    ///   throws, but for `ChainHalted` and an error of the disk, speaks against the orderer.
+    /// - Parameters:
+    ///   - isWanted: whether more are wanted, asked also while none come.
+    ///   - take: takes a block; tells the configuration in force after it, and whether more are wanted. What it throws,
+    ///     but for `ChainHalted` and an error of the disk, speaks against the orderer.
     /// - Throws: ``ChainHalted``, or an error of the disk.
     func follow(
+        while isWanted: () -> Bool,
         _ take: (Common_Block) throws -> (configuration: ChannelConfiguration, goesOn: Bool)
     ) throws {
         defer { self.close() }
-        while !self.puller.isStopped, try self.look(take) {
+        while !self.puller.isStopped, isWanted(), try self.look(take) {
             if !self.open.values.contains(where: self.hasNews) {
                 self.puller.rest(.milliseconds(100))
             }

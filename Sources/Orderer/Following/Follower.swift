@@ -9,8 +9,8 @@ internal import SwiftProtobuf
 /// Copies a channel from its orderers while this node is no consenter: first up to the block that it joined with, then
 /// on and on, until a configuration makes it one.
 ///
-/// Every block must continue the chain and be signed as the configuration before it demands; the block that the node
-/// joined with must come out with the very header that it was joined with.
+/// Every block must continue the chain and be signed as the configuration before it demands. The blocks before the one
+/// that the node joined with prove themselves only by leading there: ``Onboarding`` finds out who gives others.
 ///
 /// Belongs to the channel's thread.
 ///
@@ -74,17 +74,23 @@ final class Follower {
         self.tell()
         let puller = BlockPuller(channel: self.channel)
         while !self.mayOrder, !puller.isStopped {
-            if !self.isOnboarding, let configuration, configuration.isBFT, let header = self.log.lastHeader {
-                try ClusterPuller(puller, header: header, configuration: configuration).follow { block in
+            if self.isOnboarding {
+                try self.onboard(puller)
+            } else if let configuration, configuration.isBFT, let header = self.log.lastHeader {
+                let cluster = ClusterPuller(puller, header: header, configuration: configuration)
+                try cluster.follow(while: { !self.mayOrder }) { block in
                     try self.append(block)
                     let configuration = self.configuration ?? configuration
                     return (configuration, configuration.isBFT && !self.mayOrder)
                 }
             } else {
-                try puller.follow(from: { self.log.height }, sources: { self.sources }) { block in
+                try puller.follow(
+                    from: { self.log.height },
+                    sources: { self.sources },
+                    while: { !self.mayOrder }
+                ) { block in
                     try self.append(block)
-                    let followsCluster = !self.isOnboarding && self.configuration?.isBFT == true
-                    return !followsCluster && !self.mayOrder
+                    return self.configuration?.isBFT != true && !self.mayOrder
                 }
             }
         }
@@ -94,6 +100,91 @@ final class Follower {
             throw DiskFailure(description: "\(error)")
         }
         return self.mayOrder ? .consenter : .stopped
+    }
+
+    /// Copies the blocks through the one that the node joined with.
+    private func onboard(_ puller: BlockPuller) throws {
+        let clock = self.channel.settings.clock
+        var onboarding = Onboarding(join: self.join.header, sources: Set(self.sources))
+        var pause = Duration.milliseconds(100)
+        while self.isOnboarding, !puller.isStopped {
+            if onboarding.refutes(self.log.lastHeader) { try self.beginAnew() }
+            let missing = MissingBlocks(
+                puller,
+                sources: onboarding.trusted,
+                through: self.join.header.number,
+                patience: self.channel.settings.limits.sourcePatience,
+                turn: .seconds(30)
+            )
+            while self.isOnboarding, !puller.isStopped,
+                let blocks = try missing.take(from: self.log.height, at: clock())
+            {
+                guard try self.take(blocks, missing, &onboarding) else { break }
+                if let look = missing.nextLook(at: clock()) {
+                    puller.rest(min(.milliseconds(100), look - clock()))
+                }
+            }
+            guard self.isOnboarding, !puller.isStopped else { return }
+            self.channel.settings.logger.notice(
+                "no orderer gives the next block up to the one that this node was joined with; asking again",
+                metadata: [
+                    "channel": "\(self.channel.id)", "block": "\(self.log.height)",
+                    "join": "\(self.join.header.number)",
+                ]
+            )
+            puller.sleep(pause)
+            pause = min(pause * 3 / 2, .seconds(10))
+        }
+    }
+
+    /// Appends blocks that an orderer gives to a node that joins; `false` if all were removed again.
+    private func take(
+        _ blocks: [Common_Block],
+        _ missing: MissingBlocks,
+        _ onboarding: inout Onboarding
+    ) throws -> Bool {
+        guard let giver = missing.giver else { return true }
+        for block in blocks where self.isOnboarding {
+            let verdict: Onboarding.Verdict
+            do {
+                try self.append(block)
+                verdict = onboarding.appended(block.header, from: giver)
+            } catch {
+                try missing.reject(error)
+                verdict = onboarding.refused(block.header, after: self.log.lastHeader, from: giver)
+            }
+            switch verdict {
+            case .goOn: continue
+            case .askOthers: return true
+            case .beginAnew:
+                try self.beginAnew()
+                return false
+            case .halt:
+                try self.beginAnew()
+                throw ChainHalted(
+                    reason:
+                        "block \(self.join.header.number) of the channel's orderers is another one than the block that this "
+                        + "node was joined with: remove the channel from this node, and join it with a block of this "
+                        + "channel"
+                )
+            }
+        }
+        return true
+    }
+
+    /// Forgets all blocks, which don't lead to the one that the node joined with.
+    private func beginAnew() throws {
+        self.channel.settings.logger.warning(
+            "the blocks that an orderer gave don't lead to the one that this node was joined with: copying them anew",
+            metadata: ["channel": "\(self.channel.id)", "removed": "\(self.log.height)"]
+        )
+        do {
+            try self.log.removeAll()
+        } catch {
+            throw DiskFailure(description: "\(error)")
+        }
+        self.configuration = nil
+        self.channel.feed.emptied()
     }
 
     /// The orderers to ask: those of the newest configuration that is known.
@@ -108,11 +199,7 @@ final class Follower {
         try block.checkStructure(after: self.log.lastHeader, expected: number)
         if let configuration, number > 0 { try block.verifySignatures(under: configuration) }
         if number == self.join.header.number, block.header != self.join.header {
-            throw ChainHalted(
-                reason:
-                    "block \(number) of the channel's orderers is another one than the block that this node was "
-                    + "joined with: remove the channel from this node, and join it with a block of this channel"
-            )
+            throw MalformedBlock(number: number, reason: "it is another one than this node was joined with")
         }
         var next: ChannelConfiguration?
         if block.isConfigBlock {
@@ -136,9 +223,10 @@ final class Follower {
         self.channel.feed.append(try DeliverableBlock(block))
         if let next {
             self.configuration = next
-            // What comes before the block that the node joined with proves itself only by leading there.
-            if !self.isOnboarding { self.channel.settings.adopted(next) }
-            self.channel.monitor.withLock { $0.configuration = next }
+            if !self.isOnboarding {
+                self.channel.settings.adopted(next)
+                self.channel.monitor.withLock { $0.configuration = next }
+            }
         }
         if next != nil || number == self.join.header.number { self.tell() }
         self.channel.settings.logger.debug(

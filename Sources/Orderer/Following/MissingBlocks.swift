@@ -19,6 +19,8 @@ final class MissingBlocks {
     /// Who is still to be asked.
     private var sources: Deque<BlockSource>
     private var pull: BlockPull?
+    /// The orderer that was asked last, which gave what ``take(from:at:)`` returned last.
+    private(set) var giver: BlockSource?
     /// When the orderer that is asked now sent something last.
     private var heard: Duration = .zero
     /// When it was asked.
@@ -63,6 +65,7 @@ final class MissingBlocks {
                 guard let source = self.sources.popFirst() else { return nil }
                 let pull = self.puller.request(from: height, source)
                 self.pull = pull
+                self.giver = source
                 self.heard = now
                 self.begun = now
                 self.isUseful = false
@@ -89,11 +92,11 @@ final class MissingBlocks {
         }
     }
 
-    /// What came from the orderer that is asked now can't be used: asks the next one.
+    /// What ``giver`` gave can't be used: asks the next one.
     ///
     /// - Throws: ``ChainHalted``, or an error of the disk, which are not its fault.
     func reject(_ error: any Error) throws {
-        if let pull { try self.puller.judge(error, pull.source) }
+        if let giver { try self.puller.judge(error, giver) }
         self.leave()
     }
 

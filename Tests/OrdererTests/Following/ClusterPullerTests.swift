@@ -130,7 +130,7 @@ import Testing
             )
         )
         var copied = [chain[0]]
-        try puller.follow { block in
+        try puller.follow(while: { true }) { block in
             try block.checkStructure(after: copied.last?.header, expected: BlockNumber(copied.count))
             try block.verifySignatures(under: configuration)
             copied.append(block)
