@@ -89,4 +89,30 @@ extension ChannelConfiguration {
             )
         }
     }
+
+    /// Checks that the identities of consenters are some of the channel's organizations, but for those `known` already.
+    ///
+    /// One whose identity no organization knows would count for the quorum and could never sign.
+    ///
+    /// - Throws: ``ConfigurationError``.
+    package func checkIdentities(known: [Common_Consenter]) throws(ConfigurationError) {
+        guard let orderer, orderer.consensusType == "BFT" else { return }
+        for consenter in orderer.consenters where !known.contains(consenter) {
+            var serialized = Msp_SerializedIdentity()
+            serialized.mspid = consenter.mspID
+            serialized.idBytes = consenter.identity
+            do {
+                try self.directory.validate(
+                    self.directory.identity(from: serialized.serializedBytes())
+                )
+            } catch {
+                throw ConfigurationError(
+                    path: "\(PolicyTree.root)/\(ConfigurationKey.orderer)/Orderers",
+                    reason:
+                        "the identity of consenter \(consenter.id) (\(consenter.host):\(consenter.port)) is none of the "
+                        + "channel's: \(error)"
+                )
+            }
+        }
+    }
 }

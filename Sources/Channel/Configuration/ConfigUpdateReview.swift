@@ -47,6 +47,7 @@ extension ChannelConfiguration {
         let result = try ChannelConfiguration(channelID: self.channelID, config: update.result())
         try self.checkTransition(to: result)
         try result.checkBFTConsenters()
+        try result.checkIdentities(known: self.orderer?.consenters ?? [])
         let (identities, rejected) = try self.signers(of: envelope)
         var elements: [String: (policy: CompiledPolicy, names: [String])] = [:]
         for (key, _) in update.delta {

@@ -172,17 +172,21 @@ import Testing
         let metadata = try Etcdraft_ConfigMetadata(
             serializedBytes: try #require(real.orderer).consensusMetadata
         )
-        let identities = metadata.consenters.enumerated().map { index, consenter in
-            ConfigurationEdit.BFTIdentity(
-                address: "\(consenter.host):\(consenter.port)",
-                number: UInt32(3 - index),
-                mspID: "OrdererMSP",
-                certificate: consenter.serverTlsCert
-            )
+        let known = try #require(Self.real("bft4-org2").orderer).consenters
+        func identities(_ mspID: String, _ certificate: (Int) -> Data) -> [ConfigurationEdit.BFTIdentity] {
+            metadata.consenters.enumerated().map { index, consenter in
+                ConfigurationEdit.BFTIdentity(
+                    address: "\(consenter.host):\(consenter.port)",
+                    number: UInt32(3 - index),
+                    mspID: mspID,
+                    certificate: certificate(index)
+                )
+            }
         }
+        let consenters = identities("OrderMSP") { known[$0].identity }
         let review = try Self.review(
             .setMaintenance(true),
-            .changeToBFT(identities, .quick),
+            .changeToBFT(consenters, .quick),
             on: real
         )
         let orderer = try #require(review.result.orderer)
@@ -195,16 +199,26 @@ import Testing
         // BlockValidation follows.
         #expect(throws: Never.self) { try review.result.checkBFTConsenters() }
         #expect(throws: ConfigurationEditError.self) {
-            try Self.review(.changeToBFT(identities, .quick), on: real)
+            try Self.review(.changeToBFT(consenters, .quick), on: real)
         }
         #expect(throws: ConfigurationEditError.self) {
             try Self.review(
                 .setMaintenance(true),
-                .changeToBFT(Array(identities.dropFirst()), .quick),
+                .changeToBFT(Array(consenters.dropFirst()), .quick),
                 on: real
             )
         }
         #expect(throws: ConfigurationEditError.self) { try Self.review(.setMaintenance(false), on: real) }
+        // TLS certificates are no identities, and an organization that isn't there has none.
+        for wrong in [
+            identities("OrderMSP") { metadata.consenters[$0].serverTlsCert },
+            identities("AnotherMSP") { known[$0].identity },
+        ] {
+            let refusal = try #require(throws: ConfigurationError.self) {
+                try Self.review(.setMaintenance(true), .changeToBFT(wrong, .quick), on: real)
+            }
+            #expect(refusal.reason.contains("the identity of consenter 1"))
+        }
     }
 
     @Test func raftConsentersChangeOneAtATime() throws {
