@@ -276,7 +276,7 @@ package struct OrdererNode: Service, CustomStringConvertible {
     package func renewTLS(_ identity: TLSIdentity, rootsPEM: String) throws {
         try self.clientRoots?.renew(identity, ownRoots: rootsPEM)
         try self.clusterIdentity?.replace(with: identity)
-        if self.clusterListener == nil { try self.ownKey.replace(with: identity) }
+        if self.clusterListener == nil { try self.replaceKey(with: identity) }
     }
 
     /// Shows other orderers a renewed certificate on new connections to the listener that they have to themselves.
@@ -285,7 +285,26 @@ package struct OrdererNode: Service, CustomStringConvertible {
     package func renewClusterTLS(_ identity: TLSIdentity) throws {
         guard let clusterListener else { return }
         try clusterListener.tls.update { $0.identity = identity }
+        try self.replaceKey(with: identity)
+    }
+
+    /// Other orderers know this node by its key: tells of channels that have another one for it.
+    private func replaceKey(with identity: TLSIdentity) throws {
+        let known = self.ownKey.current
         try self.ownKey.replace(with: identity)
+        guard let known, let key = self.ownKey.current, key != known else { return }
+        for channel in self.registrar.channels.all {
+            guard let consenters = try? ChannelConsenters(channel.configuration), consenters.hasServer(known),
+                !consenters.hasServer(key)
+            else { continue }
+            self.logger.warning(
+                "the channel's configuration has another TLS key for this consenter, so that the others refuse it",
+                metadata: [
+                    "channel": "\(channel.id)",
+                    "remedy": "update the configuration with the new certificate, or put the old files back",
+                ]
+            )
+        }
     }
 
     private func finish() async {

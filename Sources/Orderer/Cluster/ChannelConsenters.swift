@@ -34,6 +34,14 @@ enum ChannelConsenters: Equatable, Sendable {
         }
     }
 
+    /// Whether one of them has a TLS server certificate with this key, by which the others know who connects.
+    func hasServer(_ key: PublicKey) -> Bool {
+        switch self {
+        case .raft(let consenters): consenters.contains(key)
+        case .bft(let consenters): consenters.consenters.contains { $0.serverKey == key }
+        }
+    }
+
     /// Checks the certificates of all consenters, which may have expired.
     ///
     /// - Throws: ``InvalidConsensusMetadata``.

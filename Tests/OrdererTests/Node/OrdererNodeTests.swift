@@ -169,6 +169,35 @@ import Testing
         try FileManager.default.removeItem(atPath: self.folder)
     }
 
+    @Test("a renewed certificate with a key that the channel does not have for this consenter is warned of")
+    func warnsOfAnotherKey() throws {
+        let authority = try TLSTestAuthority()
+        func issue() throws -> TLSIdentity {
+            let issued = try authority.issue("orderer0")
+            return TLSIdentity(
+                certificateChainPEM: issued.certificatePEM,
+                privateKeyPEM: issued.privateKeyPEM
+            )
+        }
+        let identity = try issue()
+        var configuration = self.configuration()
+        configuration.tls = ServerTLS(
+            identity: identity,
+            clientRootsPEM: authority.certificatePEM,
+            clientCertificates: .required
+        )
+        configuration.genesisBlocks = [
+            try self.network.genesis(of: "trade", certificates: [Data(identity.certificateChainPEM.utf8)])
+        ]
+        let log = RecordedLog()
+        let node = try OrdererNode(configuration: configuration, logger: log.logger)
+        try node.renewTLS(identity, rootsPEM: authority.certificatePEM)
+        #expect(!log.text.contains("warning"))
+        try node.renewTLS(issue(), rootsPEM: authority.certificatePEM)
+        #expect(log.text.contains("has another TLS key for this consenter"))
+        try FileManager.default.removeItem(atPath: self.folder)
+    }
+
     private func deliver(
         _ request: Common_Envelope,
         _ client: GRPCClient<CoreClientTransport>
