@@ -267,6 +267,11 @@ package final class ChainCluster: @unchecked Sendable {
     /// A block as a machine serves it, which may be one that nobody ordered.
     func block(_ number: BlockNumber, of node: ChainNode) throws -> Common_Block? {
         guard let block = try node.channel?.feed.block(number) else { return nil }
+        if number == 0, self.isLiar(node.machine), self.dice.chance(500) {
+            var settings = self.settings
+            settings.maxMessageCount += 1
+            return try self.identities.genesis(consenters: self.consenters, settings: settings)
+        }
         guard node.forges, !block.isConfigBlock, self.dice.chance(300) else { return block }
         var forged = block
         forged.data.data[0] = try self.identities.envelope(self.dice.number(), size: 9).serializedBytes()

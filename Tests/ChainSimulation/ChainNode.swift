@@ -396,8 +396,9 @@ final class ChainNode: @unchecked Sendable {
         {
             try self.followCluster(follower, puller, header, configuration)
         }
+        if follower.isOnboarding { try follower.askEach(puller, waiting: .zero) }
         for source in puller.shuffled(follower.sources)
-        where !follower.mayOrder && self.process?.puller == nil {
+        where !follower.isOnboarding && !follower.mayOrder && self.process?.puller == nil {
             guard ChainIdentities.machine(at: source.address) != self.machine else { continue }
             do {
                 let isEnough = try puller.follow(from: log.height, source) { block in

@@ -96,8 +96,7 @@ struct TestNetwork: Sendable {
         maxMessageCount: UInt32 = 10,
         absoluteMaxBytes: UInt32 = 20_000,
         preferredMaxBytes: UInt32 = 10_000,
-        timeout: Duration = .milliseconds(100),
-        ordererEndpoints: [String] = ["localhost:7050"]
+        timeout: Duration = .milliseconds(100)
     ) throws {
         self.channelID = try ChannelID(channel)
         self.ordererOrganization = try TestOrganization("OrdererMSP")
@@ -120,9 +119,7 @@ struct TestNetwork: Sendable {
             certificates: [self.consenter],
             size: size,
             timeout: timeout
-        ) { profile in
-            profile.orderer?.organizations[0].ordererEndpoints = ordererEndpoints
-        }
+        )
     }
 
     /// The genesis block of another channel of the same organizations; `certificates` are its consenters'.

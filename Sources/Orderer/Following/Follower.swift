@@ -38,6 +38,7 @@ final class Follower {
     /// Kept, since their certificates take longer to read than anything else that is done with a block.
     private var membership: (serverKey: PublicKey?, identityKey: PublicKey, isConsenter: Bool)?
     private var unsyncedBytes = 0
+    private var onboarding: Onboarding
 
     /// - Throws: ``OrdererError`` or ``ChainHalted`` for a ledger that can't be continued.
     init(channel: OrderingChannel, log: BlockLog, join: Common_Block, loss: LostStore? = nil) throws {
@@ -45,7 +46,9 @@ final class Follower {
         self.log = log
         self.join = join
         self.loss = loss
-        self.joinConfiguration = try ChannelConfiguration(configBlock: join)
+        let joinConfiguration = try ChannelConfiguration(configBlock: join)
+        self.joinConfiguration = joinConfiguration
+        self.onboarding = Onboarding(join: join.header, configuration: joinConfiguration)
         self.configuration = log.height == 0 ? nil : try NewestBlocks(log, of: channel.id).configuration
     }
 
@@ -104,54 +107,59 @@ final class Follower {
 
     /// Copies the blocks through the one that the node joined with.
     private func onboard(_ puller: BlockPuller) throws {
-        let clock = self.channel.settings.clock
-        var onboarding = Onboarding(join: self.join.header, sources: Set(self.sources))
         var pause = Duration.milliseconds(100)
         while self.isOnboarding, !puller.isStopped {
-            if onboarding.refutes(self.log.lastHeader) { try self.beginAnew() }
-            let missing = MissingBlocks(
-                puller,
-                sources: onboarding.trusted,
-                through: self.join.header.number,
-                patience: self.channel.settings.limits.sourcePatience,
-                turn: .seconds(30)
-            )
-            while self.isOnboarding, !puller.isStopped,
-                let blocks = try missing.take(from: self.log.height, at: clock())
-            {
-                guard try self.take(blocks, missing, &onboarding) else { break }
-                if let look = missing.nextLook(at: clock()) {
-                    puller.rest(min(.milliseconds(100), look - clock()))
-                }
-            }
+            try self.askEach(puller, waiting: .milliseconds(200))
             guard self.isOnboarding, !puller.isStopped else { return }
-            self.channel.settings.logger.notice(
-                "no orderer gives the next block up to the one that this node was joined with; asking again",
-                metadata: [
-                    "channel": "\(self.channel.id)", "block": "\(self.log.height)",
-                    "join": "\(self.join.header.number)",
-                ]
-            )
             puller.sleep(pause)
             pause = min(pause * 3 / 2, .seconds(10))
         }
     }
 
+    /// Asks one orderer after the other for the blocks through the one that the node joined with, until they are there or
+    /// each was asked, or what was copied turns out to be of another channel and is removed.
+    ///
+    /// - Parameters:
+    ///   - puller: asks orderers.
+    ///   - step: how long the thread may be blocked at a time.
+    /// - Throws: ``ChainHalted`` if the node was joined with a block of another channel, or an error of the disk.
+    func askEach(_ puller: BlockPuller, waiting step: Duration) throws {
+        let settings = self.channel.settings
+        if self.onboarding.refutes(self.log.lastHeader) { try self.beginAnew() }
+        let missing = MissingBlocks(
+            puller,
+            sources: self.onboarding.trusted,
+            through: self.join.header.number,
+            patience: settings.limits.sourcePatience,
+            turn: .seconds(30)
+        )
+        while self.isOnboarding, !puller.isStopped {
+            let height = self.log.height
+            guard let blocks = try missing.take(from: height, at: settings.clock(), waiting: step) else {
+                settings.logger.notice(
+                    "no orderer gives the next block up to the one that this node was joined with; asking again",
+                    metadata: [
+                        "channel": "\(self.channel.id)", "block": "\(height)",
+                        "join": "\(self.join.header.number)",
+                    ]
+                )
+                return
+            }
+            guard try self.take(blocks, missing) else { return }
+        }
+    }
+
     /// Appends blocks that an orderer gives to a node that joins; `false` if all were removed again.
-    private func take(
-        _ blocks: [Common_Block],
-        _ missing: MissingBlocks,
-        _ onboarding: inout Onboarding
-    ) throws -> Bool {
+    private func take(_ blocks: [Common_Block], _ missing: MissingBlocks) throws -> Bool {
         guard let giver = missing.giver else { return true }
         for block in blocks where self.isOnboarding {
             let verdict: Onboarding.Verdict
             do {
                 try self.append(block)
-                verdict = onboarding.appended(block.header, from: giver)
+                verdict = self.onboarding.appended(block.header, from: giver)
             } catch {
                 try missing.reject(error)
-                verdict = onboarding.refused(block.header, after: self.log.lastHeader, from: giver)
+                verdict = self.onboarding.refused(block.header, after: self.log.lastHeader, from: giver)
             }
             switch verdict {
             case .goOn: continue

@@ -57,9 +57,12 @@ final class MissingBlocks {
     /// - Parameters:
     ///   - height: the first block that is missing.
     ///   - now: the time.
+    ///   - wait: how long the thread may be blocked until some come in.
     /// - Returns: `nil` if no orderer is left.
     /// - Throws: as ``reject(_:)``.
-    func take(from height: BlockNumber, at now: Duration) throws -> [Common_Block]? {
+    func take(from height: BlockNumber, at now: Duration, waiting wait: Duration = .zero) throws
+        -> [Common_Block]?
+    {
         while true {
             guard let pull else {
                 guard let source = self.sources.popFirst() else { return nil }
@@ -73,7 +76,7 @@ final class MissingBlocks {
                 return []
             }
             do {
-                let blocks = try pull.takeNow()
+                let blocks = try pull.take(patience: wait)
                 if !blocks.isEmpty {
                     self.heard = now
                     self.isUseful = true

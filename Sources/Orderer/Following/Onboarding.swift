@@ -5,28 +5,37 @@ internal import FabricProtos
 ///
 /// All that such a node knows is one later block. What comes before has to be copied from the first one on, and is
 /// proved only by the hash that the last of them must have, so a single orderer could give a chain of its own making. One
-/// whose end has another hash was given, in the end, by a liar. One that ends earlier is left when more than half of the
-/// orderers have other blocks behind it: an honest orderer never contradicts an honest chain, and liars are fewer.
+/// whose end has another hash was given, in the end, by a liar. One that ends earlier is left when more orderers than can
+/// be faulty have other blocks behind it: one of them is honest, and that one never contradicts an honest chain.
 struct Onboarding {
     enum Verdict {
         case goOn, askOthers
         /// What was copied is not of the channel.
         case beginAnew
-        /// Half of the orderers have another channel than the block that the node joined with.
+        /// More orderers than can be faulty have another channel than that of the block that the node joined with.
         case halt
     }
 
     /// The header of the block that the node joined with.
     let join: Common_BlockHeader
     let sources: Set<BlockSource>
+    /// How many of the channel's consenters may be faulty.
+    let tolerated: Int
     /// Who gave a block that the one that the node joined with refutes.
     private var liars: Set<BlockSource> = []
     /// Who has another block behind those that were copied.
     private var contradicting: Set<BlockSource> = []
 
-    init(join: Common_BlockHeader, sources: Set<BlockSource>) {
+    /// - Parameters:
+    ///   - join: the header of the block that the node joined with.
+    ///   - configuration: the channel's in that block.
+    init(join: Common_BlockHeader, configuration: ChannelConfiguration) {
         self.join = join
-        self.sources = sources
+        self.sources = Set(configuration.blockSources)
+        let consenters = (try? ChannelConsenters(configuration))?.count ?? 1
+        self.tolerated =
+            configuration.isBFT
+            ? BFTBlockValidation.tolerableFailures(of: consenters) : max(0, (consenters - 1) / 2)
     }
 
     /// The orderers to ask.
@@ -60,13 +69,13 @@ struct Onboarding {
         }
         guard last != nil else { return .askOthers }
         self.contradicting.insert(source)
-        guard 2 * self.contradicting.count > self.sources.count else { return .askOthers }
+        guard self.contradicting.count > self.tolerated else { return .askOthers }
         self.contradicting = []
         return .beginAnew
     }
 
     private mutating func caught(_ liar: BlockSource) -> Verdict? {
         self.liars.insert(liar)
-        return 2 * self.liars.count >= self.sources.count ? .halt : nil
+        return self.liars.count > self.tolerated ? .halt : nil
     }
 }

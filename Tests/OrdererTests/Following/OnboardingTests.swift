@@ -47,20 +47,36 @@ import Testing
         }
     }
 
-    /// Five blocks, of which the fourth is a config block.
-    private func chain(_ network: TestNetwork) async throws -> [Common_Block] {
-        let orderer = try TestOrderer(network)
-        await orderer.ready()
-        for _ in 0..<2 { #expect(try await orderer.broadcast(network.envelope()) == .accepted) }
-        let update = try network.batchSizeUpdate(
-            from: orderer.channel.configuration.config,
-            maxMessageCount: 7
+    /// Five blocks of a channel with four consenters, of which the fourth is a config block.
+    private func chain(_ network: TestNetwork) throws -> [Common_Block] {
+        let certificates = try (1...4).map { try network.ordererOrganization.issueTLS("orderer\($0)") }
+        let genesis = try network.genesis(of: "trade", certificates: certificates) { profile in
+            profile.orderer?.organizations[0].ordererEndpoints = Self.addresses
+        }
+        var config = try genesis.configEnvelope()
+        config.config.sequence += 1
+        let change = try Common_Envelope.signed(
+            .config,
+            channel: "trade",
+            data: config.serializedBytes(),
+            signer: network.ordererAdmin,
+            nonce: Data(repeating: 2, count: 24),
+            timestamp: Date()
         )
-        #expect(try await orderer.broadcast(update) == .accepted)
-        #expect(try await orderer.broadcast(network.envelope()) == .accepted)
-        await orderer.reached(5)
-        let blocks = try (0..<5).map { try #require(try orderer.block($0)) }
-        await orderer.stop()
+        var blocks = [genesis]
+        for envelope in [try network.envelope(), try network.envelope(), change, try network.envelope()] {
+            var block = Common_Block.next(
+                after: blocks.last?.header,
+                envelopes: [try envelope.serializedBytes()]
+            )
+            try block.sign(
+                lastConfig: block.header.number < 3 ? 0 : 3,
+                consenterMetadata: Data(),
+                by: network.orderer,
+                nonce: Data(repeating: 3, count: 24)
+            )
+            blocks.append(block)
+        }
         return blocks
     }
 
@@ -110,7 +126,7 @@ import Testing
         let channel = thread.channel
         await self.wait(channel) { channel.feed.height == 5 && !channel.standing.isOnboarding }
         for block in blocks { #expect(try channel.feed.block(block.header.number) == block) }
-        #expect(channel.configuration.orderer?.batch.maxMessageCount == 7)
+        #expect(channel.configuration.sequence == 1)
         try await self.stop(thread)
     }
 
@@ -118,9 +134,9 @@ import Testing
         "one orderer that gives a channel of its own making, whole or in part, doesn't keep a node from joining"
     )
     func joinsBesideALiar() async throws {
-        let network = try TestNetwork(ordererEndpoints: Self.addresses)
-        let honest = try await self.chain(network)
-        let forged = try await self.chain(TestNetwork(ordererEndpoints: Self.addresses))
+        let network = try TestNetwork()
+        let honest = try self.chain(network)
+        let forged = try self.chain(TestNetwork())
         var other = honest[3]
         other.data.data = forged[3].data.data
         other.header = Common_Block.next(after: honest[2].header, envelopes: other.data.data).header
@@ -149,9 +165,9 @@ import Testing
 
     @Test("what was copied of another channel before a crash is removed")
     func beginsAnewAfterACrash() async throws {
-        let network = try TestNetwork(ordererEndpoints: Self.addresses)
-        let honest = try await self.chain(network)
-        let forged = try await self.chain(TestNetwork(ordererEndpoints: Self.addresses))
+        let network = try TestNetwork()
+        let honest = try self.chain(network)
+        let forged = try self.chain(TestNetwork())
         let disk = FaultyDisk()
         try BlockLog(store: disk.open("log")).append(Array(forged.prefix(3)))
         let chains = Dictionary(uniqueKeysWithValues: Self.addresses.map { ($0, honest) })
@@ -159,11 +175,11 @@ import Testing
         try await self.expectCopied(honest, by: thread)
     }
 
-    @Test("a block of another channel than the one that half of the orderers have stops the channel")
+    @Test("a block of another channel than the orderers have stops the channel")
     func refusesAnotherChannel() async throws {
-        let network = try TestNetwork(ordererEndpoints: Self.addresses)
-        let honest = try await self.chain(network)
-        let other = try await self.chain(TestNetwork(ordererEndpoints: Self.addresses))
+        let network = try TestNetwork()
+        let honest = try self.chain(network)
+        let other = try self.chain(TestNetwork())
         let chains = Dictionary(uniqueKeysWithValues: Self.addresses.map { ($0, other) })
         let thread = try self.joining(network, join: honest[3], Orderers(chains))
         thread.start()
@@ -175,8 +191,8 @@ import Testing
 
     @Test("an orderer that falls silent is left while a node joins")
     func leavesASilentOrderer() async throws {
-        let network = try TestNetwork(ordererEndpoints: Self.addresses)
-        let honest = try await self.chain(network)
+        let network = try TestNetwork()
+        let honest = try self.chain(network)
         var chains = Dictionary(uniqueKeysWithValues: Self.addresses.map { ($0, Array(honest.prefix(2))) })
         chains[Self.addresses[3]] = honest
         let thread = try self.joining(network, join: honest[3], Orderers(chains, staysOpen: true))
