@@ -17,7 +17,7 @@ import Testing
     @Test(
         "each broken rule is caught",
         // A liar must tell a lie that the rules would have refused.
-        arguments: [ChainMutation.acknowledgeBeforeSync: 1, .skipProposalRules: 14, .forgetLoss: 1]
+        arguments: [ChainMutation.acknowledgeBeforeSync: 1, .skipProposalRules: 14, .forgetLoss: 8]
     )
     func isCaught(mutation: ChainMutation, first: UInt64) {
         let detection = ChainDetection(of: mutation, isBFT: true, first: first, seeds: 4)

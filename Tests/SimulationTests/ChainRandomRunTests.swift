@@ -17,7 +17,7 @@ import Testing
     @Test(
         "each broken rule is caught",
         arguments: [
-            ChainMutation.acknowledgeBeforeSync: 1, .orderTooEarly: 1, .trustPulledBlocks: 1, .forgetLoss: 21,
+            ChainMutation.acknowledgeBeforeSync: 1, .orderTooEarly: 1, .trustPulledBlocks: 1, .forgetLoss: 43,
         ]
     )
     func isCaught(mutation: ChainMutation, first: UInt64) {
