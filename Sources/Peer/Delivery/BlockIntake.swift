@@ -35,12 +35,13 @@ package final class BlockIntake: Sendable {
         var version: UInt64 = 0
         var waiters: [UInt64: CheckedContinuation<Void, Never>] = [:]
         var lastWaiter: UInt64 = 0
+        /// Waiters of before the last changes.
+        var woken: [CheckedContinuation<Void, Never>] = []
 
         mutating func change() {
             self.version &+= 1
-            let waiters = self.waiters
+            self.woken += self.waiters.values
             self.waiters = [:]
-            for waiter in waiters.values { waiter.resume() }
         }
     }
 
@@ -249,10 +250,22 @@ package final class BlockIntake: Sendable {
     // MARK: - Waiting
 
     private func change(_ body: (inout State) -> Void) {
-        self.state.withLock { state in
+        self.update { state in
             body(&state)
             state.change()
         }
+    }
+
+    /// Changes the state, and wakes who waited for that once the lock is free: to resume a task takes a lock of the task,
+    /// which a thread that cancels it holds while it waits for ours.
+    private func update<Value: Sendable>(_ body: (inout State) -> Value) -> Value {
+        let (value, woken) = self.state.withLock { state in
+            let value = body(&state)
+            defer { state.woken = [] }
+            return (value, state.woken)
+        }
+        for waiter in woken { waiter.resume() }
+        return value
     }
 
     /// Waits until `body` gives a value; what it changes by then is seen by all who wait.
@@ -260,7 +273,7 @@ package final class BlockIntake: Sendable {
     private func wait<Value: Sendable>(_ body: (inout State) -> Value?) async throws -> Value {
         while true {
             try Task.checkCancellation()
-            let (value, version) = self.state.withLock { state -> (Value?, UInt64) in
+            let (value, version) = self.update { state -> (Value?, UInt64) in
                 let value = body(&state)
                 if value != nil { state.change() }
                 return (value, state.version)
