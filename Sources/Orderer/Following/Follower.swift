@@ -26,7 +26,6 @@ final class Follower {
     private let log: BlockLog
     /// The block that the node joined with.
     private let join: Common_Block
-    private let joinConfiguration: ChannelConfiguration
     /// What a consenter lacks that lost one of its stores.
     private let loss: LostStore?
     /// As of the newest block; `nil` while there is none.
@@ -46,9 +45,10 @@ final class Follower {
         self.log = log
         self.join = join
         self.loss = loss
-        let joinConfiguration = try ChannelConfiguration(configBlock: join)
-        self.joinConfiguration = joinConfiguration
-        self.onboarding = Onboarding(join: join.header, configuration: joinConfiguration)
+        self.onboarding = Onboarding(
+            join: join.header,
+            configuration: try ChannelConfiguration(configBlock: join)
+        )
         self.configuration = log.height == 0 ? nil : try NewestBlocks(log, of: channel.id).configuration
     }
 
@@ -195,11 +195,8 @@ final class Follower {
         self.channel.feed.emptied()
     }
 
-    /// The orderers to ask: those of the newest configuration that is known.
-    var sources: [BlockSource] {
-        guard let configuration, !self.isOnboarding else { return self.joinConfiguration.blockSources }
-        return configuration.blockSources
-    }
+    /// The orderers to ask behind the block that the node joined with: those of the newest configuration.
+    var sources: [BlockSource] { self.configuration?.blockSources ?? [] }
 
     /// Appends the next block, if it continues the chain and is signed as it must be.
     func append(_ block: Common_Block) throws {

@@ -261,17 +261,8 @@ private struct TestBFTNetwork: BFTNetwork {
 }
 
 /// Gives blocks of whichever consenter is asked.
-private struct TestBlockNetwork: ClusterNetwork {
+private struct TestBlockNetwork: BlockNetwork {
     weak let cluster: TestBFTCluster?
-
-    func open(_ stream: any ClusterStream, rootsPEM: String) { stream.close() }
-
-    func ask(
-        _ member: ClusterMember,
-        rootsPEM: String,
-        patience: Duration,
-        silent: @escaping @Sendable () -> Void
-    ) {}
 
     func run(_ pull: BlockPull) {
         let cluster = self.cluster

@@ -11,25 +11,12 @@ import Testing
 /// How a node that is no consenter copies a BFT channel from orderers of which some withhold blocks.
 @Suite struct ClusterPullerTests {
     /// Orderers by address; those that withhold show headers, and give blocks below a number only.
-    private struct Orderers: ClusterNetwork {
+    private struct Orderers: BlockNetwork {
         let chain: [Common_Block]
         let withholdFrom: [String: BlockNumber]
 
-        func open(_ stream: any ClusterStream, rootsPEM: String) { stream.close() }
-
-        func ask(
-            _ member: ClusterMember,
-            rootsPEM: String,
-            patience: Duration,
-            silent: @escaping @Sendable () -> Void
-        ) {
-            silent()
-        }
-
         func run(_ pull: BlockPull) {
-            guard let request = try? pull.request(), let headers = try? EnvelopeHeaders(request),
-                let seek = try? Orderer_SeekInfo(serializedBytes: headers.payload.data)
-            else { return }
+            guard let seek = pull.seek else { return }
             let limit = self.withholdFrom[pull.source.address]
             let wantsHeaders = seek.contentType == .headerWithSig
             Task {

@@ -12,39 +12,21 @@ import Testing
 /// A node that copies a channel from its orderers.
 @Suite struct FollowerTests {
     /// Orderers that send these blocks, each time it is asked the next of the given chains.
-    private final class CannedOrderers: ClusterNetwork {
+    private final class CannedOrderers: BlockNetwork {
         private let chains: Mutex<[[Common_Block]]>
 
         init(_ chains: [[Common_Block]]) { self.chains = Mutex(chains) }
-
-        func open(_ stream: any ClusterStream, rootsPEM: String) { stream.close() }
-
-        func ask(
-            _ member: ClusterMember,
-            rootsPEM: String,
-            patience: Duration,
-            silent: @escaping @Sendable () -> Void
-        ) {
-            silent()
-        }
 
         func run(_ pull: BlockPull) {
             let chain = self.chains.withLock { chains in
                 chains.count > 1 ? chains.removeFirst() : chains.first ?? []
             }
-            let start = Self.start(of: pull)
+            guard let start = pull.seek?.start.specified.number else { return }
             Task {
                 for block in chain where block.header.number >= start {
                     guard await pull.put(block) else { return }
                 }
             }
-        }
-
-        private static func start(of pull: BlockPull) -> BlockNumber {
-            guard let request = try? pull.request(), let headers = try? EnvelopeHeaders(request),
-                let seek = try? Orderer_SeekInfo(serializedBytes: headers.payload.data)
-            else { return 0 }
-            return seek.start.specified.number
         }
     }
 
@@ -85,19 +67,6 @@ import Testing
         }
     }
 
-    private func wait(_ channel: OrderingChannel, until isDone: () -> Bool) async {
-        while !isDone() {
-            let version = channel.feed.find(0, insistsOnHealth: false).version
-            if isDone() { return }
-            await channel.feed.change(since: version)
-        }
-    }
-
-    private func stop(_ thread: ChannelThread) async throws {
-        thread.channel.stop()
-        try await WorkerThreads(name: "wait", count: 1).run { thread.end.wait() }
-    }
-
     @Test("all blocks through the one that it joined with are copied, and those behind; forged ones are not")
     func copies() async throws {
         let network = try TestNetwork()
@@ -114,12 +83,12 @@ import Testing
             ])
         )
         thread.start()
-        await self.wait(thread.channel) { thread.channel.feed.height == 5 }
+        await thread.wait { thread.channel.feed.height == 5 }
         let standing = thread.channel.standing
         #expect(standing.relation == .follower && !standing.isOnboarding)
         #expect(thread.channel.configuration.orderer?.batch.maxMessageCount == 7)
         for block in blocks { #expect(try thread.channel.feed.block(block.header.number) == block) }
-        try await self.stop(thread)
+        try await thread.stop()
     }
 
     @Test("a node that gets the key of a consenter orders, also if no block comes")
@@ -133,12 +102,12 @@ import Testing
             serverKey: { key.withLock(\.self) }
         )
         thread.start()
-        await self.wait(thread.channel) { thread.channel.feed.height == 1 }
+        await thread.wait { thread.channel.feed.height == 1 }
         #expect(thread.channel.standing.relation == .follower)
         let consenter = try Certificate(pem: network.consenter).publicKey
         key.withLock { $0 = consenter }
-        await self.wait(thread.channel) { thread.channel.standing.relation == .consenter }
-        try await self.stop(thread)
+        await thread.wait { thread.channel.standing.relation == .consenter }
+        try await thread.stop()
     }
 
     @Test("a chain that does not hold the block that it joined with stops the channel")
@@ -149,11 +118,11 @@ import Testing
         join.header.previousHash = Data(repeating: 1, count: 32)
         let thread = try self.follower(network, join: join, CannedOrderers([blocks]))
         thread.start()
-        await self.wait(thread.channel) {
+        await thread.wait {
             if case .halted = thread.channel.health { true } else { false }
         }
         #expect(thread.channel.feed.height == 0)
         #expect(thread.channel.feed.failure?.contains("is another one") == true)
-        try await self.stop(thread)
+        try await thread.stop()
     }
 }

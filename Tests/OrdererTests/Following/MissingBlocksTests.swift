@@ -10,24 +10,14 @@ import Testing
 /// How a consenter gets the blocks that it lacks from orderers of which some are silent, slow or wrong.
 @Suite struct MissingBlocksTests {
     /// Orderers by address: how many blocks each gives, from the one that it is asked for.
-    private struct Orderers: ClusterNetwork {
+    private struct Orderers: BlockNetwork {
         let chain: [Common_Block]
         let gives: [String: Int]
 
-        func open(_ stream: any ClusterStream, rootsPEM: String) { stream.close() }
-
-        func ask(
-            _ member: ClusterMember,
-            rootsPEM: String,
-            patience: Duration,
-            silent: @escaping @Sendable () -> Void
-        ) {}
-
         func run(_ pull: BlockPull) {
-            guard let request = try? pull.request(), let headers = try? EnvelopeHeaders(request),
-                let seek = try? Orderer_SeekInfo(serializedBytes: headers.payload.data),
-                let count = self.gives[pull.source.address]
-            else { return pull.end(BlocksRefused(status: .notFound)) }
+            guard let seek = pull.seek, let count = self.gives[pull.source.address] else {
+                return pull.end(BlocksRefused(status: .notFound))
+            }
             for block in self.chain.dropFirst(Int(seek.start.specified.number)).prefix(count) {
                 guard pull.offer(block) == true else { return }
             }
@@ -166,7 +156,7 @@ private final class CountUp: Sendable {
 }
 
 /// Orderers that give what the test offers.
-private final class Drip: ClusterNetwork {
+private final class Drip: BlockNetwork {
     private let list = Monitor<[BlockPull]>([])
 
     var pulls: [BlockPull] { self.list.withLock { $0 } }

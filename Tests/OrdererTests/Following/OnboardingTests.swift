@@ -15,7 +15,7 @@ import Testing
     private static let addresses = (1...4).map { "localhost:705\($0)" }
 
     /// Orderers that give the blocks of the chain that each has, and then nothing more.
-    private final class Orderers: ClusterNetwork {
+    private final class Orderers: BlockNetwork {
         private let chains: Mutex<[String: [Common_Block]]>
         private let staysOpen: Bool
 
@@ -24,22 +24,9 @@ import Testing
             self.staysOpen = staysOpen
         }
 
-        func open(_ stream: any ClusterStream, rootsPEM: String) { stream.close() }
-
-        func ask(
-            _ member: ClusterMember,
-            rootsPEM: String,
-            patience: Duration,
-            silent: @escaping @Sendable () -> Void
-        ) {
-            silent()
-        }
-
         func run(_ pull: BlockPull) {
             let chain = self.chains.withLock { $0[pull.source.address] ?? [] }
-            guard let request = try? pull.request(), let headers = try? EnvelopeHeaders(request),
-                let seek = try? Orderer_SeekInfo(serializedBytes: headers.payload.data)
-            else { return }
+            guard let seek = pull.seek else { return }
             for block in chain where block.header.number >= seek.start.specified.number {
                 _ = pull.offer(block)
             }
@@ -108,26 +95,13 @@ import Testing
         }
     }
 
-    private func wait(_ channel: OrderingChannel, until isDone: () -> Bool) async {
-        while !isDone() {
-            let version = channel.feed.find(0, insistsOnHealth: false).version
-            if isDone() { return }
-            await channel.feed.change(since: version)
-        }
-    }
-
-    private func stop(_ thread: ChannelThread) async throws {
-        thread.channel.stop()
-        try await WorkerThreads(name: "wait", count: 1).run { thread.end.wait() }
-    }
-
     private func expectCopied(_ blocks: [Common_Block], by thread: ChannelThread) async throws {
         thread.start()
         let channel = thread.channel
-        await self.wait(channel) { channel.feed.height == 5 && !channel.standing.isOnboarding }
+        await thread.wait { channel.feed.height == 5 && !channel.standing.isOnboarding }
         for block in blocks { #expect(try channel.feed.block(block.header.number) == block) }
         #expect(channel.configuration.sequence == 1)
-        try await self.stop(thread)
+        try await thread.stop()
     }
 
     @Test(
@@ -184,9 +158,9 @@ import Testing
         let thread = try self.joining(network, join: honest[3], Orderers(chains))
         thread.start()
         let channel = thread.channel
-        await self.wait(channel) { if case .halted = channel.health { true } else { false } }
+        await thread.wait { if case .halted = channel.health { true } else { false } }
         #expect(channel.feed.failure?.contains("is another one") == true)
-        try await self.stop(thread)
+        try await thread.stop()
     }
 
     @Test("an orderer that falls silent is left while a node joins")

@@ -11,17 +11,8 @@ import Testing
 /// Whether a Raft consenter with empty stores and the genesis block founds the channel.
 @Suite struct LateStartTests {
     /// Other orderers, all of which have this block as their newest one.
-    private struct Others: ClusterNetwork {
+    private struct Others: BlockNetwork {
         let newest: Common_Block?
-
-        func open(_ stream: any ClusterStream, rootsPEM: String) { stream.close() }
-
-        func ask(
-            _ member: ClusterMember,
-            rootsPEM: String,
-            patience: Duration,
-            silent: @escaping @Sendable () -> Void
-        ) {}
 
         func run(_ pull: BlockPull) {
             guard let newest else { return pull.end(BlocksRefused(status: .notFound)) }

@@ -116,6 +116,18 @@ import Testing
         #expect(self.channel.ledger.height == 2)
     }
 
+    @Test func whoIsCancelledWhileSomethingChangesHoldsNobodyUp() async {
+        for _ in 0..<2_000 {
+            let intake = BlockIntake()
+            let waiting = (0..<8).map { _ in Task { try await intake.waitUntil(leads: false) } }
+            await Task.yield()
+            let changing = Task.detached { for _ in 0..<8 { intake.give([], height: 1) } }
+            for task in waiting { task.cancel() }
+            await changing.value
+            for task in waiting { await #expect(throws: CancellationError.self) { try await task.value } }
+        }
+    }
+
     @Test func whoWaitsToLeadIsTold() async throws {
         let intake = BlockIntake(leads: false)
         let waiting = Task { try await intake.waitUntil(leads: true) }
